@@ -1,0 +1,153 @@
+"""Affine maps of a law."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.law import Law
+from rmt.numeric.nodes import Node, ReflectedNode, ScaledNode, ShiftedNode
+from rmt.parameters import as_float, check_number
+from rmt.results import PreconditionError
+from rmt.support import Edge
+
+__all__ = ["Affine"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Affine(Law):
+    """Law of ``scale * X + shift``: R(g) -> scale R(scale g) + shift; S -> S/scale for shift 0.
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` is 0 or a parameter is not finite.
+    """
+
+    law: Law
+    scale: Any = 1
+    shift: Any = 0
+
+    def __post_init__(self) -> None:
+        check_number("scale", self.scale)
+        check_number("shift", self.shift)
+        if self.scale == 0:
+            raise ValueError("scale=0: the law would be a point mass; use Discrete({shift: 1})")
+
+    def _numbers(self) -> tuple[float, float]:
+        return as_float(self.scale, "scale"), as_float(self.shift, "shift")
+
+    def _node(self) -> Node:
+        scale, shift = self._numbers()
+        node = self.law.numeric
+        if scale < 0:
+            node = _reflected(self.law)
+        if abs(scale) != 1:
+            node = ScaledNode(node, abs(scale))
+        if shift != 0:
+            node = ShiftedNode(node, shift, positive=self.support().lower >= 0)
+        return node
+
+    def _atoms(self) -> dict[Any, Any]:
+        return {self.scale * x + self.shift: p for x, p in self.law._atoms().items()}
+
+    def _moments_series(self, n: int) -> list[Any]:
+        inner = [1, *self.law.moments(n)]
+        powers = [
+            sum(math.comb(k, j) * self.scale**j * inner[j] * self.shift ** (k - j) for j in range(k + 1))
+            for k in range(1, n + 1)
+        ]
+        return powers
+
+    def _edges(self) -> tuple[Edge, ...]:
+        edges = self.law.support().edges
+        flipped = as_float(self.scale, "scale") < 0
+        other = {"lower": "upper", "upper": "lower"}
+        moved = [
+            Edge(self.scale * e.position + self.shift, e.exponent, other[e.side] if flipped else e.side) for e in edges
+        ]
+        return tuple(reversed(moved)) if flipped else tuple(moved)
+
+    def _has(self, question: str, method: str) -> bool:
+        # closed forms and pushforwards pass through; the rest is asked of the node
+        if method in ("closed_form", "pushforward"):
+            return method in self.law.methods(question)
+        if method == "subordination":
+            return "subordination" in self.law.methods(question)
+        return True
+
+    def _back(self, x: FloatArray) -> FloatArray:
+        scale, shift = self._numbers()
+        return (x - shift) / scale
+
+    def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
+        return self.law._pdf_closed_form(self._back(x)) / abs(self._numbers()[0])
+
+    def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
+        return self.law._pdf_pushforward(self._back(x)) / abs(self._numbers()[0])
+
+    def _cdf_any(self, x: FloatArray, method: str) -> FloatArray:
+        y = self._back(x)
+        density = self.law._density
+        if self._numbers()[0] > 0:
+            return density.cdf(y, method)
+        # P(-X <= x) = 1 - P(X < -x): right-continuity needs the atom at the point itself
+        positions, masses = density.atoms
+        here = np.array([masses[positions == point].sum() for point in y], dtype=float)
+        return 1 - density.cdf(y, method) + here
+
+    def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
+        return self._cdf_any(x, "closed_form")
+
+    def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
+        return self._cdf_any(x, "pushforward")
+
+    def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
+        scale, shift = self._numbers()
+        inner = self.law._density.ppf(q if scale > 0 else 1 - q)
+        return scale * inner + shift
+
+    def _cauchy_closed_form(self, z: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+        scale, shift = self._numbers()
+        back = (z - shift) / scale
+        if scale > 0:
+            return self.law._cauchy_closed_form(back) / scale
+        return self.law._cauchy_closed_form(back.conj()).conj() / scale
+
+    def _log_moment(self) -> float:
+        scale, shift = self._numbers()
+        if shift == 0:
+            return math.log(abs(scale)) + self.law.log_moment()
+        return self._log_moment_at_zero()
+
+
+def _reflected(law: Law) -> Node:
+    """Node of the law of -X: reflections are pushed down to where they are simple."""
+    from rmt.algebra.free_product import FreeProduct
+    from rmt.algebra.free_sum import FreeSum
+    from rmt.laws.discrete import Discrete
+    from rmt.laws.semicircle import Semicircle
+
+    if law.numeric.positive:
+        return ReflectedNode(law.numeric)
+    if isinstance(law, Semicircle):
+        return Semicircle(law.variance, -law.mean_value).numeric
+    if isinstance(law, Discrete):
+        return Discrete({-x: p for x, p in law.masses}).numeric
+    if isinstance(law, Affine):
+        return Affine(law.law, -law.scale, -law.shift).numeric
+    if isinstance(law, FreeSum):
+        return FreeSum(tuple(Affine(part, -1) for part in law.laws)).numeric
+    if isinstance(law, FreeProduct):
+        k = next(k for k, part in enumerate(law.laws) if not part.numeric.positive)
+        return FreeProduct((*law.laws[:k], Affine(law.laws[k], -1), *law.laws[k + 1 :])).numeric
+    raise PreconditionError(
+        f"-1 * {type(law).__name__}: the reflection of this law inside a free operation is not supported; "
+        "reflect the laws that it is built from"
+    )

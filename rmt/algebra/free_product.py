@@ -1,0 +1,119 @@
+"""Free multiplicative convolution."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from rmt.law import Law
+from rmt.numeric.nodes import Node, PowerNode, ProductNode
+from rmt.parameters import is_symbolic
+from rmt.results import PreconditionError
+from rmt.series import moments_to_s_series, multiply, s_series_to_moments
+
+__all__ = ["FreeProduct"]
+
+
+@dataclass(frozen=True, repr=False)
+class FreeProduct(Law):
+    """Law of ``sqrt(a) b sqrt(a)``, … for free factors, all but at most one on [0, oo): S-transforms multiply.
+
+    Nested products are flattened. A non-zero point x is an atom iff x = prod x_i with ``sum mu_i{x_i} > n - 1``; the
+    mass at 0 is the largest of the factors' (Voiculescu 1987; Belinschi 2003).
+
+    Raises
+    ------
+    PreconditionError
+        When numbers are asked for and two factors leave [0, oo).
+    """
+
+    laws: tuple[Law, ...]
+
+    def __init__(self, laws: tuple[Law, ...]) -> None:
+        flat: list[Law] = []
+        for law in laws:
+            flat.extend(law.laws if isinstance(law, FreeProduct) else [law])
+        if len(flat) < 2:
+            raise ValueError(f"laws={laws!r}: expected at least two laws")
+        object.__setattr__(self, "laws", tuple(flat))
+
+    def _groups(self) -> dict[Law, int]:
+        groups: dict[Law, int] = {}
+        for law in self.laws:
+            groups[law] = groups.get(law, 0) + 1
+        return groups
+
+    def _node(self) -> Node:
+        groups = self._groups()
+        general = [law for law, k in groups.items() for _ in range(k) if not law.numeric.positive]
+        if len(general) > 1:
+            raise PreconditionError(
+                "free product: two factors have negative support, and their product is not self-adjoint; "
+                "at most one factor may leave [0, oo)"
+            )
+        if any(law.numeric.mean == 0 and law.numeric.positive for law in groups):
+            raise PreconditionError("free product: a factor is the point mass at 0, so the product is 0")
+        nodes = [law.numeric if k == 1 else PowerNode(law.numeric, float(k)) for law, k in groups.items()]
+        return nodes[0] if len(nodes) == 1 else ProductNode(nodes)
+
+    def _atoms(self) -> dict[Any, Any]:
+        out: dict[Any, Any] = {}
+        atoms = [law._atoms() for law in self.laws]
+        at_zero = [p for part in atoms for x, p in part.items() if not is_symbolic(x) and float(x) == 0]
+        if at_zero:
+            out[0] = max(at_zero)
+        heavy = [[(x, p) for x, p in part.items() if is_symbolic(x) or float(x) != 0] for part in atoms]
+        if len(heavy) > 12:
+            # an excess needs a mass above 1 - 1/n in every factor: one candidate each
+            heavy = [[max(part, key=lambda item: float(item[1]))] if part else [] for part in heavy]
+        for choice in itertools.product(*heavy):
+            excess = sum(p for _, p in choice) - (len(choice) - 1)
+            if excess > 0 and not (isinstance(excess, float) and excess < 1e-13):
+                out[reduce(lambda a, b: a * b, (x for x, _ in choice))] = excess
+        return out
+
+    def _moments_series(self, n: int) -> list[Any]:
+        means = [law.mean() for law in self.laws]
+        if any(mean == 0 for mean in means):
+            return _centred_product_moments(self.laws, n)
+        series = [moments_to_s_series(law.moments(n)) for law in self.laws]
+        return s_series_to_moments(reduce(multiply, series))
+
+    def _log_moment(self) -> float:
+        return math.fsum(k * law.log_moment() for law, k in self._groups().items())
+
+
+def _centred_product_moments(laws: tuple[Law, ...], n: int) -> list[Any]:
+    """Moments of a product with one centred factor.
+
+    The S-transform does not exist; perturb the factor's mean formally instead: moments are polynomials in the moments
+    of the factors, so adding a shift t to the centred factor and taking the polynomial interpolation at t = 0 over
+    n + 1 exact points gives them exactly.
+    """
+    from fractions import Fraction
+
+    k = next(i for i, law in enumerate(laws) if law.mean() == 0)
+    others = [law.moments(n) for i, law in enumerate(laws) if i != k]
+    base = [1, *laws[k].moments(n)]
+    nodes = [Fraction(j) for j in range(1, n + 2)]
+    samples = []
+    for t in nodes:
+        shifted = [
+            sum(math.comb(p, j) * base[j] * t ** (p - j) for j in range(p + 1)) for p in range(1, n + 1)
+        ]
+        series = [moments_to_s_series(m) for m in [shifted, *others]]
+        samples.append(s_series_to_moments(reduce(multiply, series)))
+    out = []
+    for power in range(n):
+        value: Any = 0
+        for i, ti in enumerate(nodes):
+            weight = Fraction(1)
+            for j, tj in enumerate(nodes):
+                if i != j:
+                    weight *= -tj / (ti - tj)
+            value = value + weight * samples[i][power]
+        out.append(value)
+    return out

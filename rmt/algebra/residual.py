@@ -1,0 +1,63 @@
+"""The residual sum: what a skip connection does to singular values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rmt.law import Law
+from rmt.numeric.nodes import Node, ResidualNode
+from rmt.parameters import as_float, check_number, is_symbolic
+from rmt.results import PreconditionError
+from rmt.series import free_cumulants_to_moments, moments_to_free_cumulants
+
+__all__ = ["ResidualSum"]
+
+
+@dataclass(frozen=True, repr=False)
+class ResidualSum(Law):
+    """Law of ``|a O + Y|**2`` for a bi-invariant (R-diagonal) branch Y free of O (identity or Haar).
+
+    ``branch`` is the law of Y Yᵀ and ``skip`` is a. The symmetrised singular laws add freely:
+    ``(delta_a + delta_-a)/2 ⊞ sym(Y)`` (Nica and Speicher, R-diagonal elements, 1997); derived here in the form
+    ``S(m) = t/(m (1 + m))``, ``t = m0 (1 + m0) S_Y(m0)``, ``m = m0 + (sqrt(1 + 4 a**2 t) - 1)/2``.
+
+    The only atom can sit at a**2, with mass ``2 P(Y = 0) - 1``.
+
+    Raises
+    ------
+    ValueError
+        If ``skip`` is not a positive number.
+    PreconditionError
+        When numbers are asked for and the branch leaves [0, oo).
+    """
+
+    branch: Law
+    skip: Any = 1
+
+    def __post_init__(self) -> None:
+        check_number("skip", self.skip, above=0)
+
+    def _node(self) -> Node:
+        node = self.branch.numeric
+        if not node.positive:
+            raise PreconditionError("branch: the law of Y Yᵀ lives on [0, oo); this one has negative support")
+        return ResidualNode(node, as_float(self.skip, "skip"))
+
+    def _atoms(self) -> dict[Any, Any]:
+        at_zero = next((p for x, p in self.branch._atoms().items() if not is_symbolic(x) and float(x) == 0), 0)
+        mass = 2 * at_zero - 1
+        return {self.skip**2: mass} if mass > 0 and not (isinstance(mass, float) and mass < 1e-13) else {}
+
+    def _moments_series(self, n: int) -> list[Any]:
+        # even moments of the symmetrised laws; their free cumulants add
+        both = [_symmetric_cumulants([self.skip ** (2 * k) for k in range(1, n + 1)])]
+        both.append(_symmetric_cumulants(self.branch.moments(n)))
+        total = [x + y for x, y in zip(*both, strict=True)]
+        return free_cumulants_to_moments(total)[1::2]
+
+
+def _symmetric_cumulants(squares: list[Any]) -> list[Any]:
+    """Free cumulants of the symmetric law whose square has the given moments."""
+    moments = [moment for square in squares for moment in (0, square)]
+    return moments_to_free_cumulants(moments)

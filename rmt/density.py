@@ -1,0 +1,363 @@
+"""Numbers on the support of a law: pdf, cdf, quantiles, quadrature and curves, written once for every law."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.continuation import solve
+from rmt.results import ConvergenceError, Curve, Status
+
+if TYPE_CHECKING:
+    from rmt.law import Law
+
+__all__ = ["Density"]
+
+FloatArray = npt.NDArray[np.float64]
+ComplexArray = npt.NDArray[np.complex128]
+
+# Inside this share of an interval's width next to an edge the density is scaled from the border of that zone by the
+# edge's exponent: at the edge itself the system has a double root.
+_EDGE_ZONE = 1e-11
+# Intervals whose ends differ by more than this factor are gridded in log x.
+_WIDE = 50.0
+_SMALLEST = 1e-300
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One interval of the support, with the map from an angle in (0, pi) to x."""
+
+    lower: float
+    upper: float
+    lower_exponent: float | None
+    upper_exponent: float | None
+
+    def grid(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """x(theta) and |dx/dtheta|, chosen such that density * dx/dtheta is smooth and periodic."""
+        lo, hi = self.lower, self.upper
+        down = _stretch(self.lower_exponent)
+        up = _stretch(self.upper_exponent)
+        if lo > 0 and hi / lo > _WIDE and down == up == 1:
+            middle, half = (np.log(hi) + np.log(lo)) / 2, (np.log(hi) - np.log(lo)) / 2
+            x = np.exp(middle - half * np.cos(theta))
+            return x, x * half * np.sin(theta)
+        s = np.sin(theta / 2) ** 2  # in (0, 1)
+        rest = np.cos(theta / 2) ** 2
+        rate = np.sin(theta) / 2
+        if up == 1:
+            with np.errstate(under="ignore"):
+                return lo + (hi - lo) * s**down, (hi - lo) * down * s ** (down - 1) * rate
+        if down == 1:
+            with np.errstate(under="ignore"):
+                return hi - (hi - lo) * rest**up, (hi - lo) * up * rest ** (up - 1) * rate
+        # singular at both ends: each end in its half, joined by the incomplete-beta-like blend s^d/(s^d + r^u)
+        a, b = s**down, rest**up
+        slope = (down * s ** (down - 1) * b + a * up * rest ** (up - 1)) / (a + b) ** 2
+        return lo + (hi - lo) * a / (a + b), (hi - lo) * slope * rate
+
+
+def _stretch(exponent: float | None) -> float:
+    """Power that makes an edge of density exponent e < 0 regular in the stretched variable."""
+    if exponent is None:
+        return 4.0
+    return 1.0 if exponent >= 0 else 1 / (1 + exponent)
+
+
+class Density:
+    """Pointwise numbers of one law. Holds caches; the law itself stays immutable."""
+
+    def __init__(self, law: Law) -> None:
+        self.law = law
+
+    @cached_property
+    def pieces(self) -> list[_Piece]:
+        """Intervals of the support as floats."""
+        edges = self.law.support().edges
+        number = [(float(e.position), None if e.exponent is None else float(e.exponent)) for e in edges]
+        return [_Piece(a, b, ea, eb) for (a, ea), (b, eb) in zip(number[::2], number[1::2], strict=True)]
+
+    @cached_property
+    def atoms(self) -> tuple[FloatArray, FloatArray]:
+        """Positions and masses."""
+        atoms = self.law.support().atoms
+        return np.array([float(x) for x in atoms]), np.array([float(p) for p in atoms.values()])
+
+    @cached_property
+    def masses(self) -> FloatArray:
+        """Mass of each interval: the distribution function in the gaps, read off the potential."""
+        x, p = self.atoms
+        total = 1 - p.sum()
+        if len(self.pieces) <= 1:
+            return np.full(len(self.pieces), total)
+        gaps = np.array([(a.upper + b.lower) / 2 for a, b in zip(self.pieces[:-1], self.pieces[1:], strict=True)])
+        for k, gap in enumerate(gaps):  # an atom in the middle of a gap: step aside
+            if np.any(x == gap):
+                gaps[k] = gap + 0.25 * (self.pieces[k + 1].lower - gap)
+        solution = solve(self.law.numeric, gaps)
+        below = 1 - solution.potential.imag / np.pi - np.array([p[x <= gap].sum() for gap in gaps])
+        out: FloatArray = np.diff(np.concatenate([[0.0], below, [total]]))
+        return out
+
+    # --- density ----------------------------------------------------------------------------------------------
+
+    def pdf(self, x: FloatArray, method: str) -> FloatArray:
+        """Density at ``x``; NaN where unresolved."""
+        if method == "pushforward":
+            return self.law._pdf_pushforward(x)
+        return self._interior(x, method)[0]
+
+    def _interior(self, x: FloatArray, method: str) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(density, P(X > x) from the potential or NaN, error of the density), 0 density outside the intervals."""
+        density = np.zeros(x.shape)
+        upper_tail = np.full(x.shape, np.nan)
+        error = np.zeros(x.shape)
+        for piece in self.pieces:
+            inside = (x > piece.lower) & (x < piece.upper)
+            for edge, exponent in ((piece.lower, piece.lower_exponent), (piece.upper, piece.upper_exponent)):
+                density[(x == edge) & ~inside] = 0.0 if exponent is not None and exponent > 0 else np.inf
+            if not np.any(inside):
+                continue
+            points = x[inside]
+            moved, factor = _leave_edges(piece, points)
+            if method == "closed_form":
+                density[inside] = self.law._pdf_closed_form(moved) * factor
+                continue
+            solution = solve(self.law.numeric, moved)
+            rho = np.where(solution.converged, np.maximum(-solution.g.imag / np.pi, 0.0), np.nan)
+            density[inside] = rho * factor
+            upper_tail[inside] = np.where(solution.converged, solution.potential.imag / np.pi, np.nan)
+            error[inside] = (solution.error + 4 * np.finfo(float).eps) * np.abs(solution.g) / np.pi * factor
+        return density, upper_tail, error
+
+    def cdf(self, x: FloatArray, method: str) -> FloatArray:
+        """P(X <= x)."""
+        if method == "pushforward":
+            return self.law._cdf_pushforward(x)
+        if method == "closed_form":
+            return self.law._cdf_closed_form(x)
+        tail = self._interior(x, "subordination")[1] if method == "subordination" else None
+        return self._assembled(x, tail)
+
+    def _assembled(self, x: FloatArray, upper_tail: FloatArray | None) -> FloatArray:
+        """Distribution function from its values inside the intervals (integrated if not given)."""
+        positions, masses = self.atoms
+        out = np.array([masses[positions <= point].sum() for point in x], dtype=float)
+        for piece, mass in zip(self.pieces, self.masses, strict=True):
+            inside = (x > piece.lower) & (x < piece.upper)
+            if upper_tail is None:
+                out[inside] += self._integrated(piece, x[inside])
+            else:
+                above = np.array([masses[positions > point].sum() for point in x[inside]])
+                later = self.masses[[other.lower >= piece.upper for other in self.pieces]].sum()
+                out[inside] += np.clip(mass - (upper_tail[inside] - above - later), 0.0, mass)
+            out[x >= piece.upper] += mass
+        return np.minimum(out, 1.0)
+
+    def _integrated(self, piece: _Piece, x: FloatArray) -> FloatArray:
+        """Mass of (piece.lower, x] by Gauss–Legendre panels in the angle."""
+        method = self.law.methods("pdf")[0]
+        order = np.argsort(x)
+        theta = np.array([_angle(piece, value) for value in x[order]])
+        nodes, weights = np.polynomial.legendre.leggauss(24)
+        total, last = 0.0, 0.0
+        out = np.empty(x.shape)
+        for index, end in zip(order, theta, strict=True):
+            panels = max(1, int(np.ceil((end - last) / 0.2)))
+            edges = np.linspace(last, end, panels + 1)
+            half = np.diff(edges)[:, np.newaxis] / 2
+            angles = (edges[:-1, np.newaxis] + half * (1 + nodes)).ravel()
+            points, rate = piece.grid(angles)
+            values = np.where(points > _SMALLEST, self.pdf(np.maximum(points, _SMALLEST), method), 0.0) * rate
+            total += float(np.sum(values * (half * weights).ravel()))
+            last, out[index] = end, total
+        return out
+
+    # --- quantiles ------------------------------------------------------------------------------------------------
+
+    def ppf(self, q: FloatArray) -> FloatArray:
+        """Quantiles: atoms by their jumps, intervals by safeguarded Newton steps on the distribution function."""
+        if "pushforward" in self.law.methods("pdf"):
+            return self.law._ppf_pushforward(q)  # type: ignore[attr-defined, no-any-return]
+        positions, masses = self.atoms
+        parts: list[tuple[float, float, Any]] = [(x, p, None) for x, p in zip(positions, masses, strict=True)]
+        parts += [(piece.lower, mass, piece) for piece, mass in zip(self.pieces, self.masses, strict=True)]
+        # at equal positions an atom comes first: it sits at the lower end of the interval
+        parts.sort(key=lambda part: (part[0], part[2] is not None))
+        if any(piece is not None and np.any((positions > piece.lower) & (positions < piece.upper))
+               for _, _, piece in parts):
+            return self._ppf_by_bisection(q)
+        out = np.full(q.shape, np.nan)
+        below = 0.0
+        for position, mass, piece in parts:
+            here = (q > below) & (q <= below + mass) if below > 0 else (q <= mass)
+            here &= np.isnan(out)
+            if piece is None:
+                out[here] = position
+            elif np.any(here):
+                out[here] = self._invert(piece, below, mass, q[here])
+            below += mass
+        out[np.isnan(out)] = self.law.support().upper
+        return out
+
+    def _invert(self, piece: _Piece, below: float, mass: float, q: FloatArray) -> FloatArray:
+        theta = np.linspace(0, np.pi, 129)
+        grid, _ = piece.grid(theta[1:-1])
+        grid = np.maximum(grid, _SMALLEST) if piece.lower == 0 else grid
+        levels = np.concatenate([[below], self.cdf(grid, self.law.methods("cdf")[0]), [below + mass]])
+        levels = np.maximum.accumulate(levels)
+        place = np.clip(np.searchsorted(levels, q), 1, levels.size - 1)
+        low, high = theta[place - 1], theta[place]
+        span = np.maximum(levels[place] - levels[place - 1], _SMALLEST)
+        angle = low + (high - low) * np.clip((q - levels[place - 1]) / span, 0, 1)
+        for _ in range(60):
+            x, rate = piece.grid(angle)
+            x = np.maximum(x, _SMALLEST) if piece.lower == 0 else x
+            density, tail, _ = self._interior(x, "subordination")
+            gap = self._assembled(x, tail) - q
+            low, high = np.where(gap <= 0, angle, low), np.where(gap > 0, angle, high)
+            with np.errstate(all="ignore"):
+                step = angle - gap / (density * rate)
+            usable = np.isfinite(step) & (step > low) & (step < high)
+            new = np.where(usable, step, (low + high) / 2)
+            done = (np.abs(gap) < 2e-15) | (np.abs(new - angle) < 1e-15)
+            angle = np.where(done, angle, new)
+            if np.all(done):
+                break
+        x, _ = piece.grid(angle)
+        return np.where(q >= below + mass, piece.upper, x)
+
+    def _ppf_by_bisection(self, q: FloatArray) -> FloatArray:
+        """Quantiles of a law with atoms inside its intervals."""
+        support = self.law.support()
+        low, high = np.full(q.shape, support.lower), np.full(q.shape, support.upper)
+        method = self.law.methods("cdf")[0]
+        at_bottom = self.cdf(low, method) >= q
+        for _ in range(80):
+            middle = (low + high) / 2
+            reached = self.cdf(middle, method) >= q
+            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+        for x in self.atoms[0]:
+            high = np.where(np.abs(high - x) < 1e-12 * (1 + abs(x)), x, high)
+        return np.where(at_bottom, support.lower, high)
+
+    # --- integrals --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _rule(self) -> tuple[FloatArray, FloatArray]:
+        """Nodes and weights (density included): the midpoint rule in the angle, which converges geometrically."""
+        method = self.law.methods("pdf")[0]
+        nodes, weights = [], []
+        for piece, mass in zip(self.pieces, self.masses, strict=True):
+            for n in (256, 1024, 4096):
+                theta = (np.arange(n) + 0.5) * np.pi / n
+                x, rate = piece.grid(theta)
+                keep = x > _SMALLEST if piece.lower == 0 else np.ones(n, dtype=bool)
+                density = np.zeros(n)
+                density[keep] = self.pdf(x[keep], method)
+                if np.any(np.isnan(density)):
+                    raise ConvergenceError(f"quadrature of {self.law!r}: unresolved points in the density")
+                w = density * rate * np.pi / n
+                if abs(w.sum() - mass) < 1e-12:
+                    break
+            nodes.append(x)
+            weights.append(w)
+        return np.concatenate([*nodes, self.atoms[0]]), np.concatenate([*weights, self.atoms[1]])
+
+    def expectation(self, f: Callable[[FloatArray], npt.ArrayLike]) -> float:
+        """E f(X)."""
+        x, w = self._rule
+        return float(np.sum(np.asarray(f(x)) * w))
+
+    def cauchy(self, z: ComplexArray) -> ComplexArray:
+        """G by quadrature; meaningful away from the support only."""
+        x, w = self._rule
+        return np.array([np.sum(w / (point - x)) for point in z])
+
+    # --- curves -----------------------------------------------------------------------------------------------------
+
+    def curve(self, points: int, tol: float) -> Curve:
+        """See `Law.curve`."""
+        method = self.law.methods("pdf")[0]
+        count = max(8, points // max(1, len(self.pieces)))
+        theta = (np.arange(count) + 0.5) * np.pi / count
+        xs, weights = [], []
+        for piece in self.pieces:
+            x, rate = piece.grid(theta)
+            keep = x > _SMALLEST if piece.lower == 0 else np.ones(count, dtype=bool)
+            xs.append(x[keep])
+            weights.append(rate[keep] * np.pi / count)
+        x = np.concatenate(xs) if xs else np.empty(0)
+        if method == "subordination":
+            density, tail, error = self._interior(x, method)
+            cdf = self._assembled(x, tail)
+        else:
+            density = self.pdf(x, method)
+            error = 16 * np.finfo(float).eps * density
+            cdf = self.cdf(x, self.law.methods("cdf")[0])
+        peak = np.nanmax(density) if density.size else 0.0
+        unresolved = ~(error <= tol * np.maximum(peak, density))
+        density = np.where(unresolved, np.nan, density)
+        positions, masses = self.atoms
+        weight = np.concatenate(weights) * density if weights else np.empty(0)
+        mass = float(np.nansum(weight) + masses.sum())
+        mean = float(np.nansum(weight * x) + np.sum(masses * positions))
+        expected = float(self.law.mean())
+        spread = abs(expected) + float(np.sqrt(max(float(self.law.var()), 0.0)))
+        monotone = bool(np.all(np.diff(cdf) >= -1e-12))
+        # the trapezoid is only as fine as the grid that was asked for, and a hard edge may hide mass below 1e-300
+        coarse = 1e-3 if points >= 200 else 5e-2
+        hidden = sum(float(self.cdf(np.array([_SMALLEST]), self.law.methods("cdf")[0])[0]) for _ in [0]) if any(
+            piece.lower == 0 for piece in self.pieces
+        ) else 0.0
+        below_grid = max(0.0, hidden - float(masses[positions <= 0].sum()))
+        consistent = monotone and abs(mass + below_grid - 1) < coarse and abs(mean - expected) < coarse * spread
+        status = Status.UNRESOLVED if np.any(unresolved) else Status.OK if consistent else Status.INCONSISTENT
+        support = self.law.support()
+        metadata = {
+            "law": repr(self.law),
+            "method": method,
+            "tol": tol,
+            "atoms": {repr(float(a)): float(p) for a, p in support.atoms.items()},
+            "intervals": [[float(a), float(b)] for a, b in support.intervals],
+            "edge_exponents": [None if e.exponent is None else float(e.exponent) for e in support.edges],
+            "mass": mass,
+            "mean": mean,
+            "mean_by_series": expected,
+            "largest_error": float(np.nanmax(error)) if error.size else 0.0,
+            "unresolved": int(np.sum(unresolved)),
+        }
+        return Curve(x, density, cdf, error, status, metadata)
+
+
+def _leave_edges(piece: _Piece, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Points moved out of the edge zones, and the factors by which the density changes on the way back."""
+    zone = _EDGE_ZONE * (piece.upper - piece.lower)
+    moved, factor = x.copy(), np.ones(x.shape)
+    ends = ((piece.lower, piece.lower_exponent, 1.0), (piece.upper, piece.upper_exponent, -1.0))
+    for edge, exponent, inwards in ends:
+        if edge == 0 or exponent is None:
+            continue  # near 0 the distance is x itself, which loses no digits
+        distance = (x - edge) * inwards
+        width = zone + 4 * np.finfo(float).eps * abs(edge)
+        close = (distance < width) & (distance > 0)
+        moved[close] = edge + inwards * width
+        factor[close] = (distance[close] / width) ** exponent
+    return moved, factor
+
+
+def _angle(piece: _Piece, x: float) -> float:
+    """The angle of a point, by bisection (the map is monotone)."""
+    low, high = 0.0, np.pi
+    for _ in range(60):
+        middle = (low + high) / 2
+        if piece.grid(np.array([middle]))[0][0] < x:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2

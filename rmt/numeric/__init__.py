@@ -1,0 +1,1 @@
+"""Solvers: arrays in, arrays out. Nothing here knows of `Law` or of sympy."""

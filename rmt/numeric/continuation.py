@@ -1,0 +1,219 @@
+"""The one place where a branch is chosen: continuation from infinity, where every law has only one solution.
+
+Laws on [0, oo) are followed in ``log z``, with exact arguments, from far out on the negative axis inwards and then by
+rotating ``arg z`` from pi to 0; other laws are followed down vertical lines. On these paths everything is analytic and
+the solution is unique, so the branch is right as long as no step jumps: a step is taken back and halved unless
+Newton's increments are small against the distance over which the system is close to linear and contract at once.
+The path ends on the real axis itself: inside the support the system stays analytic there, so there is no smoothing
+by an imaginary part (the condition that separates this from fixed-point codes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.jet import ComplexArray
+from rmt.numeric.nodes import Linearised, Node, continued_log_z
+
+__all__ = ["Solution", "newton_to", "solve"]
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+# A trial step is refused when its first increment exceeds _REACH (in units of the distance to the nearest
+# singularity that a node reports) or when an increment is larger than _CONTRACTION times the one before it.
+_REACH = 0.7
+_CONTRACTION = 0.35
+_PATH_TOLERANCE = 1e-7
+_FINAL_TOLERANCE = 3e-15
+_SMALLEST_STEP = 1e-13
+_MAX_SWEEPS = 400
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Where the system was solved, arrays of shape (n,).
+
+    ``unknowns`` (size, n) is the solution itself; ``residual`` the last mismatch (of log z, or of z relative to its
+    scale); ``error`` the estimated relative error of the Cauchy transform; ``converged`` says where to trust it.
+    """
+
+    unknowns: ComplexArray
+    g: ComplexArray
+    m: ComplexArray
+    potential: ComplexArray
+    residual: FloatArray
+    error: FloatArray
+    converged: BoolArray
+
+
+class _Path:
+    """The way to the target points: ``tau`` falls from 1 to 0; ``gap`` is the mismatch with what a node offers."""
+
+    def __init__(self, node: Node, target: ComplexArray, origin: ComplexArray, logarithmic: bool) -> None:
+        self.target, self.origin, self.logarithmic = target, origin, logarithmic
+        self.scale = np.ones(target.shape) if logarithmic else np.sqrt(node.variance) + np.abs(target)
+
+    def at(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> ComplexArray:
+        # exact at tau = 0: the target itself, so that a real target is met with an exactly real number
+        away: ComplexArray = tau * (self.origin[index] - self.target[index])
+        return np.where(tau == 0, self.target[index], self.target[index] + away)
+
+    def mismatch(self, lin: Linearised, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+        """(mismatch, derivative of the coordinate by the node's parameter)."""
+        if self.logarithmic:
+            return wanted - lin.jet.log_z, lin.jet.dlog_z
+        return wanted - lin.jet.z, lin.jet.dz
+
+
+def solve(node: Node, z: npt.ArrayLike) -> Solution:
+    """Solve the system of ``node`` at points ``z`` of the closed upper half-plane, shape (n,).
+
+    Real points mean the limit from above. Points at which the continuation stops are marked in ``converged``.
+    """
+    points = np.atleast_1d(np.asarray(z, dtype=complex))
+    with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
+        if node.positive:
+            log_z = continued_log_z(points)
+            log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
+            radius = np.maximum(log_z.real, _log_far(node))
+            far = radius + 1j * np.pi
+            turn = log_z.real + 1j * np.pi
+            u = node.start(np.exp(far), far)
+            u, ok = _follow(node, u, _Path(node, far, far, True))
+            u, ok2 = _follow(node, u, _Path(node, turn, far, True))
+            path = _Path(node, log_z, turn, True)
+            u, ok3 = _follow(node, u, path)
+            ok &= ok2 & ok3
+        else:
+            height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
+            far = points + 1j * height
+            u = node.start(far, continued_log_z(far))
+            u, ok = _follow(node, u, _Path(node, far, far, False))
+            path = _Path(node, points, far, False)
+            u, ok2 = _follow(node, u, path)
+            ok &= ok2
+        return _polish(node, u, path, ok)
+
+
+def newton_to(
+    node: Node,
+    u: ComplexArray,
+    coordinate: Callable[[Linearised], tuple[ComplexArray, ComplexArray]],
+    wanted: ComplexArray,
+) -> tuple[ComplexArray, Linearised, BoolArray]:
+    """Newton from nearby unknowns to a wanted value of any coordinate of the jet (log eta, log g, z, …).
+
+    Returns the unknowns, the linearisation there, and where it converged.
+    """
+    with np.errstate(all="ignore"):
+        ok = np.ones(wanted.shape, dtype=bool)
+        last = np.full(wanted.shape, np.inf)
+        for iteration in range(40):
+            lin = node.linearise(u)
+            value, slope = coordinate(lin)
+            du = node.spread(lin, (wanted - value) / slope)
+            size = node.strain(u, du)
+            if iteration == 0:
+                ok &= size < _REACH
+            ok &= np.isfinite(size)
+            u = np.where(np.isfinite(du), u + du, u)
+            if np.all((size < 1e-14) | (size >= last) | ~ok):
+                break
+            last = size
+        lin = node.linearise(u)
+        value, _ = coordinate(lin)
+        ok &= np.abs(wanted - value) < 1e-9 * (1 + np.abs(wanted))
+    return u, lin, ok
+
+
+def _log_far(node: Node) -> float:
+    """log |z| beyond which the law looks like its first two moments."""
+    return float(np.log(30.0) + np.log(node.mean + np.sqrt(node.variance)) + np.log1p(node.variance / node.mean**2))
+
+
+def _follow(node: Node, u: ComplexArray, path: _Path) -> tuple[ComplexArray, BoolArray]:
+    """Continue the unknowns along the path, each point with its own step length."""
+    n = path.target.shape[0]
+    # the first call (origin = target) only lands Newton from the asymptotic start
+    stationary = np.array_equal(path.target, path.origin)
+    tau = np.ones(n)
+    step = np.full(n, 1.0 if stationary else 0.25)
+    ok = np.ones(n, dtype=bool)
+    todo = np.arange(n)
+    for _ in range(_MAX_SWEEPS):
+        trial = np.maximum(tau[todo] * (1 - step[todo]), 0.0)
+        start = u[:, todo]
+        moved, accepted = _trial(node, start, path, trial, todo, 1.5 if stationary else _REACH)
+        u[:, todo] = np.where(accepted, moved, start)
+        tau[todo] = np.where(accepted, trial, tau[todo])
+        step[todo] = np.where(accepted, np.minimum(2 * step[todo], 1.0), step[todo] / 3)
+        stuck = step[todo] < _SMALLEST_STEP
+        ok[todo[stuck]] = False
+        todo = todo[~stuck & (tau[todo] > 0)]
+        if todo.size == 0:
+            return u, ok
+    ok[todo] = False
+    return u, ok
+
+
+def _trial(
+    node: Node, u: ComplexArray, path: _Path, tau: FloatArray, index: npt.NDArray[np.intp], reach: float
+) -> tuple[ComplexArray, BoolArray]:
+    """Newton from ``u`` to the path at ``tau``: (unknowns, accepted). The first increment is the Euler predictor."""
+    wanted = path.at(tau, index)
+    u = u.copy()
+    accepted = np.zeros(index.shape, dtype=bool)
+    live = np.arange(index.size)
+    last = np.full(index.size, reach)
+    for iteration in range(7):
+        here = u[:, live]
+        lin = node.linearise(here)
+        gap, slope = path.mismatch(lin, wanted[live])
+        du = node.spread(lin, gap / slope)
+        size = node.strain(here, du)
+        fine = np.isfinite(size) & (size <= (reach if iteration == 0 else _CONTRACTION * last[live]))
+        done = fine & (size < _PATH_TOLERANCE)
+        # below the path's tolerance the size no longer contracts because of rounding: that is convergence
+        small = np.isfinite(size) & (size < _PATH_TOLERANCE)
+        done |= small
+        fine |= small
+        u[:, live[fine]] = here[:, fine] + du[:, fine]
+        accepted[live[done]] = True
+        last[live] = size
+        live = live[fine & ~done]
+        if live.size == 0:
+            break
+    return u, accepted
+
+
+def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray) -> Solution:
+    """Newton at the target until the increments stop falling, then read off the answer with its error."""
+    n = path.target.shape[0]
+    everywhere = np.arange(n)
+    wanted = path.at(np.zeros(n), everywhere)
+    last = np.full(n, np.inf)
+    live = everywhere
+    for _ in range(12):
+        here = u[:, live]
+        lin = node.linearise(here)
+        gap, slope = path.mismatch(lin, wanted[live])
+        du = node.spread(lin, gap / slope)
+        size = node.strain(here, du)
+        better = np.isfinite(size) & (size < last[live])
+        u[:, live[better]] = here[:, better] + du[:, better]
+        last[live[better]] = size[better]
+        live = live[better & (size > _FINAL_TOLERANCE)]
+        if live.size == 0:
+            break
+    lin = node.linearise(u)
+    gap, _ = path.mismatch(lin, wanted)
+    residual = np.abs(gap) / path.scale
+    jet = lin.jet
+    potential = node.potential(u, lin) - jet.log_g
+    converged = ok & (residual < 1e-9) & np.isfinite(jet.g)
+    return Solution(u, jet.g, jet.m, potential, residual, last, converged)

@@ -1,0 +1,240 @@
+"""Edges of the continuous part: critical points of z(g) on the real axis outside the support.
+
+Outside the support everything is real and z is a monotone function of g; an edge is where dz/dg = 0. The walk towards
+an edge starts from a real point that `continuation.solve` reached from above, so it is on the physical branch, and it
+is driven by log g, in which no square root occurs at the edge. The map of gaps comes from a scan of the real axis; two
+scan points between which the distribution function rises, although both lie in gaps, betray an interval that the scan
+stepped over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.continuation import newton_to, solve
+from rmt.numeric.jet import ComplexArray
+from rmt.numeric.nodes import Linearised, Node
+
+__all__ = ["Interval", "find_intervals"]
+
+FloatArray = npt.NDArray[np.float64]
+
+# Below this share an imaginary part is rounding.
+_REAL = 1e-7
+_SCAN = 257
+# The smallest point scanned above 0, relative to the scale of the law.
+_PROBE = 1e-250
+
+
+@dataclass(frozen=True)
+class Interval:
+    """One interval of the continuous part with the exponents of the density at its ends (None: not a pure power)."""
+
+    lower: float
+    upper: float
+    lower_exponent: float | None = 0.5
+    upper_exponent: float | None = 0.5
+
+
+@dataclass(frozen=True)
+class _GapPoint:
+    """A real point outside the continuous part, with the unknowns and the distribution function there."""
+
+    x: float
+    unknowns: ComplexArray
+    cdf: float
+
+
+def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
+    """Intervals of the continuous part of the law of ``node``, whose atoms are known.
+
+    Raises
+    ------
+    ArithmeticError
+        If an edge could not be located; the message says near which point.
+    """
+    if sum(atoms.values()) > 1 - 1e-12:
+        return []
+    right = _far_point(node, +1)
+    high = max([_walk(node, right, -1, atoms)[0], *atoms])
+    atom_at_zero = atoms.get(0.0, 0.0)
+    if node.positive:
+        scale = node.mean + node.variance / node.mean
+        smallest = scale * _PROBE if atom_at_zero == 0 else scale * 1e-20
+        logarithmic = np.exp(np.linspace(np.log(max(high * 1e-30, smallest)), np.log(high), _SCAN)[:-1])
+        grid = _scan_grid(0.0, high, atoms, np.append(logarithmic, smallest))
+        gaps, hard_edge = _scan(node, grid, atom_at_zero)
+    else:
+        left = _far_point(node, -1)
+        low = min([_walk(node, left, +1, atoms)[0], *atoms])
+        gaps, hard_edge = _scan(node, _scan_grid(low, high, atoms, np.empty(0)), 0.0)
+        gaps = [left, *gaps]
+        hard_edge = False
+    gaps = [*gaps, right]
+    found: list[Interval] = []
+    if hard_edge:
+        upper, exponent = _walk(node, gaps[0], -1, atoms)
+        found.append(Interval(0.0, upper, _hard_exponent(node, atom_at_zero), exponent))
+    for lo, hi in zip(gaps[:-1], gaps[1:], strict=True):
+        between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
+        if hi.cdf - lo.cdf - between > 1e-9:
+            (lower, lower_exponent), (upper, exponent) = _walk(node, lo, +1, atoms), _walk(node, hi, -1, atoms)
+            found.append(Interval(lower, upper, lower_exponent, exponent))
+    return found
+
+
+def _far_point(node: Node, side: int) -> _GapPoint:
+    """A real point far outside, above (+1) or below (-1) the support."""
+    spread = np.sqrt(node.variance) + abs(node.mean)
+    for factor in 4.0 ** np.arange(2, 24):
+        x = np.array([node.mean + side * factor * spread])
+        s = solve(node, x)
+        cdf = float(1 - s.potential.imag[0] / np.pi)
+        if s.converged[0] and abs(cdf - (side + 1) / 2) < 1e-9:
+            return _GapPoint(float(x[0]), s.unknowns, cdf)
+    raise ArithmeticError(f"no point {'above' if side > 0 else 'below'} the support was found: is it bounded?")
+
+
+def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: FloatArray) -> FloatArray:
+    """Points at which to look for gaps: all over [low, high], beside each atom, and the extra ones."""
+    theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
+    grid = [(high + low) / 2 - (high - low) / 2 * np.cos(theta), extra]
+    grid += [x + (high - low) * np.array([-1e-3, -1e-6, 1e-6, 1e-3]) for x in atoms]
+    points = np.unique(np.concatenate(grid))
+    points = points[(points > low) & (points < high)]
+    return points[~np.isin(points, list(atoms))]
+
+
+def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapPoint], bool]:
+    """Gap points among (and, around dips of the density, between) the grid points; is the lowest point in the bulk?
+
+    A narrow gap looks like a dip of the density, so dips are scanned again, three times finer each.
+    """
+    gaps: list[_GapPoint] = []
+    lowest_in_bulk = True
+    for sweep in range(4):
+        s = solve(node, grid)
+        density = np.where(s.converged, -s.g.imag, np.nan)
+        # g shows the bulk at small x, m at the upper edge of a deep product, where m is small and g is 1/z anyway
+        real = s.converged & (np.abs(s.g.imag) <= _REAL * np.abs(s.g)) & (np.abs(s.m.imag) <= _REAL * np.abs(s.m))
+        if atom_at_zero:
+            # next to an atom at 0 the bulk shows in m + 1 - atom only, and not at all once that is rounding
+            distance = np.abs(s.m + 1 - atom_at_zero)
+            decided = distance > 1e-9
+            real &= decided & (np.abs(s.m.imag) <= 10 * _REAL * distance)
+        else:
+            decided = s.converged
+        if sweep == 0 and np.any(decided):
+            lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
+        cdf = 1 - s.potential.imag / np.pi
+        gaps += [_GapPoint(float(grid[i]), s.unknowns[:, i : i + 1], float(cdf[i])) for i in np.flatnonzero(real)]
+        with np.errstate(invalid="ignore"):
+            low = (density[1:-1] < 0.5 * density[:-2]) & (density[1:-1] < 0.5 * density[2:])
+        dips = np.flatnonzero(low & ~real[1:-1] & decided[1:-1])
+        if dips.size == 0:
+            break
+        grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 2], 33)[1:-1] for i in dips]))
+    return sorted(gaps, key=lambda point: point.x), lowest_in_bulk
+
+
+def _walk(
+    node: Node, start: _GapPoint, direction: int, atoms: Mapping[float, float]
+) -> tuple[float, float | None]:
+    """What one meets from a gap point when z moves in ``direction``: (edge, exponent), or an isolated atom and None."""
+
+    # log m for laws on [0, oo): when their logarithm spreads over depth, z and 1/g have their critical points together
+    def coordinate(lin: Linearised) -> tuple[ComplexArray, ComplexArray]:
+        if node.positive:
+            return lin.jet.log_eta + lin.jet.log_w, lin.jet.dm / lin.jet.m
+        return lin.jet.log_g, lin.jet.dlog_g
+
+    u = start.unknowns
+    lin = node.linearise(u)
+    t = coordinate(lin)[0]
+    slope = _slope(lin, coordinate)
+    way = float(np.sign(slope) * direction)  # of the coordinate
+    h = 0.25
+    decay = np.nan  # of the slope, by the coordinate: z - edge ~ g^-decay where g grows without bound
+    for _ in range(2000):
+        wanted = t + way * h
+        moved, after, ok = newton_to(node, u, coordinate, wanted)
+        new_slope = _slope(after, coordinate) if ok[0] else np.nan
+        if not np.isfinite(new_slope):
+            h /= 4
+            if h < 1e-10:
+                break
+            continue
+        z = float(after.jet.z.real[0])
+        scale = abs(z) + np.sqrt(node.variance)
+        if way > 0 and abs(new_slope) < 1e-9 * scale and decay > 0.2:
+            break
+        if np.sign(new_slope) != np.sign(slope):
+            return _refine(node, u, coordinate, t, wanted), 0.5
+        decay = -np.log(new_slope / slope) / h
+        u, lin, t, slope = moved, after, wanted, new_slope
+        h = min(2 * h, 0.5)
+    # m and g grow without bound: an atom outside the bulk, or a hard edge
+    z = float(lin.jet.z.real[0])
+    for x in atoms:
+        if abs(z - x) < 1e-5 * (abs(x) + np.sqrt(node.variance)):
+            return x, None
+    if decay > 0.2:
+        return float(z + way * slope / decay), round(float(-1 / decay), 3)
+    raise ArithmeticError(f"the walk to the edge from x = {start.x:.6g} stopped near {z:.6g}")
+
+
+Coordinate = Callable[[Linearised], tuple[ComplexArray, ComplexArray]]
+
+
+def _slope(lin: Linearised, coordinate: Coordinate) -> float:
+    """dz by the coordinate."""
+    return float((lin.jet.dz / coordinate(lin)[1]).real[0])
+
+
+def _move(
+    node: Node, u: ComplexArray, coordinate: Coordinate, start: ComplexArray, end: ComplexArray, depth: int = 8
+) -> tuple[ComplexArray, Linearised, bool]:
+    """Newton from the coordinate ``start`` to ``end``, in halves where one step is too long."""
+    moved, lin, ok = newton_to(node, u, coordinate, end)
+    if ok[0] or depth == 0:
+        return moved, lin, bool(ok[0])
+    middle = (start + end) / 2
+    moved, lin, fine = _move(node, u, coordinate, start, middle, depth - 1)
+    return _move(node, moved, coordinate, middle, end, depth - 1) if fine else (moved, lin, False)
+
+
+def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArray, t1: ComplexArray) -> float:
+    """Root of dz between the coordinates t0 (unknowns ``u``) and t1; returns z there."""
+    from scipy.optimize import brentq
+
+    here, position = t0, np.nan
+
+    def slope(s: float) -> float:
+        nonlocal u, here, position
+        wanted = t0 + s * (t1 - t0)
+        u, lin, ok = _move(node, u, coordinate, here, wanted)
+        here, position = wanted, float(lin.jet.z.real[0])
+        if not ok:
+            raise ArithmeticError(f"Newton failed between two points around an edge near {position:.6g}")
+        return _slope(lin, coordinate)
+
+    root = brentq(slope, 0.0, 1.0, xtol=1e-13, rtol=1e-14)
+    slope(root)
+    return position
+
+
+def _hard_exponent(node: Node, atom: float) -> float | None:
+    """Exponent of the density at 0+, from z ~ (m + 1 - atom)^k, rho ~ x^(1/k - 1)."""
+    x = np.array([(node.mean + node.variance / node.mean) * (1e-12 if atom else _PROBE)])
+    s = solve(node, x)
+    with np.errstate(all="ignore"):
+        jet = node.linearise(s.unknowns).jet
+        distance = jet.w - atom
+        k = (jet.dlog_z / jet.dm * distance).real[0]
+    if not np.isfinite(k) or k <= 0:
+        return None
+    return float(1 / k - 1)

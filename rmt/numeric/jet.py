@@ -1,0 +1,124 @@
+"""The spectral curve of a law at a set of points, with its direction: what every node of the numeric system exchanges.
+
+A law is an analytic curve ``z -> G(z)``. Near a point the curve is one-dimensional, so it is carried as a value and a
+derivative by one complex parameter ``eps`` that each node chooses. Conventions (z the spectral argument):
+
+    g = G(z),  w = z g,  m = w - 1,  eta = m / w,  S = (1 + m)/(m z) = g/m,   log z = -log eta - log S.
+
+Logarithms are those continued from ``z -> +infinity`` through the upper half-plane: ``arg z`` runs over [0, 2 pi)
+(beyond pi inside symmetrised laws), ``arg eta`` over (-2 pi, 0]. No node ever takes a square root with a chosen branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ComplexArray", "Jet", "continued_log", "log1p", "log_of_w"]
+
+ComplexArray = npt.NDArray[np.complex128]
+
+# Points on the positive real axis belong to arg = 0, and Newton may overshoot it: the cut lies a little beyond.
+_CUT = 0.05
+
+
+def continued_log(value: ComplexArray) -> ComplexArray:
+    """Logarithm with argument in (-2 pi, 0], up to the overshoot `_CUT`."""
+    out = np.log(-value) - 1j * np.pi
+    return np.where(out.imag < -2 * np.pi + _CUT, out + 2j * np.pi, out)
+
+
+def log1p(x: ComplexArray) -> ComplexArray:
+    """log(1 + x) with a small relative error in both parts (numpy's complex log1p loses it in the real part)."""
+    x = np.asarray(x, dtype=complex)
+    out = np.empty_like(x)
+    out.real = np.log1p(x.real * (2 + x.real) + x.imag**2) / 2
+    out.imag = np.arctan2(x.imag, 1 + x.real)
+    return out
+
+
+def log_of_w(w: ComplexArray, arg_eta: npt.NDArray[np.float64] | float) -> ComplexArray:
+    """Logarithm of w = z g, continued: arg w lies in [-pi, 0] while arg z <= pi, in [0, pi] beyond (arg eta < -pi).
+
+    The cut is put on the imaginary axis that w stays away from, so that Newton may overshoot the negative axis, where
+    w ends for real z below the support.
+    """
+    out = np.log(w)
+    upper = np.asarray(arg_eta) > -np.pi
+    turns = np.where(upper & (out.imag > np.pi / 2), -1.0, np.where(~upper & (out.imag < -np.pi / 2), 1.0, 0.0))
+    return out + 2j * np.pi * turns
+
+
+@dataclass(frozen=True)
+class Jet:
+    """First-order expansion of the curve of one law, arrays of shape (n,).
+
+    ``m``, ``w`` (= 1 + m, kept apart because it loses its digits near a hard edge where m -> -1) and ``log_s`` are
+    values; ``dm`` and ``dlog_s`` are derivatives by the node's parameter. ``log_eta`` is the continued logarithm of
+    m/w where the node knows it (it always does for laws on [0, oo)).
+    """
+
+    m: ComplexArray
+    w: ComplexArray
+    log_s: ComplexArray
+    dm: ComplexArray
+    dlog_s: ComplexArray
+    native_log_eta: ComplexArray | None = None
+
+    @cached_property
+    def log_eta(self) -> ComplexArray:
+        """Continued logarithm of eta = m/w."""
+        if self.native_log_eta is not None:
+            return self.native_log_eta
+        return continued_log(self.m) - self.log_w
+
+    @cached_property
+    def log_w(self) -> ComplexArray:
+        """Logarithm of w, argument in [-pi, pi]; on the negative axis the side is that of the path (see `log_eta`)."""
+        # where eta is not tracked the law is met in the upper half-plane, that is with arg eta above -pi
+        return log_of_w(self.w, 0.0 if self.native_log_eta is None else self.native_log_eta.imag)
+
+    @cached_property
+    def log_g(self) -> ComplexArray:
+        """Continued logarithm of the Cauchy transform."""
+        if self.native_log_eta is None:
+            return continued_log(self.g)
+        return self.native_log_eta + self.log_w + self.log_s
+
+    @cached_property
+    def dlog_eta(self) -> ComplexArray:
+        """Derivative of `log_eta` by the node's parameter."""
+        return self.dm / (self.m * self.w)
+
+    @cached_property
+    def log_z(self) -> ComplexArray:
+        """Continued logarithm of the spectral argument."""
+        return -self.log_eta - self.log_s
+
+    @cached_property
+    def dlog_z(self) -> ComplexArray:
+        """Derivative of `log_z`."""
+        return -self.dlog_eta - self.dlog_s
+
+    @cached_property
+    def g(self) -> ComplexArray:
+        """The Cauchy transform."""
+        return self.m * np.exp(self.log_s)
+
+    @cached_property
+    def dlog_g(self) -> ComplexArray:
+        """Derivative of log g."""
+        return self.dm / self.m + self.dlog_s
+
+    @cached_property
+    def z(self) -> ComplexArray:
+        """The spectral argument."""
+        return self.w / self.g
+
+    @cached_property
+    def dz(self) -> ComplexArray:
+        """Derivative of `z`."""
+        return self.dm / self.g - self.z * self.dlog_g

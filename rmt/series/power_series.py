@@ -1,0 +1,261 @@
+"""Truncated power series over any ring of coefficients.
+
+A series is the plain list ``[c_0, c_1, ..., c_{n-1}]`` of the coefficients of ``c_0 + c_1 x + ... + O(x^n)``; its
+length is its order of truncation, and a result is as long as its shortest argument. Coefficients may be int,
+Fraction, float, complex or symbolic expressions. Exact coefficients stay exact: a division of integers gives a
+Fraction, never a float.
+
+Every function is a recurrence of O(n^2) ring operations (`compose` and `reversion`: O(n^3)).
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from numbers import Integral, Rational
+from typing import Any
+
+__all__ = ["add", "compose", "divide", "exp", "log", "multiply", "power", "reciprocal", "reversion"]
+
+Series = Sequence[Any]
+
+
+def divide(a: Any, b: Any) -> Any:
+    """Quotient of two coefficients, a Fraction where both are integers."""
+    if isinstance(a, Integral) and isinstance(b, Integral):
+        return Fraction(int(a), int(b))
+    return a / b
+
+
+def lowest_terms(a: Any) -> Any:
+    """Coefficient in the form that keeps recurrences small: symbolic expressions cancel, numbers are left alone."""
+    # Without this, symbolic coefficients grow exponentially in size, and a zero may fail to be recognised.
+    return a.cancel() if getattr(a, "free_symbols", None) else a
+
+
+def add(a: Series, b: Series) -> list[Any]:
+    """Sum of two series.
+
+    Examples
+    --------
+    >>> add([1, 2, 3], [0, 1, 1])
+    [1, 3, 4]
+    """
+    return [lowest_terms(x + y) for x, y in zip(a, b, strict=False)]
+
+
+def multiply(a: Series, b: Series) -> list[Any]:
+    """Product of two series.
+
+    Examples
+    --------
+    >>> multiply([1, 1, 0, 0], [1, 1, 0, 0])
+    [1, 2, 1, 0]
+    """
+    n = min(len(a), len(b))
+    return [lowest_terms(sum((a[j] * b[k - j] for j in range(k + 1)), 0)) for k in range(n)]
+
+
+def reciprocal(a: Series) -> list[Any]:
+    """Series of 1/a; a[0] must be invertible.
+
+    Raises
+    ------
+    ValueError
+        If a[0] is 0.
+
+    Examples
+    --------
+    >>> reciprocal([1, -1, 0, 0])
+    [Fraction(1, 1), Fraction(1, 1), Fraction(1, 1), Fraction(1, 1)]
+    """
+    if not a:
+        return []
+    _require_constant_term(a, "reciprocal")
+    inverse = divide(1, a[0])
+    result = [inverse]
+    for k in range(1, len(a)):
+        total = sum((a[j] * result[k - j] for j in range(1, k + 1)), 0)
+        result.append(lowest_terms(-total * inverse))
+    return result
+
+
+def power(a: Series, t: Any) -> list[Any]:
+    """Series of a**t for any exponent t (int, Fraction, float or symbolic); a[0] must not be 0.
+
+    The recurrence of J. C. P. Miller costs O(n^2) whatever t, so that the depth of a network (t = 10^5, or a symbol)
+    is free (Knuth, The Art of Computer Programming, volume 2, section 4.7, equation 9).
+
+    A rational a[0] whose power is irrational becomes a float; everything else exact stays exact.
+
+    Raises
+    ------
+    ValueError
+        If a[0] is 0.
+    OverflowError
+        If a[0]**t exceeds the range of floats: take a[0] out of the series and keep its logarithm.
+
+    Examples
+    --------
+    >>> power([1, 1, 0, 0], Fraction(1, 2))
+    [1, Fraction(1, 2), Fraction(-1, 8), Fraction(1, 16)]
+    """
+    if not a:
+        return []
+    _require_constant_term(a, "power")
+    constant = a[0]
+    result = [_scalar_power(constant, t)]
+    terms = [j for j in range(1, len(a)) if a[j] != 0]
+    for k in range(1, len(a)):
+        total = sum((((t + 1) * j - k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
+        result.append(lowest_terms(divide(total, k * constant)))
+    return result
+
+
+def exp(a: Series) -> list[Any]:
+    """Series of exp(a).
+
+    Raises
+    ------
+    ValueError
+        If a[0] is exact and not 0, for then exp(a[0]) leaves the ring: take it out as a factor.
+
+    Examples
+    --------
+    >>> exp([0, 1, 0, 0])
+    [1, Fraction(1, 1), Fraction(1, 2), Fraction(1, 6)]
+    """
+    if not a:
+        return []
+    if isinstance(a[0], float | complex):
+        result: list[Any] = [cmath.exp(a[0]) if isinstance(a[0], complex) else math.exp(a[0])]
+    elif a[0] == 0:
+        result = [1]
+    else:
+        raise ValueError(f"a[0]={a[0]} in exp: an exact constant term must be 0; take the factor exp(a[0]) out")
+    for k in range(1, len(a)):
+        total = sum((j * a[j] * result[k - j] for j in range(1, k + 1)), 0)
+        result.append(lowest_terms(divide(total, k)))
+    return result
+
+
+def log(a: Series) -> list[Any]:
+    """Series of log(a), principal branch at a[0].
+
+    Raises
+    ------
+    ValueError
+        If a[0] is 0, or exact and not 1, for then log(a[0]) leaves the ring: divide by a[0] first.
+
+    Examples
+    --------
+    >>> log([1, 1, 0, 0])
+    [0, Fraction(1, 1), Fraction(-1, 2), Fraction(1, 3)]
+    """
+    if not a:
+        return []
+    _require_constant_term(a, "log")
+    constant = a[0]
+    if isinstance(constant, float | complex):
+        result: list[Any] = [
+            math.log(constant) if isinstance(constant, float) and constant > 0 else cmath.log(constant)
+        ]
+    elif constant == 1:
+        result = [0]
+    else:
+        raise ValueError(f"a[0]={constant} in log: an exact constant term must be 1; divide the series by a[0]")
+    for k in range(1, len(a)):
+        total = sum((j * result[j] * a[k - j] for j in range(1, k)), 0)
+        result.append(lowest_terms(divide(k * a[k] - total, k * constant)))
+    return result
+
+
+def compose(a: Series, b: Series) -> list[Any]:
+    """Series of a(b(x)); b[0] must be 0.
+
+    Raises
+    ------
+    ValueError
+        If b[0] is not 0.
+
+    Examples
+    --------
+    >>> compose([1, 1, 1, 1], [0, 1, 1, 0])
+    [1, 1, 2, 3]
+    """
+    n = min(len(a), len(b))
+    if n == 0:
+        return []
+    if b[0] != 0:
+        raise ValueError(f"b[0]={b[0]} in compose: the inner series must vanish at 0; shift the outer series instead")
+    result: list[Any] = [a[n - 1]] + [0] * (n - 1)
+    for k in range(n - 2, -1, -1):  # Horner
+        result = multiply(result, b[:n])
+        result[0] = a[k]
+    return result
+
+
+def reversion(a: Series) -> list[Any]:
+    """Series of the compositional inverse of a; a[0] must be 0 and a[1] invertible.
+
+    Lagrange: [x^n] a^{-1} = (1/n) [x^{n-1}] (a(x)/x)^{-n}.
+
+    Raises
+    ------
+    ValueError
+        If a[0] is not 0 or a[1] is 0.
+
+    Examples
+    --------
+    >>> reversion([0, 1, 1, 1, 1])
+    [0, Fraction(1, 1), Fraction(-1, 1), Fraction(1, 1), Fraction(-1, 1)]
+    """
+    if not a:
+        return []
+    if a[0] != 0:
+        raise ValueError(f"a[0]={a[0]} in reversion: the series must vanish at 0; subtract its constant term")
+    quotient = a[1:]
+    if quotient:
+        _require_constant_term(quotient, "reversion", index=1)
+    return [0, *(divide(power(quotient[:n], -n)[n - 1], n) for n in range(1, len(a)))]
+
+
+def _require_constant_term(a: Series, name: str, index: int = 0) -> None:
+    if a and a[0] == 0:
+        raise ValueError(f"a[{index}]=0 in {name}: this coefficient must be invertible; factor the leading power out")
+
+
+def _scalar_power(base: Any, exponent: Any) -> Any:
+    if not isinstance(base, Rational):
+        return base**exponent
+    value = Fraction(int(base.numerator), int(base.denominator))
+    if value == 1 and not isinstance(exponent, float | complex):
+        return 1  # also where the exponent is a symbol
+    if not isinstance(exponent, Rational):
+        return base**exponent
+    degree = int(exponent.denominator)
+    root = value if degree == 1 else _exact_root(value, degree)
+    if root is not None:
+        return root ** int(exponent.numerator)
+    return (float(value) if value > 0 else complex(value)) ** float(exponent)
+
+
+def _exact_root(value: Fraction, degree: int) -> Fraction | None:
+    """The rational root of a positive rational number, or None where it has none."""
+    if value <= 0:
+        return None
+    parts = [_integer_root(part, degree) for part in (value.numerator, value.denominator)]
+    root = Fraction(parts[0], parts[1])
+    return root if root**degree == value else None
+
+
+def _integer_root(value: int, degree: int) -> int:
+    """Largest integer r with r**degree <= value, by Newton on integers (a float root is wrong beyond 2^53)."""
+    r = 1 << -(-value.bit_length() // degree)
+    while True:
+        s = ((degree - 1) * r + value // r ** (degree - 1)) // degree
+        if s >= r:
+            return r
+        r = s

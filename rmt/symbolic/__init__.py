@@ -1,0 +1,7 @@
+"""The formula reading of laws: equations, transforms, edges and derivations step by step. Alone imports sympy."""
+
+from rmt.symbolic.derivation import Derivation, Step
+from rmt.symbolic.polynomial import polynomial
+from rmt.symbolic.rules import derive
+
+__all__ = ["Derivation", "Step", "derive", "polynomial"]

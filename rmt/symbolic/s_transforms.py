@@ -1,0 +1,365 @@
+"""S-transforms of laws in closed form, one rule a node.
+
+Conventions: m = zG - 1, S(m) = (1+m)/(m z(m)). A rule returns the transform together with the steps that lead to it; a
+node without a rule raises NotImplementedError with what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import reduce, singledispatch
+from typing import Any
+
+import sympy as sp
+
+from rmt import series
+from rmt.algebra.affine import Affine
+from rmt.algebra.free_power import FreePower
+from rmt.algebra.free_product import FreeProduct
+from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
+from rmt.algebra.residual import ResidualSum
+from rmt.laws.discrete import Discrete
+from rmt.laws.fuss_catalan import FussCatalan
+from rmt.laws.marchenko_pastur import MarchenkoPastur
+from rmt.laws.semicircle import Semicircle
+from rmt.laws.universal_resnet import UniversalResNet
+from rmt.symbolic.derivation import Step, m, to_sympy, z
+from rmt.symbolic.products import Factors, merge, power, to_expression
+
+__all__ = [
+    "STransform",
+    "multiply_transforms",
+    "raise_transform",
+    "s_transform",
+    "unavailable",
+    "universal_parameters",
+]
+
+_S = sp.Function("S")(m)
+M0 = sp.Symbol("m_0")  # moment transform of the branch of a residual block
+VOICULESCU_S = "Voiculescu 1987, theorem 2.6"
+
+
+def unavailable(law: Any, question: str, advice: str) -> NotImplementedError:
+    """The error of a reading that a node lacks."""
+    return NotImplementedError(f"{type(law).__name__} has no {question} in closed form: {advice}")
+
+
+@dataclass(frozen=True)
+class STransform:
+    """S(m) as a product of powers, with its Taylor series.
+
+    Attributes
+    ----------
+    factors : tuple of (base, exponent), or None
+        S(m) = Π base^exponent; None where only the series is known.
+    mean : sympy expression
+        1/S(0).
+    coefficients : callable
+        n -> the first n coefficients of S(m)/S(0).
+    domain : tuple of sympy relations
+        What the parameters must satisfy.
+    constraints : mapping of symbol to sympy.Eq
+        The auxiliary unknowns of the factors, each with its equation.
+    steps : tuple of Step
+        How S was found; the last step gives S itself.
+    """
+
+    factors: Factors | None
+    mean: Any
+    coefficients: Callable[[int], list[Any]] = field(repr=False)
+    steps: tuple[Step, ...]
+    domain: tuple[Any, ...] = ()
+    constraints: Mapping[Any, Any] = field(default_factory=dict)
+
+    @property
+    def expression(self) -> Any:
+        """S(m) as one expression, or None."""
+        return None if self.factors is None else to_expression(self.factors)
+
+    def moments(self, n: int) -> list[Any]:
+        """Moments m_1 … m_n by Lagrange inversion, m_k = (1/k) [m^{k-1}] ((1+m)/S(m))^k."""
+        normalised = series.s_series_to_moments([to_sympy(c) for c in self.coefficients(n)])
+        # The polynomial part is factored apart from mean^k: factoring e^{ck} as well is slow and ugly.
+        return [self.mean**k * sp.factor(to_sympy(x)) for k, x in enumerate(normalised, 1)]
+
+
+@singledispatch
+def s_transform(law: Any) -> STransform:
+    """S-transform of a law, one rule a node.
+
+    Raises
+    ------
+    NotImplementedError
+        If the law has no closed form that we know.
+    """
+    raise unavailable(law, "S-transform", "use law.moments(n), or rmt.symbolic.polynomial(law) where it is algebraic")
+
+
+@s_transform.register
+def _(law: MarchenkoPastur) -> STransform:
+    c = to_sympy(law.ratio)
+    step = Step(
+        "S-transform of the Marchenko-Pastur law",
+        sp.Eq(_S, 1 / (1 + c * m), evaluate=False),
+        "All free cumulants of $X X^T$ are $c^{n-1}$, hence $R(g) = 1/(1 - c g)$; then $m = g R(g)$ "
+        "and $S(m) = 1/R(g)$.",
+        "Nica, Speicher 2006, lecture 18",
+    )
+    return STransform(
+        factors=merge(((1 + c * m, sp.Integer(-1)),)),
+        mean=sp.Integer(1),
+        coefficients=lambda n: [(-c) ** k for k in range(n)],
+        steps=(step,),
+        domain=_relations(c > 0),
+    )
+
+
+@s_transform.register
+def _(law: FussCatalan) -> STransform:
+    depth = to_sympy(law.order)
+    step = Step(
+        "S-transform of the Fuss-Catalan law",
+        sp.Eq(_S, (1 + m) ** -depth, evaluate=False),
+        "It is a free product of Marchenko-Pastur laws of ratio 1, each with $S(m) = 1/(1+m)$, and S multiplies.",
+        VOICULESCU_S,
+    )
+    return STransform(
+        factors=((1 + m, -depth),),
+        mean=sp.Integer(1),
+        coefficients=lambda n: series.power(_linear(1, n), -depth),
+        steps=(step,),
+        domain=_relations(depth > 0),
+    )
+
+
+@s_transform.register
+def _(law: UniversalResNet) -> STransform:
+    c, a, prefactor = universal_parameters(law)
+    step = Step(
+        "S-transform of infinitely many residual blocks",
+        sp.Eq(_S, prefactor**-1 * sp.exp(-c / a**2 * (1 + 2 * m)), evaluate=False),
+        "One block $a + Y/L^{1/2}$ has $S(m) = a^{-2} [1 - (c/(a^2 L)) (1 + 2m) + O(1/L^2)]$, c the effective "
+        "cumulant; S multiplies over the free blocks, and the product of $L$ factors tends to the exponential.",
+        "Tarnowski et al. 2018, arXiv:1809.08848",
+    )
+    rate = c / a**2
+    return STransform(
+        factors=merge(((prefactor, -sp.Integer(1)), (sp.E, -rate * (1 + 2 * m)))),
+        mean=prefactor * sp.exp(rate),
+        coefficients=lambda n: series.exp([0, -2 * rate, *[0] * n][:n]),
+        steps=(step,),
+        domain=_relations(c > 0, a > 0),
+    )
+
+
+@s_transform.register
+def _(law: Discrete) -> STransform:
+    atoms = [(to_sympy(x), to_sympy(p)) for x, p in law.masses]
+    mean = sp.factor(sp.Add(*(p * x for x, p in atoms)))
+    if mean == 0:
+        raise unavailable(law, "S-transform", "its mean is 0; use its Cauchy transform, which is rational")
+
+    def coefficients(n: int) -> list[Any]:
+        normalised = [sp.factor(sp.Add(*(p * (x / mean) ** k for x, p in atoms))) for k in range(1, n + 1)]
+        return [sp.Integer(1), *series.moments_to_s_series(normalised)[1:]]
+
+    nonzero = [(x, p) for x, p in atoms if x != 0]
+    psi = sp.Add(*(p * x / (z - x) for x, p in nonzero))
+    definition = Step(
+        "Moment transform of a discrete law",
+        sp.Eq(m, psi),
+        "$m = zG(z) - 1$, and $G$ is the sum of $p/(z-x)$.",
+        "definition",
+    )
+    factors: Factors | None
+    domain: tuple[Any, ...] = ()
+    if len(nonzero) == 1:
+        ((x, p),) = nonzero
+        factors = merge(((1 + m, sp.Integer(1)), (p + m, sp.Integer(-1)), (x, sp.Integer(-1))))
+        domain = _relations(p > 0, p <= 1, x > 0)
+    elif len(nonzero) == 2:
+        (x, p), (y, q) = nonzero
+        b = m * (x + y) + p * x + q * y
+        # the root z -> ∞ as m -> 0, which is the one with + for a positive mean
+        root = sp.sqrt(sp.expand(b**2) - 4 * m * x * y * (m + p + q))
+        factors = ((1 + m, sp.Integer(1)), (sp.Rational(1, 2) * (b + root), sp.Integer(-1)))
+    else:
+        factors = None
+    steps: tuple[Step, ...] = (definition,)
+    if factors is not None:
+        inversion = Step(
+            "S-transform of a discrete law",
+            sp.Eq(_S, to_expression(factors), evaluate=False),
+            "Solved for $z$; $S(m) = (1+m)/(m z)$.",
+            "derived here",
+        )
+        steps = (definition, inversion)
+    return STransform(factors, mean, coefficients, steps, domain)
+
+
+@s_transform.register
+def _(law: Affine) -> STransform:
+    scale, shift = to_sympy(law.scale), to_sympy(law.shift)
+    if shift != 0:
+        raise unavailable(
+            law, "S-transform", "a shift has no simple S-transform; use the R-transform or the polynomial"
+        )
+    inner = s_transform(law.law)
+    factors = None if inner.factors is None else merge(inner.factors, ((scale, sp.Integer(-1)),))
+    step = _s_step("Scale", factors, "Scaling a law divides its S by the factor.", "definition")
+    return STransform(
+        factors, scale * inner.mean, inner.coefficients, (*inner.steps, *step), inner.domain, inner.constraints
+    )
+
+
+@s_transform.register
+def _(law: FreeProduct) -> STransform:
+    return multiply_transforms([s_transform(factor) for factor in law.laws])
+
+
+@s_transform.register
+def _(law: FreePower) -> STransform:
+    return raise_transform(s_transform(law.law), to_sympy(law.exponent))
+
+
+@s_transform.register
+def _(law: Square) -> STransform:
+    inner = law.law
+    while isinstance(inner, Symmetrized):
+        inner = inner.law
+    if isinstance(inner, Sqrt):
+        return s_transform(inner.law)
+    if not (isinstance(inner, Semicircle) and semicircle_parameters(inner)[1] == 0):
+        raise unavailable(law, "S-transform", "only squares of square roots and of centred semicircles have one here")
+    variance = semicircle_parameters(inner)[0]
+    factors = merge(((1 + m, sp.Integer(-1)), (variance, sp.Integer(-1))))
+    step = _s_step(
+        "Square of a centred semicircle",
+        factors,
+        "It is the Marchenko-Pastur law of ratio 1, scaled by the variance.",
+        "Nica, Speicher 2006, lecture 12",
+    )
+    return STransform(factors, variance, lambda n: [(-1) ** k for k in range(n)], step, _relations(variance > 0))
+
+
+@s_transform.register
+def _(law: ResidualSum) -> STransform:
+    branch = s_transform(law.branch)
+    a = to_sympy(law.skip)
+    if branch.factors is None or branch.constraints:
+        raise unavailable(law, "S-transform", "its branch has none without auxiliary unknowns; use law.moments(n)")
+    at_m0 = tuple((b.subs(m, M0), e.subs(m, M0)) for b, e in branch.factors)
+    one = sp.Integer(1)
+    t_factors = merge(((M0, one), (1 + M0, one)), at_m0)
+    t = to_expression(t_factors)
+    constraint = sp.Eq((m - M0) * (m - M0 + 1), a**2 * t, evaluate=False)
+    factors = merge(t_factors, ((m, -one), (1 + m, -one)))
+
+    def coefficients(n: int) -> list[Any]:
+        s0 = 1 / branch.mean
+        inner = [0, *(s0 * to_sympy(c) for c in branch.coefficients(n))]  # m0 S_Y(m0)
+        t_series = series.multiply(inner, [1, 1, *[0] * n])
+        root = series.power(series.add([1, *[0] * n], [4 * a**2 * c for c in t_series]), Fraction(1, 2))
+        m_series = series.add([0, 1, *[0] * n], [c / sp.Integer(2) for c in series.add([-1, *[0] * n], root)])
+        t_of_m = series.compose(t_series, series.reversion(m_series))
+        quotient = series.multiply(t_of_m[1:], [(-1) ** k for k in range(n)])  # t / (m (1+m))
+        return [c * (a**2 + branch.mean) for c in quotient]
+
+    steps = (
+        *branch.steps,
+        Step(
+            "Branch in bipolar form",
+            sp.Eq(sp.Symbol("t"), t, evaluate=False),
+            "$t = m_0 (1 + m_0) S_Y(m_0)$ parametrises the branch $Y$ by its own moment transform $m_0$.",
+            "derived here",
+        ),
+        Step(
+            "Residual sum",
+            constraint,
+            "The symmetrised singular law of $a O + Y$, $Y$ bi-invariant, is the free sum of those of $a O$ "
+            "(two atoms) and of $Y$; eliminating its R-transform leaves $(m - m_0)(m - m_0 + 1) = a^2 t$.",
+            "Nica, Speicher 2006, lecture 15; derived here",
+        ),
+        *_s_step("S-transform of the block", factors, "$S(m) = t / (m (1 + m))$.", "derived here"),
+    )
+    return STransform(
+        factors, a**2 + branch.mean, coefficients, steps, (*branch.domain, *_relations(a > 0)), {M0: constraint}
+    )
+
+
+def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
+    """S-transform of a free product: the product of the factors', auxiliary unknowns kept apart."""
+    constraints: dict[Any, Any] = {}
+    parts: list[Factors | None] = []
+    for index, transform in enumerate(transforms):
+        renamed = {
+            unknown: sp.Symbol(f"{unknown.name}_{index}")
+            for unknown, constraint in transform.constraints.items()
+            if constraints.get(unknown, constraint) != constraint
+        }
+        constraints |= {renamed.get(u, u): c.subs(renamed) for u, c in transform.constraints.items()}
+        parts.append(
+            None
+            if transform.factors is None
+            else tuple((b.subs(renamed), e.subs(renamed)) for b, e in transform.factors)
+        )
+    known = [part for part in parts if part is not None]
+    factors = merge(*known) if len(known) == len(parts) else None
+    steps = tuple(dict.fromkeys(step for transform in transforms for step in transform.steps))
+    step = _s_step("Free product", factors, "S multiplies over free factors.", VOICULESCU_S)
+    return STransform(
+        factors=factors,
+        mean=sp.Mul(*(t.mean for t in transforms)),
+        coefficients=lambda n: reduce(series.multiply, (t.coefficients(n) for t in transforms)),
+        steps=(*steps, *step),
+        domain=tuple(dict.fromkeys(r for t in transforms for r in t.domain)),
+        constraints=constraints,
+    )
+
+
+def raise_transform(transform: STransform, exponent: Any) -> STransform:
+    """S-transform of a free multiplicative power; the exponent may be a symbol."""
+    factors = None if transform.factors is None else power(transform.factors, exponent)
+    step = _s_step(
+        "Free power",
+        factors,
+        "S multiplies over free factors, so that a free power raises S to the same power.",
+        VOICULESCU_S,
+    )
+    return STransform(
+        factors=factors,
+        mean=sp.expand_power_base(transform.mean**exponent),
+        coefficients=lambda n: series.power(transform.coefficients(n), exponent),
+        steps=(*transform.steps, *step),
+        domain=(*transform.domain, *_relations(exponent > 1)),
+        constraints=transform.constraints,
+    )
+
+
+def universal_parameters(law: UniversalResNet) -> tuple[Any, Any, Any]:
+    """(c, a, a^(2L)) of a universal law; depth enters only beside a skip other than 1."""
+    if law.skip == 1:  # also the float 1.0, which sympy does not take for the integer
+        return to_sympy(law.c), sp.Integer(1), sp.Integer(1)
+    a = to_sympy(law.skip)
+    return to_sympy(law.c), a, a ** (2 * to_sympy(law.depth))
+
+
+def semicircle_parameters(law: Semicircle) -> tuple[Any, Any]:
+    """(variance, mean) of a semicircle law."""
+    return to_sympy(law.variance), to_sympy(law.mean)
+
+
+def _s_step(title: str, factors: Factors | None, reason: str, source: str) -> tuple[Step, ...]:
+    return () if factors is None else (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source),)
+
+
+def _linear(slope: Any, n: int) -> list[Any]:
+    return [1, slope, *[0] * n][:n]
+
+
+def _relations(*conditions: Any) -> tuple[Any, ...]:
+    """Conditions that depend on symbols; those of numbers were checked when the law was made."""
+    return tuple(c for c in conditions if c not in (sp.true, sp.false))
