@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 if TYPE_CHECKING:
     from rmt.law import Law
@@ -102,7 +103,7 @@ def plot_law(
     plot_atoms(axes, {x: mass for x, mass in atoms.items() if x > 0 or not log}, color=color)
     symbol = "s" if singular_values else "x"
     if log:
-        axes.set_xscale("log")
+        _use_log_axis(axes)
         axes.set_ylabel(f"density of ln {symbol}")
     else:
         axes.set_ylabel("density")
@@ -163,10 +164,24 @@ def plot_histogram(
     heights = counts / (count * np.diff(edges))
     if log:
         edges = np.exp(edges)
-        axes.set_xscale("log")
+        _use_log_axis(axes)
     style = {"fill": True, "alpha": 0.35, "linewidth": 0.0} | bar_kw
     axes.stairs(heights, edges, **style)
     return np.asarray(edges, dtype=np.float64)
+
+
+def _use_log_axis(axes: Axes) -> None:
+    """Logarithmic horizontal axis, labelled 0.5, 1, 2 where it is short and by powers of ten where it is long."""
+
+    def label(x: float, _position: int | None) -> str:
+        lower, upper = axes.get_xlim()
+        is_power = math.isclose(math.log10(x) % 1.0, 0.0, abs_tol=1e-6) or math.isclose(math.log10(x) % 1.0, 1.0)
+        return f"{x:g}" if is_power or upper < 300.0 * lower else ""
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(label))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _ceiling(position: FloatArray, height: FloatArray) -> float:

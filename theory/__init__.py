@@ -1,1 +1,79 @@
-"""Placeholder while the package is being built."""
+"""Limit laws of networks: descriptions of networks, signal propagation, and the laws of their Jacobians.
+
+Every name is loaded when it is first used, so that ``import theory`` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# not lazily: once loaded, the module of the same name would stand in the place of the function
+from theory.outlier import outlier
+
+if TYPE_CHECKING:
+    from theory.activations import ACTIVATION_NAMES, get_activation
+    from theory.derivation import derive
+    from theory.gain import GainLaw, gain_law
+    from theory.jacobian import jacobian_law
+    from theory.limits import limit_law
+    from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential, describe
+    from theory.propagation import Propagation, effective_cumulant, propagate
+    from theory.tuning import critical_sigma_w, tune
+
+__all__ = [
+    "ACTIVATION_NAMES",
+    "Activation",
+    "Chain",
+    "Dense",
+    "GainLaw",
+    "Propagation",
+    "Repeat",
+    "ResNet",
+    "Residual",
+    "Sequential",
+    "critical_sigma_w",
+    "derive",
+    "describe",
+    "effective_cumulant",
+    "gain_law",
+    "get_activation",
+    "jacobian_law",
+    "limit_law",
+    "outlier",
+    "propagate",
+    "tune",
+]
+
+_HOMES = {
+    "ACTIVATION_NAMES": "theory.activations",
+    "Activation": "theory.network",
+    "Chain": "theory.network",
+    "Dense": "theory.network",
+    "GainLaw": "theory.gain",
+    "Propagation": "theory.propagation",
+    "Repeat": "theory.network",
+    "ResNet": "theory.network",
+    "Residual": "theory.network",
+    "Sequential": "theory.network",
+    "critical_sigma_w": "theory.tuning",
+    "derive": "theory.derivation",
+    "describe": "theory.network",
+    "effective_cumulant": "theory.propagation",
+    "gain_law": "theory.gain",
+    "get_activation": "theory.activations",
+    "jacobian_law": "theory.jacobian",
+    "limit_law": "theory.limits",
+    "propagate": "theory.propagation",
+    "tune": "theory.tuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'theory' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

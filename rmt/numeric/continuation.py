@@ -28,7 +28,8 @@ BoolArray = npt.NDArray[np.bool_]
 # singularity that a node reports) or when an increment is larger than _CONTRACTION times the one before it.
 _REACH = 0.7
 _CONTRACTION = 0.35
-_PATH_TOLERANCE = 1e-7
+_PATH_TOLERANCE = 1e-2
+_LANDING_TOLERANCE = 1e-7
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
 _MAX_SWEEPS = 400
@@ -54,8 +55,10 @@ class Solution:
 class _Path:
     """The way to the target points: ``tau`` falls from 1 to 0; ``gap`` is the mismatch with what a node offers."""
 
-    def __init__(self, node: Node, target: ComplexArray, origin: ComplexArray, logarithmic: bool) -> None:
-        self.target, self.origin, self.logarithmic = target, origin, logarithmic
+    def __init__(
+        self, node: Node, target: ComplexArray, origin: ComplexArray, logarithmic: bool, points: ComplexArray
+    ) -> None:
+        self.target, self.origin, self.logarithmic, self.points = target, origin, logarithmic, points
         self.scale = np.ones(target.shape) if logarithmic else np.sqrt(node.variance) + np.abs(target)
 
     def at(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> ComplexArray:
@@ -84,17 +87,17 @@ def solve(node: Node, z: npt.ArrayLike) -> Solution:
             far = radius + 1j * np.pi
             turn = log_z.real + 1j * np.pi
             u = node.start(np.exp(far), far)
-            u, ok = _follow(node, u, _Path(node, far, far, True))
-            u, ok2 = _follow(node, u, _Path(node, turn, far, True))
-            path = _Path(node, log_z, turn, True)
+            u, ok = _follow(node, u, _Path(node, far, far, True, points))
+            u, ok2 = _follow(node, u, _Path(node, turn, far, True, points))
+            path = _Path(node, log_z, turn, True, points)
             u, ok3 = _follow(node, u, path)
             ok &= ok2 & ok3
         else:
             height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
             far = points + 1j * height
             u = node.start(far, continued_log_z(far))
-            u, ok = _follow(node, u, _Path(node, far, far, False))
-            path = _Path(node, points, far, False)
+            u, ok = _follow(node, u, _Path(node, far, far, False, points))
+            path = _Path(node, points, far, False, points)
             u, ok2 = _follow(node, u, path)
             ok &= ok2
         return _polish(node, u, path, ok)
@@ -166,6 +169,8 @@ def _trial(
 ) -> tuple[ComplexArray, BoolArray]:
     """Newton from ``u`` to the path at ``tau``: (unknowns, accepted). The first increment is the Euler predictor."""
     wanted = path.at(tau, index)
+    # on the way it is enough to stay on the branch; the landing is where branches are close to each other
+    tolerance = np.where(tau > 0, _PATH_TOLERANCE, _LANDING_TOLERANCE)
     u = u.copy()
     accepted = np.zeros(index.shape, dtype=bool)
     live = np.arange(index.size)
@@ -177,10 +182,9 @@ def _trial(
         du = node.spread(lin, gap / slope)
         size = node.strain(here, du)
         fine = np.isfinite(size) & (size <= (reach if iteration == 0 else _CONTRACTION * last[live]))
-        done = fine & (size < _PATH_TOLERANCE)
-        # below the path's tolerance the size no longer contracts because of rounding: that is convergence
-        small = np.isfinite(size) & (size < _PATH_TOLERANCE)
-        done |= small
+        # so small an increment need not contract further: rounding stops it
+        small = np.isfinite(size) & (size < tolerance[live])
+        done = small
         fine |= small
         u[:, live[fine]] = here[:, fine] + du[:, fine]
         accepted[live[done]] = True
@@ -215,5 +219,8 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray) -> Solution
     residual = np.abs(gap) / path.scale
     jet = lin.jet
     potential = node.potential(u, lin) - jet.log_g
-    converged = ok & (residual < 1e-9) & np.isfinite(jet.g)
-    return Solution(u, jet.g, jet.m, potential, residual, last, converged)
+    # w/z with the exact z: the imaginary part keeps its digits where an atom at 0 makes g large and nearly real
+    exact = path.points
+    g = np.where(exact == 0, jet.g, jet.w / np.where(exact == 0, 1, exact)) if path.logarithmic else jet.g
+    converged = ok & (residual < 1e-9) & np.isfinite(g)
+    return Solution(u, g, jet.m, potential, residual, last, converged)

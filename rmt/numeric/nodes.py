@@ -475,7 +475,7 @@ class ResidualNode(Node):
 
 
 class ManyNode(Node):
-    """A law built from children that share one coordinate; the parameter is the relative move of that coordinate."""
+    """A law built from children that share one coordinate."""
 
     def __init__(self, children: Sequence[Node]) -> None:
         self.children = tuple(children)
@@ -537,18 +537,29 @@ class ProductNode(ManyNode):
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
-        first = lins[0].jet
-        log_s = np.zeros_like(first.m)
-        dlog_s = np.zeros_like(first.m)
+        # The parameter is that of the child whose m moves least: next to an atom at 0 that child alone knows how far
+        # m is from its limit, and the others, matched to it, do not care.
+        rates = np.array([lin.jet.dlog_eta for lin in lins])
+        least = np.argmin(np.abs(rates), axis=0)[np.newaxis]
+
+        def leading(values: list[ComplexArray]) -> ComplexArray:
+            out: ComplexArray = np.take_along_axis(np.array(values), least, axis=0)[0]
+            return out
+
+        log_eta = leading([lin.jet.log_eta for lin in lins])
+        dlog_eta = leading(list(rates))
+        m, w = leading([lin.jet.m for lin in lins]), leading([lin.jet.w for lin in lins])
+        log_s = np.zeros_like(m)
+        dlog_s = np.zeros_like(m)
         inner = []
         for lin in lins:
             j = lin.jet
-            rate = 1 / j.dlog_eta
-            shift = (first.log_eta - j.log_eta) * rate
+            rate = dlog_eta / j.dlog_eta
+            shift = (log_eta - j.log_eta) / j.dlog_eta
             log_s = log_s + (j.log_s + j.dlog_s * shift)
             dlog_s = dlog_s + j.dlog_s * rate
             inner.append((lin, shift, rate))
-        return Linearised(Jet(first.m, first.w, log_s, first.m * first.w, dlog_s, first.log_eta), inner)
+        return Linearised(Jet(m, w, log_s, leading([lin.jet.dm for lin in lins]), dlog_s, log_eta), inner)
 
 
 class SumNode(ManyNode):

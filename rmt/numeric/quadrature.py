@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +15,12 @@ __all__ = ["QuadratureLeaf", "gauss_rule"]
 
 FloatArray = npt.NDArray[np.float64]
 
-# A composite Gauss–Legendre rule with 16 nodes a panel integrates 1/(z - x) to rounding when z is this many local
-# node spacings away (Bernstein ellipse of parameter 3).
+# Sixteen Gauss–Legendre nodes integrate 1/(z - x) to rounding when z is this many node spacings away from the panel
+# (Bernstein ellipse of parameter 3).
 _CLEARANCE = 11.0
-_MAX_LEVEL = 9
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_MAX_HALVINGS = 45
+_BLOCK = 256  # points at a time: bounds the memory of (points, panels, nodes)
 # Gauss rule of the law itself, used far from the support: error rho^(-2 n), rho the ellipse parameter of z.
 _FAR_NODES = 16
 _FAR_ELLIPSE = 3.4
@@ -59,83 +60,107 @@ def gauss_rule(x: npt.ArrayLike, weights: npt.ArrayLike, n: int) -> tuple[FloatA
 
 
 class QuadratureLeaf(Leaf):
-    """A law on [0, oo) known as an integral over atoms; the unknown is log z.
+    """A law on [0, oo) carried by a function: that of x(t), t with density ``weight`` on the panels; unknown log z.
 
-    ``rule(level)`` returns positions and masses, the positions ordered along the curve that they sample, twice as
-    dense at each next level. For each point the level is chosen by its distance to the nearest position in units of
-    the spacing there, so the integral sees its pole; far away a short Gauss rule of the whole law takes over.
+    ``x`` and ``weight`` are functions of t, analytic on every panel ``(left, right)``. Gauss–Legendre on each panel is
+    exact to rounding for 1/(z - x(t)) while z stays a few node spacings away from the values on that panel; where it
+    comes closer the panel is halved, for that point only, so the integral sees its pole however close to the real axis
+    it lies. Far away a short Gauss rule of the whole law takes over.
     """
 
     positive = True
 
-    def __init__(self, rule: Callable[[int], tuple[FloatArray, FloatArray]]) -> None:
-        self.rule = cache(rule)
-        x, p = self.rule(0)
-        self.mean = float(np.sum(p * x))
-        self.variance = float(np.sum(p * (x - self.mean) ** 2))
-        self.lower, self.upper = float(x.min()), float(x.max())
-        self.far = gauss_rule(x, p, _FAR_NODES)
-        self.spacing = np.maximum(np.abs(np.gradient(x)), 1e-300)
+    def __init__(
+        self,
+        x: Callable[[FloatArray], FloatArray],
+        weight: Callable[[FloatArray], FloatArray],
+        panels: Sequence[tuple[float, float]],
+    ) -> None:
+        self.x, self.weight = x, weight
+        self.panels = np.asarray(panels, dtype=float)
+        values, masses = self._sample(self.panels)
+        self.norm = float(masses.sum())
+        self.values, self.masses = values, masses / self.norm
+        self.spacing = _spacing(values)
+        self.mean = float(np.sum(self.masses * values))
+        self.variance = float(np.sum(self.masses * (values - self.mean) ** 2))
+        self.lower, self.upper = float(values.min()), float(values.max())
+        self.far = gauss_rule(values.ravel(), self.masses.ravel(), _FAR_NODES)
+
+    def _sample(self, panels: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Values and masses at the nodes of panels, shapes (k, 16)."""
+        half = (panels[:, 1:] - panels[:, :1]) / 2
+        t = panels[:, :1] + half * (1 + _NODES)
+        return self.x(t), half * _WEIGHTS * self.weight(t)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return log_z[np.newaxis]
 
-    def _levels(self, z: ComplexArray) -> npt.NDArray[np.int64]:
-        centre, half = (self.upper + self.lower) / 2, (self.upper - self.lower) / 2
+    def _integrate(self, z: ComplexArray, integrand: Callable[[ComplexArray, FloatArray], list[ComplexArray]]) -> Any:
+        """Integrals over the law of functions of (z, x), each of shape (n,)."""
+        centre, half = (self.upper + self.lower) / 2, max((self.upper - self.lower) / 2, 1e-300)
         y = (z - centre) / half
-        root = np.sqrt(y - 1) * np.sqrt(y + 1)
-        ellipse = np.abs(y + root)
-        near = np.flatnonzero(ellipse < _FAR_ELLIPSE)
-        levels = np.full(z.shape, -1)
-        x, _ = self.rule(0)
-        # Nodes crowd where the sampled curve is flat (an extremum or a saturation of the function that carries the
-        # law): there the spacing is small and so is its reach.
-        clearance = np.array([np.min(np.abs(zk - x) / self.spacing) for zk in z[near]])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            wanted = np.ceil(np.log2(_CLEARANCE / clearance))
-        levels[near] = np.clip(np.nan_to_num(wanted, nan=_MAX_LEVEL, posinf=_MAX_LEVEL), 0, _MAX_LEVEL)
-        return levels
-
-    def _by_level(
-        self, z: ComplexArray, integrand: Callable[[ComplexArray, FloatArray, FloatArray], tuple[ComplexArray, ...]]
-    ) -> list[ComplexArray]:
-        """Evaluate integrands at points grouped by the level that each needs."""
-        levels = self._levels(z)
-        out: list[ComplexArray] = []
-        for level in np.unique(levels):
-            index = np.flatnonzero(levels == level)
-            x, p = self.far if level < 0 else self.rule(int(level))
-            values = integrand(z[index], x[:, np.newaxis], p[:, np.newaxis])
-            if not out:
-                out = [np.empty(z.shape, dtype=complex) for _ in values]
-            for target, value in zip(out, values, strict=True):
+        near = np.flatnonzero(np.abs(y + np.sqrt(y - 1) * np.sqrt(y + 1)) < _FAR_ELLIPSE)
+        x, p = self.far
+        out = [np.sum(p * value, axis=1) for value in integrand(z[:, np.newaxis], x)]
+        if near.size == 0:
+            return out
+        for first in range(0, near.size, _BLOCK):
+            index = near[first : first + _BLOCK]
+            points = z[index]
+            distance = np.abs(points[:, np.newaxis, np.newaxis] - self.values)
+            close = np.any(distance < _CLEARANCE * self.spacing, axis=2)  # (points, panels)
+            weights = np.where(close[:, :, np.newaxis], 0.0, self.masses)
+            sums = [
+                np.sum(weights * value, axis=(1, 2)) for value in integrand(points[:, np.newaxis, np.newaxis], self.values)
+            ]
+            row, column = np.nonzero(close)
+            panels = self.panels[column]
+            for _ in range(_MAX_HALVINGS):
+                if row.size == 0:
+                    break
+                middle = panels.mean(axis=1, keepdims=True)
+                panels = np.concatenate(
+                    [np.concatenate([panels[:, :1], middle], axis=1), np.concatenate([middle, panels[:, 1:]], axis=1)]
+                )
+                row = np.concatenate([row, row])
+                values, masses = self._sample(panels)
+                here = points[row][:, np.newaxis]
+                fine = np.all(np.abs(here - values) >= _CLEARANCE * _spacing(values), axis=1)
+                for target, value in zip(sums, integrand(here[fine], values[fine]), strict=True):
+                    np.add.at(target, row[fine], np.sum(masses[fine] / self.norm * value, axis=1))
+                row, panels = row[~fine], panels[~fine]
+            else:
+                for target in sums:
+                    target[np.unique(row)] = np.nan
+            for target, value in zip(out, sums, strict=True):
                 target[index] = value
         return out
 
     def linearise(self, u: ComplexArray) -> Linearised:
         z = np.exp(u[0])
 
-        def integrand(z: ComplexArray, x: FloatArray, p: FloatArray) -> tuple[ComplexArray, ...]:
+        def integrand(z: ComplexArray, x: FloatArray) -> list[ComplexArray]:
             resolvent = 1 / (z - x)
-            kernel = p * resolvent
-            weighted = x * kernel
-            return np.sum(weighted, axis=0), z * np.sum(kernel, axis=0), -z * np.sum(weighted * resolvent, axis=0)
+            kernel = x * resolvent
+            return [kernel, z * resolvent, -z * kernel * resolvent]
 
-        m, w, dm = self._by_level(z, integrand)
+        m, w, dm = self._integrate(z, integrand)
         log = log_like_w(-u[0].imag)
         log_w = log(w)
         log_s = log_w - log(z * m)
         return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - 1, -u[0] - log_s), log_w)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        arg = u[0].imag
+        # past arg z = pi the logarithms turn the other way
+        turned = u[0].imag > np.pi
+        z = np.where(turned, np.exp(u[0].conj()), np.exp(u[0]))
 
-        def integrand(z: ComplexArray, x: FloatArray, p: FloatArray) -> tuple[ComplexArray, ...]:
-            turned = np.mod(np.angle(z), 2 * np.pi) if np.any(arg > np.pi) else np.angle(z)
-            return (np.sum(p * log1p_like_1_over_w(-x / z, turned), axis=0),)
+        def integrand(z: ComplexArray, x: FloatArray) -> list[ComplexArray]:
+            return [log1p_like_1_over_w(-x / z, np.zeros(1))]
 
-        (centred,) = self._by_level(np.exp(u[0]), integrand)
-        out: ComplexArray = centred + lin.inner
+        (centred,) = self._integrate(z, integrand)
+        out: ComplexArray = np.where(turned, centred.conj(), centred) + lin.inner
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -144,3 +169,8 @@ class QuadratureLeaf(Leaf):
         beyond = np.maximum(np.maximum(z.real - self.upper, self.lower - z.real), 0.0)
         distance = np.hypot(beyond, z.imag)
         return np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-3 * self.upper))
+
+
+def _spacing(values: FloatArray) -> FloatArray:
+    """Local spacing of the values along each panel, shape (k, 16)."""
+    return np.maximum(np.abs(np.gradient(values, axis=1)), 1e-300)

@@ -138,7 +138,7 @@ class Derivation:
         lines = [r"\begin{enumerate}"]
         for step in self.steps:
             source = f" ({_escape(step.source)})" if step.source else ""
-            lines.append(rf"\item \textbf{{{_escape(step.title)}.}} {step.reason}{source}")
+            lines.append(rf"\item \textbf{{{_escape(step.title)}.}} {_commands(step.reason)}{source}")
             lines.extend(rf"\[ {sp.latex(formula)} \]" for formula in step.formulas)
         return "\n".join([*lines, r"\end{enumerate}"])
 
@@ -168,6 +168,14 @@ def _plain(formula: Any) -> str:
     if isinstance(formula, sp.Eq):
         return f"{sp.sstr(formula.lhs)} = {sp.sstr(formula.rhs)}"
     return str(sp.sstr(formula))
+
+
+# Reasons are written with Greek letters, which read well as plain text; LaTeX wants their commands.
+_COMMANDS = {"δ": "delta", "μ": "mu", "σ": "sigma", "φ": "phi", "χ": "chi", "ψ": "psi", "±": "pm"}
+
+
+def _commands(text: str) -> str:
+    return re.sub("|".join(_COMMANDS), lambda match: rf"\{_COMMANDS[match[0]]} ", text)
 
 
 def _escape(text: str) -> str:

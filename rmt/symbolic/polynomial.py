@@ -14,10 +14,9 @@ import sympy as sp
 
 from rmt.algebra.affine import Affine
 from rmt.algebra.compression import Compression
-from rmt.algebra.free_power import FreePower
+from rmt.algebra.free_power import FreePower, FreeSumPower
 from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.free_sum import FreeSum
-from rmt.algebra.free_sum_power import FreeSumPower
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
 from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete

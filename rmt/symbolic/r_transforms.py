@@ -15,8 +15,8 @@ import sympy as sp
 from rmt import series
 from rmt.algebra.affine import Affine
 from rmt.algebra.compression import Compression
+from rmt.algebra.free_power import FreeSumPower
 from rmt.algebra.free_sum import FreeSum
-from rmt.algebra.free_sum_power import FreeSumPower
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle

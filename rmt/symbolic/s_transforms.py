@@ -7,7 +7,7 @@ node without a rule raises NotImplementedError with what to do instead.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import reduce, singledispatch
 from typing import Any
@@ -25,7 +25,7 @@ from rmt.laws.fuss_catalan import FussCatalan
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.symbolic.derivation import Step, m, to_sympy, z
+from rmt.symbolic.derivation import Step, m, to_sympy
 from rmt.symbolic.products import Factors, merge, power, to_expression
 
 __all__ = [
@@ -53,8 +53,8 @@ class STransform:
 
     Attributes
     ----------
-    factors : tuple of (base, exponent), or None
-        S(m) = Π base^exponent; None where only the series is known.
+    factors : tuple of (base, exponent)
+        S(m) = Π base^exponent.
     mean : sympy expression
         1/S(0).
     coefficients : callable
@@ -63,21 +63,30 @@ class STransform:
         What the parameters must satisfy.
     constraints : mapping of symbol to sympy.Eq
         The auxiliary unknowns of the factors, each with its equation.
+    radicals : tuple of (base, exponent), or None
+        S(m) without auxiliary unknowns but with square roots, where `factors` have unknowns instead: a formula to
+        read, correct on the branch at small m only.
     steps : tuple of Step
         How S was found; the last step gives S itself.
     """
 
-    factors: Factors | None
+    factors: Factors
     mean: Any
     coefficients: Callable[[int], list[Any]] = field(repr=False)
     steps: tuple[Step, ...]
     domain: tuple[Any, ...] = ()
     constraints: Mapping[Any, Any] = field(default_factory=dict)
+    radicals: Factors | None = None
+
+    @property
+    def readable(self) -> Factors:
+        """The factors to show: with radicals rather than auxiliary unknowns where there is the choice."""
+        return self.factors if self.radicals is None else self.radicals
 
     @property
     def expression(self) -> Any:
-        """S(m) as one expression, or None."""
-        return None if self.factors is None else to_expression(self.factors)
+        """S(m) as one expression."""
+        return to_expression(self.readable)
 
     def moments(self, n: int) -> list[Any]:
         """Moments m_1 … m_n by Lagrange inversion, m_k = (1/k) [m^{k-1}] ((1+m)/S(m))^k."""
@@ -167,37 +176,34 @@ def _(law: Discrete) -> STransform:
         return [sp.Integer(1), *series.moments_to_s_series(normalised)[1:]]
 
     nonzero = [(x, p) for x, p in atoms if x != 0]
-    psi = sp.Add(*(p * x / (z - x) for x, p in nonzero))
+    unknown = sp.Symbol("w")
+    psi = sp.Add(*(p * x / (unknown - x) for x, p in nonzero))
     definition = Step(
         "Moment transform of a discrete law",
-        sp.Eq(m, psi),
-        "$m = zG(z) - 1$, and $G$ is the sum of $p/(z-x)$.",
+        sp.Eq(m, psi, evaluate=False),
+        "$m = w G(w) - 1$ at the spectral variable $w$ of this law, and $G$ is the sum of $p/(w-x)$.",
         "definition",
     )
-    factors: Factors | None
-    domain: tuple[Any, ...] = ()
+    one = sp.Integer(1)
     if len(nonzero) == 1:
         ((x, p),) = nonzero
-        factors = merge(((1 + m, sp.Integer(1)), (p + m, sp.Integer(-1)), (x, sp.Integer(-1))))
-        domain = _relations(p > 0, p <= 1, x > 0)
-    elif len(nonzero) == 2:
+        factors = merge(((1 + m, one), (p + m, -one), (x, -one)))
+        step = _s_step(
+            "S-transform of a discrete law", factors, "Solved for $w$; $S(m) = (1+m)/(m w)$.", "derived here"
+        )
+        return STransform(factors, mean, coefficients, (definition, *step), _relations(p > 0, p <= 1, x > 0))
+    factors = ((1 + m, one), (m, -one), (unknown, -one))
+    radicals: Factors | None = None
+    if len(nonzero) == 2:
         (x, p), (y, q) = nonzero
         b = m * (x + y) + p * x + q * y
-        # the root z -> ∞ as m -> 0, which is the one with + for a positive mean
-        root = sp.sqrt(sp.expand(b**2) - 4 * m * x * y * (m + p + q))
-        factors = ((1 + m, sp.Integer(1)), (sp.Rational(1, 2) * (b + root), sp.Integer(-1)))
-    else:
-        factors = None
-    steps: tuple[Step, ...] = (definition,)
-    if factors is not None:
-        inversion = Step(
-            "S-transform of a discrete law",
-            sp.Eq(_S, to_expression(factors), evaluate=False),
-            "Solved for $z$; $S(m) = (1+m)/(m z)$.",
-            "derived here",
-        )
-        steps = (definition, inversion)
-    return STransform(factors, mean, coefficients, steps, domain)
+        # the root w -> ∞ as m -> 0, which is the one with + for a positive mean
+        root = sp.sqrt(sp.expand(b**2 - 4 * m * x * y * (m + p + q)))
+        radicals = ((1 + m, one), (sp.Rational(1, 2) * (b + root), -one))
+    reason = "By definition, with $w(m)$ the solution that tends to infinity as $m$ tends to 0."
+    step = _s_step("S-transform of a discrete law", radicals or factors, reason, "derived here")
+    constraints = {unknown: sp.Eq(m, psi, evaluate=False)}
+    return STransform(factors, mean, coefficients, (definition, *step), (), constraints, radicals)
 
 
 @s_transform.register
@@ -207,12 +213,7 @@ def _(law: Affine) -> STransform:
         raise unavailable(
             law, "S-transform", "a shift has no simple S-transform; use the R-transform or the polynomial"
         )
-    inner = s_transform(law.law)
-    factors = None if inner.factors is None else merge(inner.factors, ((scale, sp.Integer(-1)),))
-    step = _s_step("Scale", factors, "Scaling a law divides its S by the factor.", "definition")
-    return STransform(
-        factors, scale * inner.mean, inner.coefficients, (*inner.steps, *step), inner.domain, inner.constraints
-    )
+    return scale_transform(s_transform(law.law), scale)
 
 
 @s_transform.register
@@ -249,7 +250,7 @@ def _(law: Square) -> STransform:
 def _(law: ResidualSum) -> STransform:
     branch = s_transform(law.branch)
     a = to_sympy(law.skip)
-    if branch.factors is None or branch.constraints:
+    if branch.constraints:
         raise unavailable(law, "S-transform", "its branch has none without auxiliary unknowns; use law.moments(n)")
     at_m0 = tuple((b.subs(m, M0), e.subs(m, M0)) for b, e in branch.factors)
     one = sp.Integer(1)
@@ -290,10 +291,24 @@ def _(law: ResidualSum) -> STransform:
     )
 
 
+def scale_transform(inner: STransform, scale: Any) -> STransform:
+    """S-transform of a law scaled by a factor."""
+    factor = ((scale, sp.Integer(-1)),)
+    scaled = replace(
+        inner,
+        factors=merge(inner.factors, factor),
+        radicals=None if inner.radicals is None else merge(inner.radicals, factor),
+        mean=scale * inner.mean,
+        domain=(*inner.domain, *_relations(scale > 0)),
+    )
+    step = _s_step("Scale", scaled.readable, "Scaling a law divides its S by the factor.", "definition")
+    return replace(scaled, steps=(*inner.steps, *step))
+
+
 def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
     """S-transform of a free product: the product of the factors', auxiliary unknowns kept apart."""
     constraints: dict[Any, Any] = {}
-    parts: list[Factors | None] = []
+    parts: list[Factors] = []
     for index, transform in enumerate(transforms):
         renamed = {
             unknown: sp.Symbol(f"{unknown.name}_{index}")
@@ -301,42 +316,35 @@ def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
             if constraints.get(unknown, constraint) != constraint
         }
         constraints |= {renamed.get(u, u): c.subs(renamed) for u, c in transform.constraints.items()}
-        parts.append(
-            None
-            if transform.factors is None
-            else tuple((b.subs(renamed), e.subs(renamed)) for b, e in transform.factors)
-        )
-    known = [part for part in parts if part is not None]
-    factors = merge(*known) if len(known) == len(parts) else None
+        parts.append(tuple((b.subs(renamed), e.subs(renamed)) for b, e in transform.factors))
+    # radicals replace all unknowns or none
+    has_radicals = all(t.radicals is not None or not t.constraints for t in transforms) and bool(constraints)
     steps = tuple(dict.fromkeys(step for transform in transforms for step in transform.steps))
-    step = _s_step("Free product", factors, "S multiplies over free factors.", VOICULESCU_S)
-    return STransform(
-        factors=factors,
+    product = STransform(
+        factors=merge(*parts),
         mean=sp.Mul(*(t.mean for t in transforms)),
         coefficients=lambda n: reduce(series.multiply, (t.coefficients(n) for t in transforms)),
-        steps=(*steps, *step),
+        steps=steps,
         domain=tuple(dict.fromkeys(r for t in transforms for r in t.domain)),
         constraints=constraints,
+        radicals=merge(*(t.readable for t in transforms)) if has_radicals else None,
     )
+    step = _s_step("Free product", product.readable, "S multiplies over free factors.", VOICULESCU_S)
+    return replace(product, steps=(*steps, *step))
 
 
-def raise_transform(transform: STransform, exponent: Any) -> STransform:
+def raise_transform(inner: STransform, exponent: Any) -> STransform:
     """S-transform of a free multiplicative power; the exponent may be a symbol."""
-    factors = None if transform.factors is None else power(transform.factors, exponent)
-    step = _s_step(
-        "Free power",
-        factors,
-        "S multiplies over free factors, so that a free power raises S to the same power.",
-        VOICULESCU_S,
+    raised = replace(
+        inner,
+        factors=power(inner.factors, exponent),
+        radicals=None if inner.radicals is None else power(inner.radicals, exponent),
+        mean=sp.expand_power_base(inner.mean**exponent),
+        coefficients=lambda n: series.power(inner.coefficients(n), exponent),
+        domain=(*inner.domain, *_relations(exponent > 1)),
     )
-    return STransform(
-        factors=factors,
-        mean=sp.expand_power_base(transform.mean**exponent),
-        coefficients=lambda n: series.power(transform.coefficients(n), exponent),
-        steps=(*transform.steps, *step),
-        domain=(*transform.domain, *_relations(exponent > 1)),
-        constraints=transform.constraints,
-    )
+    reason = "S multiplies over free factors, so that a free power raises S to the same power."
+    return replace(raised, steps=(*inner.steps, *_s_step("Free power", raised.readable, reason, VOICULESCU_S)))
 
 
 def universal_parameters(law: UniversalResNet) -> tuple[Any, Any, Any]:
@@ -349,11 +357,11 @@ def universal_parameters(law: UniversalResNet) -> tuple[Any, Any, Any]:
 
 def semicircle_parameters(law: Semicircle) -> tuple[Any, Any]:
     """(variance, mean) of a semicircle law."""
-    return to_sympy(law.variance), to_sympy(law.mean)
+    return to_sympy(law.variance), to_sympy(law.mean_value)
 
 
-def _s_step(title: str, factors: Factors | None, reason: str, source: str) -> tuple[Step, ...]:
-    return () if factors is None else (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source),)
+def _s_step(title: str, factors: Factors, reason: str, source: str) -> tuple[Step, ...]:
+    return (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source),)
 
 
 def _linear(slope: Any, n: int) -> list[Any]:

@@ -1,0 +1,53 @@
+"""From a network to the formulas of its law, step by step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from theory.network import Chain, Layer, ResNet
+
+if TYPE_CHECKING:
+    from rmt.symbolic import Derivation
+
+__all__ = ["derive"]
+
+
+def derive(net: Layer) -> Derivation:
+    """Derive the law of J Jᵀ of a network, J its input-output Jacobian: equation, S-transform, edges, moments, steps.
+
+    Parameters
+    ----------
+    net : ResNet or Chain
+        Its sigma_w, sigma_b, skip and depth may be numbers (exact ones stay exact) or sympy symbols; symbols should be
+        declared positive. A ResNet leads to the universal law of infinite depth in terms of its effective cumulant c,
+        with the first correction in 1/depth; a Chain to the exact law at its own finite depth, at a fixed point of the
+        variance q of its pre-activations.
+
+    Returns
+    -------
+    rmt.symbolic.Derivation
+        Its `definitions` say what the symbols c, p, q of the formulas are for this network.
+
+    Raises
+    ------
+    NotImplementedError
+        For other networks: `theory.jacobian_law(net)` has their law as numbers.
+    PreconditionError
+        For a ResNet of skip 0: its blocks do not tend to the identity, so that there is no universal limit.
+
+    Examples
+    --------
+    >>> print(derive(ResNet(depth=50, activation="relu")).equation)
+    Eq(G, (G*z - 1)*exp(c*(-2*G*z + 1)))
+    """
+    if isinstance(net, ResNet):
+        from theory.resnet_derivation import derive_resnet
+
+        return derive_resnet(net)
+    if isinstance(net, Chain):
+        from theory.chain_derivation import derive_chain
+
+        return derive_chain(net)
+    raise NotImplementedError(
+        f"{type(net).__name__} has no derivation: derive a Chain or a ResNet, or ask theory.jacobian_law(net)"
+    )

@@ -1,0 +1,181 @@
+"""The shell commands derive, curve, validate and tune: from parsed arguments to text or JSON on stdout."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import theory
+
+__all__ = ["COMMANDS", "network_from", "print_json"]
+
+_DEFAULT_DEPTH = {"resnet": 50, "chain": 10}
+_CURVE_SUFFIXES = (".csv", ".json", ".npz")
+_PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
+
+
+def network_from(args: Any, **changed: Any) -> Any:
+    """Return the network that the arguments describe, with some of its parameters replaced."""
+    parameters: dict[str, Any] = {
+        "depth": _DEFAULT_DEPTH[args.network] if args.depth is None else args.depth,
+        "activation": args.activation,
+        "sigma_w": args.sigma_w,
+        "sigma_b": args.sigma_b,
+        "weights": args.weights,
+    }
+    if args.network == "chain":
+        if args.skip is not None:
+            raise ValueError("--skip: a chain has no skip connection; leave it out, or ask for a resnet")
+        return theory.Chain(**parameters | changed)
+    return theory.ResNet(skip=1 if args.skip is None else args.skip, **parameters | changed)
+
+
+def derive(args: Any) -> int:
+    """Print the derivation of the network's law."""
+    from sympy import Symbol
+
+    changed = {"sigma_w": Symbol("sigma_w", positive=True)} if args.symbolic else {}
+    derivation = theory.derive(network_from(args, **changed))
+    if args.json:
+        print_json(
+            {
+                "equation": str(derivation.equation),
+                "s_transform": str(derivation.s_transform),
+                "edges": [str(edge) for edge in derivation.edges],
+                "moments": [str(moment) for moment in derivation.moments(4)],
+                "latex": derivation.latex(),
+                "markdown": derivation.to_markdown(),
+            }
+        )
+    else:
+        print(derivation.latex() if args.latex else derivation.to_markdown() if args.markdown else derivation)
+    return 0
+
+
+def curve(args: Any) -> int:
+    """Compute a curve; write it, draw it, or print it."""
+    from validation.report import check_writable
+
+    for option, path, suffixes in (
+        ("--output", args.output, _CURVE_SUFFIXES),
+        ("--plot", args.plot, _PICTURE_SUFFIXES),
+    ):
+        if path is not None:
+            if path.suffix not in suffixes:
+                raise ValueError(f"{option} {str(path)!r}: the suffix must be one of {', '.join(suffixes)}")
+            check_writable(path)
+    net = network_from(args)
+    law = theory.jacobian_law(net, q0=args.q0)
+    shown = law.sqrt() if args.singular_values else law
+    computed = shown.curve(points=args.points)
+    written = [] if args.output is None else [computed.save(args.output)]
+    if args.plot is not None:
+        from rmt.plotting import plot_law
+
+        axes = plot_law(law, singular_values=args.singular_values, points=args.points)
+        axes.set_title(repr(net), fontsize="small")
+        axes.figure.savefig(args.plot)
+        written.append(args.plot)
+    support = shown.support()
+    if args.json:
+        print_json(
+            {
+                "network": repr(net),
+                "variable": "singular value of J" if args.singular_values else "eigenvalue of J J^T",
+                "intervals": [[float(lo), float(hi)] for lo, hi in support.intervals],
+                "atoms": [[float(x), float(mass)] for x, mass in support.atoms.items()],
+                "status": computed.status.name,
+                "files": [str(path) for path in written],
+                "x": computed.x.tolist(),
+                "density": computed.density.tolist(),
+                "cdf": computed.cdf.tolist(),
+                "error": computed.error.tolist(),
+            }
+        )
+    elif written:
+        print(f"network  {net!r}")
+        print("support  " + " ".join(f"[{float(lo):.6g}, {float(hi):.6g}]" for lo, hi in support.intervals))
+        for position, mass in support.atoms.items():
+            print(f"atom     at {float(position):.6g}, mass {float(mass):.6g}")
+        for path in written:
+            print(f"written  {path}")
+    else:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(("x", "density", "cdf", "error"))
+        writer.writerows(
+            [repr(float(v)) for v in row]
+            for row in zip(computed.x, computed.density, computed.cdf, computed.error, strict=True)
+        )
+    return 0
+
+
+def validate(args: Any) -> int:
+    """Sample real networks, compare, print the verdict, write the report; 1 if the verdict fails."""
+    import validation
+    from validation.report import check_writable
+
+    if args.report is not None:
+        check_writable(args.report)
+    net = network_from(args)
+    law = theory.jacobian_law(net, q0=args.q0)
+    experiment = validation.Experiment(net, width=args.width, replicas=args.replicas, seed=args.seed, q0=args.q0)
+    run = experiment.run(progress=True, store=args.store, workers=args.workers)
+    comparison = validation.compare(run, law)
+    written = None if args.report is None else validation.report([comparison], args.report)
+    if args.json:
+        print_json(
+            {
+                "network": repr(net),
+                **comparison.to_json(),
+                "report": None if written is None else str(written),
+            }
+        )
+    else:
+        print(comparison)
+        if written is not None:
+            print(f"report: {written}")
+    return 0 if comparison.passed else 1
+
+
+def tune(args: Any) -> int:
+    """Solve for sigma_w."""
+    ((target, wanted),) = (
+        (name, value) for name in ("c", "chi", "lambda_max") if (value := getattr(args, name)) is not None
+    )
+    tuned = theory.tune(network_from(args), **{target: wanted}, q0=args.q0)
+    sigma_w = float(tuned.sigma_w)
+    if args.json:
+        print_json({"target": {target: float(wanted)}, "sigma_w": sigma_w, "network": repr(tuned)})
+    else:
+        print(f"sigma_w  {sigma_w!r}")
+        print(f"network  {tuned!r}")
+    return 0
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object; what is not finite becomes null, which JSON has, unlike NaN."""
+    print(json.dumps(_finite(value), indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(key): _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case _:
+            return value
+
+
+COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
+    "derive": derive,
+    "curve": curve,
+    "validate": validate,
+    "tune": tune,
+}

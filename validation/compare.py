@@ -1,0 +1,334 @@
+"""Is a sample of finite networks compatible with a law at infinite width? A verdict with a stated false-alarm rate."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.law import Law
+from theory.outlier import outlier as predict_outlier
+from validation.comparison import Comparison, Row
+from validation.coordinate import ATOM_WIDTH, BulkCoordinate, cosines
+from validation.experiment import Run
+from validation.statistics import (
+    estimate,
+    extrapolation_weights,
+    mean_test,
+    multiplier_norms,
+    student_p_value,
+)
+
+__all__ = ["compare"]
+
+FloatArray = npt.NDArray[np.float64]
+
+MIN_REPLICAS = 8
+MAX_SHAPE_COMPONENTS = 6
+REPLICAS_PER_COMPONENT = 4
+MOMENTS = 4
+GRID = 256
+# Of the correction made by extrapolation, the part (times width^-1/2) that the next order may contribute.
+NEXT_ORDER = 2.0
+# Largest eigenvalue apart from the second by this many times the gap that follows: an outlier. At the edge of a bulk
+# without one, the mean gaps have a ratio of about 1.5.
+OUTLIER_GAP_RATIO = 5.0
+
+
+def compare(
+    run: Run,
+    law: Law,
+    *,
+    alpha: float = 1e-6,
+    outlier: float | Literal["predict"] | None = "predict",
+    outlier_tolerance: float = 0.01,
+    bias_allowance: float = 3.0,
+    name: str | None = None,
+) -> Comparison:
+    """Compare sampled spectra with a law, and judge.
+
+    The verdict. Every eigenvalue is mapped to [0, 1] by the law's own distribution function; averages of K cosines over
+    the spectrum of one replica are the components of its shape vector (`validation.coordinate` says why these). Under
+    the law their expectation at infinite width is known exactly. The vectors are extrapolated in 1/width with the
+    companion's (``2 t_N - t_{N/2}``, replica by replica, so errors add up by themselves), and Hotelling's test over
+    replicas asks whether the mean is the expected one. The next order in 1/width is allowed for by a systematic error
+    of ``2/sqrt(width)`` of the correction just made. Without a companion the first order itself is allowed for,
+    `bias_allowance`/width per component, and the verdict loses power accordingly. If an outlier is predicted, its
+    position is tested likewise (Student's t, after `outlier_tolerance`), and the p-value is twice the smaller of both.
+
+    What the verdict does not use stands in the table beside it: moments, edges, masses of atoms, and the distances
+    Kolmogorov–Smirnov and Wasserstein-1, each with its error over replicas.
+
+    Parameters
+    ----------
+    run : Run
+        At least 8 replicas.
+    law : Law
+        Law of J Jᵀ, of squared singular values.
+    alpha : float
+        Probability that a correct law fails.
+    outlier : float, "predict" or None
+        Eigenvalue expected above the bulk; by default `theory.outlier` of the run's network, where it has an answer.
+    outlier_tolerance : float
+        Relative accuracy of that prediction.
+    bias_allowance : float
+        Used only for a run without companion: standard deviation, in units of 1/width, of the bias that is forgiven per
+        component. Biases of 0.5 (Gaussian chains, residual networks) to 4 (a ReLU chain of depth 3) were measured.
+    name : str, optional
+        What is compared; by default the network's description.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    ValueError
+        If there are too few replicas, `alpha` is not in (0, 1), or the law has negative support.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha={alpha!r} must be in (0, 1); it is the probability that a correct law fails")
+    replicas = run.samples[0].replicas
+    if replicas < MIN_REPLICAS:
+        raise ValueError(f"run has {replicas} replicas; a verdict needs at least {MIN_REPLICAS}: raise replicas=")
+    spectra = _Spectra.of(run)
+    coordinate = BulkCoordinate(law, smallest=spectra.smallest, floor=spectra.floor)
+    predicted, notes = _predicted_outlier(run, outlier)
+    notes = _notes(spectra, bias_allowance) + notes
+
+    components = min(MAX_SHAPE_COMPONENTS, replicas // REPLICAS_PER_COMPONENT)
+    positions = [coordinate(eigenvalues) for eigenvalues in spectra.eigenvalues]
+    shapes = [cosines(v, components).mean(axis=-1).T for v in positions]
+    shape = spectra.extrapolate(shapes)
+    bulk = mean_test(
+        shape, coordinate.expected_cosines(components), _allowance(shape, shapes[0], spectra.widths, bias_allowance)
+    )
+
+    has_outlier = predicted is not None or spectra.top_stands_apart()
+    top = estimate(spectra.extrapolate([eigenvalues[:, 0] for eigenvalues in spectra.eigenvalues]))
+    rows: list[Row] = []
+    outlier_p_value = math.nan
+    if predicted is not None:
+        z = top.z(predicted, outlier_tolerance * predicted)
+        outlier_p_value = student_p_value(z, replicas)
+        rows.append(Row("outlier", predicted, top.value, top.error, z))
+    elif has_outlier:
+        rows.append(Row("outlier", math.nan, top.value, top.error, math.nan))
+    p_value = bulk.p_value if math.isnan(outlier_p_value) else min(1.0, 2.0 * min(bulk.p_value, outlier_p_value))
+    rows += _moment_rows(law, spectra, has_outlier)
+    rows += _edge_rows(law, spectra, has_outlier)
+    rows += _atom_rows(coordinate, spectra)
+    rows += _distance_rows(coordinate, spectra, positions)
+    return Comparison(
+        run=run,
+        law=law,
+        name=repr(run.experiment.net) if name is None else name,
+        alpha=alpha,
+        p_value=p_value,
+        bulk=bulk,
+        outlier_p_value=outlier_p_value,
+        outlier=predicted,
+        has_outlier=has_outlier,
+        rows=tuple(rows),
+        notes=notes,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Spectra:
+    """Eigenvalues of J Jᵀ at every width, decreasing, an array of shape (replicas, n_out) each; the widest first."""
+
+    widths: tuple[int, ...]
+    eigenvalues: tuple[FloatArray, ...]
+    ranks: tuple[npt.NDArray[np.int64], ...]
+    smallest: float
+    floor: float
+    unresolved: int
+
+    @classmethod
+    def of(cls, run: Run) -> _Spectra:
+        unresolved = sum(int((sample.rank - sample.resolved).sum()) for sample in run.samples)
+        floor = max(float(np.exp(2.0 * sample.log_floor.max())) for sample in run.samples) if unresolved else 0.0
+        eigenvalues = tuple(sample.eigenvalues for sample in run.samples)
+        smallest = min((float(x[x > 0.0].min()) for x in eigenvalues if (x > 0.0).any()), default=1.0)
+        widths = tuple(sample.width for sample in run.samples)
+        return cls(widths, eigenvalues, tuple(sample.rank for sample in run.samples), smallest, floor, unresolved)
+
+    def extrapolate(self, values: list[FloatArray], exponent: float = 1.0) -> FloatArray:
+        """Cancel the term in width^-exponent, replica by replica; the first axis of each array is the replica."""
+        weights = extrapolation_weights(self.widths, exponent)
+        total: FloatArray = weights[0] * values[0]
+        for weight, value in zip(weights[1:], values[1:], strict=True):
+            total = total + weight * value
+        return total
+
+    def top_stands_apart(self) -> bool:
+        """Whether the largest eigenvalue of the widest networks is an outlier, by its gap to the second."""
+        top = self.eigenvalues[0][:, :3]
+        if top.shape[1] < 3 or not (top > 0.0).all():
+            return False
+        first, second = -np.diff(np.log(top), axis=1).mean(axis=0)
+        # gaps of rounding size belong to an atom
+        return bool(first > OUTLIER_GAP_RATIO * second and second > ATOM_WIDTH)
+
+
+def _allowance(shape: FloatArray, finite: FloatArray, widths: tuple[int, ...], bias_allowance: float) -> FloatArray:
+    """Systematic error of the mean shape vector at infinite width."""
+    if len(widths) == 1:
+        return np.full(shape.shape[1], bias_allowance / widths[0])
+    correction = np.abs(shape.mean(axis=0) - finite.mean(axis=0))
+    # a component may have a small first order by accident: it is allowed what the others have
+    typical = math.sqrt(float(np.mean(correction**2)))
+    allowance: FloatArray = NEXT_ORDER / math.sqrt(widths[0]) * np.maximum(correction, typical)
+    return allowance
+
+
+def _predicted_outlier(run: Run, outlier: float | str | None) -> tuple[float | None, tuple[str, ...]]:
+    if outlier is None:
+        return None, ()
+    if outlier != "predict":
+        try:
+            return float(outlier), ()
+        except ValueError:
+            raise ValueError(f"outlier={outlier!r} must be a number, 'predict' or None") from None
+    experiment = run.experiment
+    square = experiment.q0 if experiment.x is None else float(np.mean(np.square(experiment.x)))
+    try:
+        return predict_outlier(experiment.net, square), ()
+    except (NotImplementedError, ValueError) as error:
+        return None, (f"no prediction of an outlier: {error}",)
+
+
+def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
+    width = spectra.widths[0]
+    if len(spectra.widths) > 1:
+        notes = [f"sample values are extrapolated to infinite width from widths {width} and {spectra.widths[1]}"]
+        if np.ptp(spectra.ranks[0]) > 0:
+            notes.append(
+                "the rank fluctuates, so the distances keep a bias of order width^(-1/2) near the atom at zero"
+            )
+    else:
+        notes = [
+            f"one width ({width}): sample values are biased by O(1/width), of which the verdict forgives "
+            f"{bias_allowance:g}/{width} per component; a companion width would remove it"
+        ]
+    if spectra.unresolved:
+        notes.append(
+            f"{spectra.unresolved} non-zero eigenvalues are below the floor {spectra.floor:.1e} of double precision "
+            "and count as 'at most the floor'"
+        )
+    return tuple(notes)
+
+
+def _row(quantity: str, expected: float, spectra: _Spectra, values: list[FloatArray], exponent: float = 1.0) -> Row:
+    """A row of extrapolated values; without z where the bias of a single width is in them."""
+    sample = estimate(spectra.extrapolate(values, exponent))
+    z = sample.z(expected) if len(spectra.widths) > 1 else math.nan
+    return Row(quantity, expected, sample.value, sample.error, z)
+
+
+def _moment_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
+    """Moments of the bulk: an outlier contributes nothing at infinite width, but much of the noise at finite width."""
+    bulks = [x[:, 1:] if has_outlier else x for x in spectra.eigenvalues]
+    sizes = [x.shape[1] for x in spectra.eigenvalues]
+    rows = []
+    for k, expected in enumerate(law.moments(MOMENTS), start=1):
+        powers = [(bulk**k).sum(axis=1) / size for bulk, size in zip(bulks, sizes, strict=True)]
+        rows.append(_row(f"m_{k}", float(expected), spectra, powers))
+    return rows
+
+
+def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
+    """Mean extreme eigenvalues of the bulk, extrapolated in width^(-2/3) (Tracy–Widom), beside the soft edges."""
+    edges = [edge for edge in law.support().edges if edge.exponent is not None and float(edge.exponent) == 0.5]
+    atoms = [float(position) for position in law.support().atoms]
+    rows = []
+    for quantity, extreme in (("lower edge", min), ("upper edge", max)):
+        ends = [float(edge.position) for edge in law.support().edges]
+        position = extreme(ends, default=math.nan)
+        if not any(float(edge.position) == position for edge in edges) or position <= spectra.floor:
+            continue
+        if any(extreme(position, atom) == atom for atom in atoms if atom > 0.0):
+            continue  # the extreme eigenvalue is then the atom's
+        if extreme is min and np.ptp(spectra.ranks[0]) > 0:
+            continue  # the smallest ones are then on their way to zero
+        if extreme is max:
+            values = [x[:, int(has_outlier)] for x in spectra.eigenvalues]
+        else:
+            values = [
+                x[np.arange(len(x)), rank - 1] for x, rank in zip(spectra.eigenvalues, spectra.ranks, strict=True)
+            ]
+        rows.append(_row(quantity, position, spectra, values, exponent=2.0 / 3.0))
+    return rows
+
+
+def _atom_rows(coordinate: BulkCoordinate, spectra: _Spectra) -> list[Row]:
+    """Fractions of the spectrum at the atoms; at zero from the ranks, whose fluctuation makes the bias width^(-1/2)."""
+    rows = []
+    sizes = [x.shape[1] for x in spectra.eigenvalues]
+    if coordinate.zero_mass > 0.0 or any((rank < size).any() for rank, size in zip(spectra.ranks, sizes, strict=True)):
+        zeros = [1.0 - rank / size for rank, size in zip(spectra.ranks, sizes, strict=True)]
+        exponent = 0.5 if np.ptp(spectra.ranks[0]) > 0 else 1.0
+        rows.append(_row("mass at 0", coordinate.zero_mass, spectra, zeros, exponent))
+    for position, mass in coordinate.atoms.items():
+        at_atom = [(np.abs(x - position) <= ATOM_WIDTH * position).mean(axis=1) for x in spectra.eigenvalues]
+        rows.append(_row(f"mass at {position:.6g}", mass, spectra, at_atom))
+    return rows
+
+
+def _distance_rows(coordinate: BulkCoordinate, spectra: _Spectra, positions: list[FloatArray]) -> list[Row]:
+    """Kolmogorov–Smirnov and Wasserstein-1 distance over the law's support, at infinite and at finite width.
+
+    At infinite width: of the extrapolated mean distribution function, beside what noise alone gives (multiplier
+    bootstrap). At finite width: of the pooled spectrum, with jackknife errors; it contains the bias of finite width.
+    """
+    levels = (np.arange(GRID) + 0.5) / GRID
+    x = np.unique(coordinate.quantile(levels[levels > coordinate.floor_position]))
+    v = coordinate(x)
+    for atom in coordinate.atoms:  # distribution functions are compared on either side of a step, not on it
+        away = np.abs(x - atom) > ATOM_WIDTH * atom
+        x, v = x[away], v[away]
+    if len(x) < 2:
+        return []
+    steps = np.gradient(x)
+    expected = coordinate.zero_mass + (1.0 - coordinate.zero_mass) * v
+    curves = [_distribution_functions(sample, v) - expected for sample in positions]
+    rows = []
+    if len(spectra.widths) > 1:
+        limit = spectra.extrapolate(curves)
+        deviation = np.abs(limit.mean(axis=0))
+        null_sup, null_l1 = multiplier_norms(limit, steps)
+        for quantity, value, null in (
+            ("KS distance", float(deviation.max()), null_sup),
+            ("W1 distance", float(deviation @ steps), null_l1),
+        ):
+            mean, spread = float(null.mean()), float(null.std())
+            rows.append(Row(quantity, mean, value, spread, (value - mean) / spread if spread > 0.0 else math.nan))
+    for quantity, norm in (("KS", _supremum), ("W1", lambda curve: np.abs(curve) @ steps)):
+        value, error = _jackknife(curves[0], norm)
+        rows.append(Row(f"{quantity} at width {spectra.widths[0]}", math.nan, value, error, math.nan))
+    return rows
+
+
+def _supremum(curve: FloatArray) -> Any:
+    return np.abs(curve).max(axis=-1)
+
+
+def _distribution_functions(positions: FloatArray, v: FloatArray) -> FloatArray:
+    """Fraction of each replica's spectrum at or below v, shape (replicas, points)."""
+    ordered = np.sort(positions, axis=1)
+    counts = np.stack([np.searchsorted(row, v, side="right") for row in ordered])
+    fractions: FloatArray = counts / positions.shape[1]
+    return fractions
+
+
+def _jackknife(curves: FloatArray, norm: Any) -> tuple[float, float]:
+    """Norm of the mean curve and its jackknife error over replicas."""
+    replicas = len(curves)
+    mean = curves.mean(axis=0)
+    left_out = norm((replicas * mean - curves) / (replicas - 1))
+    error = math.sqrt((replicas - 1) / replicas * float(np.sum((left_out - left_out.mean()) ** 2)))
+    return float(norm(mean)), error

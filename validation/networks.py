@@ -1,0 +1,163 @@
+"""Real networks of finite width: sampled weights, a forward pass of an input, and the Jacobian met on the way.
+
+One rule a layer type, registered on `advance`. A rule maps the signal before the layer to the signal after it. The
+Jacobian is accumulated from the left, one matrix product a weight layer, ``J <- diag(phi'(h)) (W J)``, so no layer's
+matrix is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import singledispatch
+from typing import Any
+
+import numpy.typing as npt
+
+from theory.network import Activation, Chain, Dense, Layer, Repeat, Residual, ResNet, Sequential
+from validation.backend import Backend
+from validation.ensembles import weight_matrix
+
+__all__ = ["Sampler", "Signal", "advance", "layer_types", "sample_jacobian"]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Where random numbers come from and where arrays live."""
+
+    generator: Any
+    backend: Backend
+
+
+@dataclass(frozen=True, eq=False)
+class Signal:
+    """What reaches a layer.
+
+    Attributes
+    ----------
+    x : array of shape (n,)
+        The forward signal.
+    jacobian : array of shape (n, n_0) or None
+        Derivative of `x` by the network's input; None stands for the identity, which is not formed.
+    rank : int
+        Rank of the Jacobian, exact with probability 1: the smallest number of columns, rows or units with non-zero
+        derivative met so far (generic factors lose no further rank; a skip connection restores what its branch loses).
+    shared : bool
+        Whether a skip connection holds the same Jacobian array, which must then not be written into.
+    """
+
+    x: Any
+    jacobian: Any
+    rank: int
+    shared: bool = False
+
+
+def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
+    """Draw a network's weights and biases, send `x` through it, and return output and Jacobian.
+
+    Parameters
+    ----------
+    net : Layer
+        A description from `theory`; its parameters are converted to floats.
+    x : array of shape (n,)
+        The input; its length is the width of the network's first layer.
+    sampler : Sampler
+        The draws depend on the generator alone and not on `x`: the same generator state with another input is the same
+        network.
+
+    Returns
+    -------
+    Signal
+        ``x`` the output, ``jacobian`` the matrix J = d output / d input of shape (n_out, n).
+    """
+    xp = sampler.backend.xp
+    vector = xp.asarray(x, dtype=xp.float64)
+    signal = advance(net, Signal(vector, None, len(vector)), sampler)
+    if signal.jacobian is None:
+        return replace(signal, jacobian=xp.eye(len(vector)))
+    return signal
+
+
+@singledispatch
+def advance(layer: Any, signal: Signal, sampler: Sampler) -> Signal:
+    """The signal after a layer whose weights are drawn here."""
+    raise NotImplementedError(
+        f"sampling: no rule for the layer type {type(layer).__name__}; describe the network by "
+        f"{', '.join(sorted(kind.__name__ for kind in layer_types()))}"
+    )
+
+
+def layer_types() -> tuple[type, ...]:
+    """The layer types that have a sampling rule."""
+    return tuple(kind for kind in advance.registry if kind is not object)
+
+
+@advance.register
+def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
+    n_in = len(signal.x)
+    n_out = max(1, round(n_in * float(layer.width_ratio)))
+    weights = weight_matrix(layer.weights, n_out, n_in, sampler.generator, sampler.backend)
+    weights *= float(layer.sigma_w)
+    preactivation = weights @ signal.x
+    if layer.sigma_b:
+        preactivation += float(layer.sigma_b) * sampler.generator.standard_normal(n_out)
+    jacobian = weights if signal.jacobian is None else weights @ signal.jacobian
+    return Signal(preactivation, jacobian, min(signal.rank, n_out))
+
+
+@advance.register
+def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
+    function = layer.nonlinearity
+    xp = sampler.backend.xp
+    slope = sampler.backend.elementwise(function.dphi, signal.x)
+    if signal.jacobian is None:
+        jacobian = xp.diag(slope)
+    elif signal.shared:
+        jacobian = slope[:, None] * signal.jacobian
+    else:
+        jacobian = signal.jacobian
+        jacobian *= slope[:, None]
+    x = sampler.backend.elementwise(function.phi, signal.x)
+    return Signal(x, jacobian, min(signal.rank, int(xp.count_nonzero(slope))))
+
+
+@advance.register
+def _residual(layer: Residual, signal: Signal, sampler: Sampler) -> Signal:
+    skip = float(layer.skip)
+    branch = _in_turn(layer.branch, replace(signal, shared=True), sampler)
+    if len(branch.x) != len(signal.x):
+        raise ValueError(
+            f"Residual: at width {len(signal.x)} the branch returns width {len(branch.x)}; choose a width whose "
+            "multiples by the branch's width ratios are whole numbers"
+        )
+    # a branch has a Dense layer, so its Jacobian is an array of its own and may be written into
+    jacobian = branch.jacobian
+    if signal.jacobian is None:
+        diagonal = jacobian.reshape(-1)[:: len(signal.x) + 1]
+        diagonal += skip
+    else:
+        jacobian += signal.jacobian if skip == 1.0 else skip * signal.jacobian
+    return Signal(branch.x + skip * signal.x, jacobian, signal.rank if skip else branch.rank)
+
+
+@advance.register
+def _repeat(layer: Repeat, signal: Signal, sampler: Sampler) -> Signal:
+    for _ in range(layer.times):
+        signal = _in_turn(layer.layers, signal, sampler)
+    return signal
+
+
+@advance.register
+def _sequential(layer: Sequential, signal: Signal, sampler: Sampler) -> Signal:
+    return _in_turn(layer.layers, signal, sampler)
+
+
+@advance.register(Chain)
+@advance.register(ResNet)
+def _architecture(layer: Chain | ResNet, signal: Signal, sampler: Sampler) -> Signal:
+    return advance(layer.expand(), signal, sampler)
+
+
+def _in_turn(layers: tuple[Layer, ...], signal: Signal, sampler: Sampler) -> Signal:
+    for layer in layers:
+        signal = advance(layer, signal, sampler)
+    return signal
