@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,6 +25,7 @@ ComplexArray = npt.NDArray[np.complex128]
 # Inside this share of an interval's width next to an edge the density is scaled from the border of that zone by the
 # edge's exponent: at the edge itself the system has a double root.
 _EDGE_ZONE = 1e-11
+_HARD_ZONE = 1e-9
 # Intervals whose ends differ by more than this factor are gridded in log x.
 _WIDE = 50.0
 _SMALLEST = 1e-300
@@ -95,11 +97,11 @@ class Density:
         total = 1 - p.sum()
         if len(self.pieces) <= 1:
             return np.full(len(self.pieces), total)
-        gaps = np.array([(a.upper + b.lower) / 2 for a, b in zip(self.pieces[:-1], self.pieces[1:], strict=True)])
-        for k, gap in enumerate(gaps):  # an atom in the middle of a gap: step aside
-            if np.any(x == gap):
-                gaps[k] = gap + 0.25 * (self.pieces[k + 1].lower - gap)
+        # off the middle, where symmetric laws have g = 0 and the subordination functions a pole
+        gaps = np.array([a.upper + 0.382 * (b.lower - a.upper) for a, b in itertools.pairwise(self.pieces)])
         solution = solve(self.law.numeric, gaps)
+        if not np.all(solution.converged):
+            raise ConvergenceError(f"masses of the intervals of {self.law!r}: the gaps between them were not resolved")
         below = 1 - solution.potential.imag / np.pi - np.array([p[x <= gap].sum() for gap in gaps])
         out: FloatArray = np.diff(np.concatenate([[0.0], below, [total]]))
         return out
@@ -132,7 +134,10 @@ class Density:
             rho = np.where(solution.converged, np.maximum(-solution.g.imag / np.pi, 0.0), np.nan)
             density[inside] = rho * factor
             upper_tail[inside] = np.where(solution.converged, solution.potential.imag / np.pi, np.nan)
-            error[inside] = (solution.error + 4 * np.finfo(float).eps) * np.abs(solution.g) / np.pi * factor
+            # relative to what the continuous part alone contributes to g
+            at_zero = float(self.atoms[1][self.atoms[0] == 0].sum())
+            own = np.abs(solution.g - at_zero / moved) if at_zero else np.abs(solution.g)
+            error[inside] = (solution.error + 4 * np.finfo(float).eps) * own / np.pi * factor
         return density, upper_tail, error
 
     def cdf(self, x: FloatArray, method: str) -> FloatArray:
@@ -352,13 +357,13 @@ def _cells(n: int) -> npt.NDArray[np.intp]:
 
 def _leave_edges(piece: _Piece, x: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Points moved out of the edge zones, and the factors by which the density changes on the way back."""
-    zone = _EDGE_ZONE * (piece.upper - piece.lower)
     moved, factor = x.copy(), np.ones(x.shape)
     ends = ((piece.lower, piece.lower_exponent, 1.0), (piece.upper, piece.upper_exponent, -1.0))
     for edge, exponent, inwards in ends:
         if edge == 0 or exponent is None:
             continue  # near 0 the distance is x itself, which loses no digits
         distance = (x - edge) * inwards
+        zone = (_EDGE_ZONE if exponent > 0 else _HARD_ZONE) * (piece.upper - piece.lower)
         width = zone + 4 * np.finfo(float).eps * abs(edge)
         close = (distance < width) & (distance > 0)
         moved[close] = edge + inwards * width

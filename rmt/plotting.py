@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 if TYPE_CHECKING:
     from rmt.law import Law
+    from rmt.results import Curve
 
 __all__ = ["density_on_axis", "new_axes", "plot_atoms", "plot_histogram", "plot_law"]
 
@@ -30,24 +31,22 @@ def new_axes(width: float = 6.0, height: float = 3.6) -> Axes:
     return figure.add_subplot()
 
 
-def density_on_axis(law: Law, *, log: bool = False, points: int = 400) -> tuple[FloatArray, FloatArray]:
+def density_on_axis(curve: Curve, *, log: bool = False) -> tuple[FloatArray, FloatArray]:
     """Return positions and heights of the continuous part of a law, as drawn.
 
     Parameters
     ----------
-    law : Law
+    curve : Curve
+        The law's curve.
     log : bool
         If true, only positive positions, and the density of ln x, which is ``x * pdf(x)``: the area under the curve on
         a logarithmic axis is then probability again, and a hard edge at zero is not hidden in one pixel.
-    points : int
-        Number of points of the curve.
 
     Returns
     -------
     positions, heights : arrays of shape (n,)
         Points whose density is not finite are left out (an integrable divergence at a hard edge, an unresolved point).
     """
-    curve = law.curve(points=points)
     position, height = curve.x, curve.density
     keep = np.isfinite(height)
     if log:
@@ -63,6 +62,7 @@ def plot_law(
     singular_values: bool = False,
     log: bool = False,
     points: int = 400,
+    curve: Curve | None = None,
     **line_kw: Any,
 ) -> Axes:
     """Draw the density of a law as a line and its atoms as stems.
@@ -79,6 +79,8 @@ def plot_law(
         Logarithmic horizontal axis, and the density of ln x on the vertical one (see `density_on_axis`).
     points : int
         Number of points of the curve.
+    curve : Curve, optional
+        The curve of what is drawn, where it is at hand already.
     **line_kw
         Passed to `Axes.plot`.
 
@@ -94,7 +96,7 @@ def plot_law(
     """
     shown = law.sqrt() if singular_values else law
     axes = new_axes() if ax is None else ax
-    position, height = density_on_axis(shown, log=log, points=points)
+    position, height = density_on_axis(curve or shown.curve(points=points), log=log)
     color = line_kw.get("color", line_kw.get("c"))
     if position.size:
         (line,) = axes.plot(position, height, **line_kw)
@@ -175,8 +177,7 @@ def _use_log_axis(axes: Axes) -> None:
 
     def label(x: float, _position: int | None) -> str:
         lower, upper = axes.get_xlim()
-        is_power = math.isclose(math.log10(x) % 1.0, 0.0, abs_tol=1e-6) or math.isclose(math.log10(x) % 1.0, 1.0)
-        return f"{x:g}" if is_power or upper < 300.0 * lower else ""
+        return f"{x:g}" if upper < 300.0 * lower or f"{x:e}".startswith("1.000000") else ""
 
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

@@ -14,6 +14,7 @@ import theory
 from validation.page import Html, definitions, details, element, join, page, picture, table
 
 if TYPE_CHECKING:
+    from rmt import Curve
     from validation.comparison import Comparison
 
 __all__ = ["check_writable", "report", "reproduction", "short_name"]
@@ -54,8 +55,11 @@ def report(comparisons: Iterable[Comparison], path: str | Path, title: str | Non
     chosen = list(comparisons)
     if not chosen:
         raise ValueError("comparisons is empty; give at least one that validation.compare returned")
+    curves = [item.law.curve() for item in chosen]  # each is drawn three times
     heading = title or ("Spectrum of a network's Jacobian" if len(chosen) == 1 else "Spectra of networks' Jacobians")
-    text = page(heading, _summary(chosen), *(_section(item, number) for number, item in enumerate(chosen, 1)))
+    numbered = enumerate(zip(chosen, curves, strict=True), 1)
+    sections = [_section(item, curve, number) for number, (item, curve) in numbered]
+    text = page(heading, _summary(chosen, curves), *sections)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -131,7 +135,7 @@ def _shell_command(experiment: Any) -> str | None:
     return shlex.join(words)
 
 
-def _summary(comparisons: Sequence[Comparison]) -> Html:
+def _summary(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> Html:
     failed = sum(not comparison.passed for comparison in comparisons)
     count = len(comparisons)
     outcome = "1 comparison" if count == 1 else f"{count} comparisons"
@@ -148,7 +152,7 @@ def _summary(comparisons: Sequence[Comparison]) -> Html:
         table(header, rows),
     ]  # fmt: skip
     if count > 1:
-        parts.append(_overview(comparisons))
+        parts.append(_overview(comparisons, curves))
     rate = max(comparison.alpha for comparison in comparisons)
     parts.append(
         element("p", "A verdict fails if the p-value is below the stated false-alarm rate "
@@ -157,16 +161,16 @@ def _summary(comparisons: Sequence[Comparison]) -> Html:
     return join(parts)
 
 
-def _overview(comparisons: Sequence[Comparison]) -> Html:
+def _overview(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> Html:
     from rmt.plotting import new_axes, plot_histogram, plot_law
 
     axes = new_axes(9.5, 3.8)
-    for number, item in enumerate(comparisons):
+    for number, (item, curve) in enumerate(zip(comparisons, curves, strict=True)):
         color = f"C{number}"
         name = short_name(item.run.experiment.net)
         plot_histogram(axes, _bulk(item), bins=_BINS, log=True, total=item.run.eigenvalues.size, color=color,
                        fill=False, alpha=0.75, linewidth=1.0, label=name)  # fmt: skip
-        plot_law(item.law, axes, log=True, color=color, linewidth=1.6)
+        plot_law(item.law, axes, log=True, curve=curve, color=color, linewidth=1.6)
     axes.set_xlabel("x, eigenvalue of JJᵀ")
     axes.legend(frameon=False, fontsize="small")
     figure = picture(axes.figure, "Densities of ln x of all networks: laws as lines, samples as outlined histograms")
@@ -174,7 +178,7 @@ def _overview(comparisons: Sequence[Comparison]) -> Html:
     return element("figure", figure, caption)
 
 
-def _section(comparison: Comparison, number: int) -> Html:
+def _section(comparison: Comparison, curve: Curve, number: int) -> Html:
     experiment = comparison.run.experiment
     heading = element("h2", short_name(experiment.net), " ", _badge(comparison))
     sentence = comparison.verdict
@@ -182,7 +186,7 @@ def _section(comparison: Comparison, number: int) -> Html:
         "section",
         heading,
         element("p", sentence[:1].upper() + sentence[1:] + "."),
-        _pictures(comparison),
+        _pictures(comparison, curve),
         element(
             "div",
             element("div", element("h3", "Theory against sample"), _quantities(comparison)),
@@ -196,23 +200,23 @@ def _section(comparison: Comparison, number: int) -> Html:
     )
 
 
-def _pictures(comparison: Comparison) -> Html:
+def _pictures(comparison: Comparison, curve: Curve) -> Html:
     name = short_name(comparison.run.experiment.net)
     figures = []
     for log, caption in (
         (False, "Density of the eigenvalues x of JJᵀ: law as line, sample as histogram."),
         (True, "The same on a logarithmic axis, density of ln x."),
     ):
-        image = picture(_panel(comparison, log=log), f"{name}: {caption}")
+        image = picture(_panel(comparison, curve, log=log), f"{name}: {caption}")
         figures.append(element("figure", image, element("figcaption", caption)))
     return element("div", *figures, class_="figures")
 
 
-def _panel(comparison: Comparison, *, log: bool) -> Any:
+def _panel(comparison: Comparison, curve: Curve, *, log: bool) -> Any:
     from rmt.plotting import new_axes
 
     axes = new_axes(6.0, 3.7)
-    comparison.plot(axes, log=log, color="#c4381a", linewidth=1.6)
+    comparison.plot(axes, log=log, curve=curve, color="#c4381a", linewidth=1.6)
     axes.set_title("")
     axes.set_xlabel("x, eigenvalue of JJᵀ")
     if comparison.has_outlier:

@@ -24,15 +24,27 @@ __all__ = ["Solution", "newton_to", "solve"]
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-# A trial step is refused when its first increment exceeds _REACH (in units of the distance to the nearest
-# singularity that a node reports) or when an increment is larger than _CONTRACTION times the one before it.
-_REACH = 0.7
-_CONTRACTION = 0.35
-_PATH_TOLERANCE = 1e-2
-_LANDING_TOLERANCE = 1e-7
+@dataclass(frozen=True)
+class _Pace:
+    """How boldly to step.
+
+    A trial step is refused when its first increment exceeds ``reach`` (in units of the distance to the nearest
+    singularity that a node reports) or when an increment is larger than ``contraction`` times the one before it. On
+    the way, increments below ``tolerance`` are good enough to stay on the branch.
+    """
+
+    reach: float
+    contraction: float
+    tolerance: float
+
+
+_BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2)
+_CAREFUL = _Pace(reach=0.15, contraction=0.15, tolerance=1e-8)
+_LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
+_START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
-_MAX_SWEEPS = 400
+_MAX_SWEEPS = 160
 
 
 @dataclass(frozen=True)
@@ -73,34 +85,44 @@ class _Path:
         return wanted - lin.jet.z, lin.jet.dz
 
 
-def solve(node: Node, z: npt.ArrayLike) -> Solution:
+def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     """Solve the system of ``node`` at points ``z`` of the closed upper half-plane, shape (n,).
 
-    Real points mean the limit from above. Points at which the continuation stops are marked in ``converged``.
+    Real points mean the limit from above. What a first, brisk continuation leaves unresolved is done again with short
+    steps (unless ``insist`` is False); points at which that stops too are marked in ``converged``.
     """
     points = np.atleast_1d(np.asarray(z, dtype=complex))
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
-        if node.positive:
-            log_z = continued_log_z(points)
-            log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
-            radius = np.maximum(log_z.real, _log_far(node))
-            far = radius + 1j * np.pi
-            turn = log_z.real + 1j * np.pi
-            u = node.start(np.exp(far), far)
-            u, ok = _follow(node, u, _Path(node, far, far, True, points))
-            u, ok2 = _follow(node, u, _Path(node, turn, far, True, points))
-            path = _Path(node, log_z, turn, True, points)
-            u, ok3 = _follow(node, u, path)
-            ok &= ok2 & ok3
-        else:
-            height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
-            far = points + 1j * height
-            u = node.start(far, continued_log_z(far))
-            u, ok = _follow(node, u, _Path(node, far, far, False, points))
-            path = _Path(node, points, far, False, points)
-            u, ok2 = _follow(node, u, path)
-            ok &= ok2
-        return _polish(node, u, path, ok)
+        first = _continue(node, points, _BRISK)
+        again = np.flatnonzero(~first.converged)
+        if again.size == 0 or not insist:
+            return first
+        second = _continue(node, points[again], _CAREFUL)
+        for name in ("unknowns", "g", "m", "potential", "residual", "error", "converged"):
+            getattr(first, name)[..., again] = getattr(second, name)
+        return first
+
+
+def _continue(node: Node, points: ComplexArray, pace: _Pace) -> Solution:
+    """Follow the system from far away to the points."""
+    if node.positive:
+        log_z = continued_log_z(points)
+        log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
+        far = np.maximum(log_z.real, _log_far(node)) + 1j * np.pi
+        turn = log_z.real + 1j * np.pi
+        u = node.start(np.exp(far), far)
+        legs = [(far, far), (turn, far), (log_z, turn)]
+    else:
+        height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
+        far = points + 1j * height
+        u = node.start(far, continued_log_z(far))
+        legs = [(far, far), (points, far)]
+    ok = np.ones(points.shape, dtype=bool)
+    for target, origin in legs:
+        path = _Path(node, target, origin, node.positive, points)
+        u, fine = _follow(node, u, path, pace)
+        ok &= fine
+    return _polish(node, u, path, ok)
 
 
 def newton_to(
@@ -122,7 +144,7 @@ def newton_to(
             du = node.spread(lin, (wanted - value) / slope)
             size = node.strain(u, du)
             if iteration == 0:
-                ok &= size < _REACH
+                ok &= size < _BRISK.reach
             ok &= np.isfinite(size)
             u = np.where(np.isfinite(du), u + du, u)
             if np.all((size < 1e-14) | (size >= last) | ~ok):
@@ -139,7 +161,7 @@ def _log_far(node: Node) -> float:
     return float(np.log(30.0) + np.log(node.mean + np.sqrt(node.variance)) + np.log1p(node.variance / node.mean**2))
 
 
-def _follow(node: Node, u: ComplexArray, path: _Path) -> tuple[ComplexArray, BoolArray]:
+def _follow(node: Node, u: ComplexArray, path: _Path, pace: _Pace) -> tuple[ComplexArray, BoolArray]:
     """Continue the unknowns along the path, each point with its own step length."""
     n = path.target.shape[0]
     # the first call (origin = target) only lands Newton from the asymptotic start
@@ -151,7 +173,7 @@ def _follow(node: Node, u: ComplexArray, path: _Path) -> tuple[ComplexArray, Boo
     for _ in range(_MAX_SWEEPS):
         trial = np.maximum(tau[todo] * (1 - step[todo]), 0.0)
         start = u[:, todo]
-        moved, accepted = _trial(node, start, path, trial, todo, 1.5 if stationary else _REACH)
+        moved, accepted = _trial(node, start, path, trial, todo, pace, _START_REACH if stationary else pace.reach)
         u[:, todo] = np.where(accepted, moved, start)
         tau[todo] = np.where(accepted, trial, tau[todo])
         step[todo] = np.where(accepted, np.minimum(2 * step[todo], 1.0), step[todo] / 3)
@@ -165,12 +187,17 @@ def _follow(node: Node, u: ComplexArray, path: _Path) -> tuple[ComplexArray, Boo
 
 
 def _trial(
-    node: Node, u: ComplexArray, path: _Path, tau: FloatArray, index: npt.NDArray[np.intp], reach: float
+    node: Node,
+    u: ComplexArray,
+    path: _Path,
+    tau: FloatArray,
+    index: npt.NDArray[np.intp],
+    pace: _Pace,
+    reach: float,
 ) -> tuple[ComplexArray, BoolArray]:
     """Newton from ``u`` to the path at ``tau``: (unknowns, accepted). The first increment is the Euler predictor."""
     wanted = path.at(tau, index)
-    # on the way it is enough to stay on the branch; the landing is where branches are close to each other
-    tolerance = np.where(tau > 0, _PATH_TOLERANCE, _LANDING_TOLERANCE)
+    tolerance = np.where(tau > 0, pace.tolerance, min(pace.tolerance, _LANDING_TOLERANCE))
     u = u.copy()
     accepted = np.zeros(index.shape, dtype=bool)
     live = np.arange(index.size)
@@ -181,7 +208,7 @@ def _trial(
         gap, slope = path.mismatch(lin, wanted[live])
         du = node.spread(lin, gap / slope)
         size = node.strain(here, du)
-        fine = np.isfinite(size) & (size <= (reach if iteration == 0 else _CONTRACTION * last[live]))
+        fine = np.isfinite(size) & (size <= (reach if iteration == 0 else pace.contraction * last[live]))
         # so small an increment need not contract further: rounding stops it
         small = np.isfinite(size) & (size < tolerance[live])
         done = small

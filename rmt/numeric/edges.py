@@ -64,10 +64,13 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     atom_at_zero = atoms.get(0.0, 0.0)
     if node.positive:
         scale = node.mean + node.variance / node.mean
-        smallest = scale * _PROBE if atom_at_zero == 0 else scale * 1e-20
-        logarithmic = np.exp(np.linspace(np.log(max(high * 1e-30, smallest)), np.log(high), _SCAN)[:-1])
-        grid = _scan_grid(0.0, high, atoms, np.append(logarithmic, smallest))
+        # Next to an atom at 0 the bulk shows as a small change of m, which is lost below some x.
+        smallest = scale * (1e-30 if atom_at_zero == 0 else 1e-20)
+        grid = _scan_grid(0.0, high, atoms, np.exp(np.linspace(np.log(smallest), np.log(high), _SCAN)[:-1]))
         gaps, hard_edge = _scan(node, grid, atom_at_zero)
+        if hard_edge and atom_at_zero == 0:
+            deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 23)), 0.0)
+            gaps = [*deeper, *gaps]
     else:
         left = _far_point(node, -1)
         low = min([_walk(node, left, +1, atoms)[0], *atoms])
@@ -82,7 +85,15 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     for lo, hi in zip(gaps[:-1], gaps[1:], strict=True):
         between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
         if hi.cdf - lo.cdf - between > 1e-9:
-            (lower, lower_exponent), (upper, exponent) = _walk(node, lo, +1, atoms), _walk(node, hi, -1, atoms)
+            upper, exponent = _walk(node, hi, -1, atoms)
+            try:
+                lower, lower_exponent = _walk(node, lo, +1, atoms)
+            except ArithmeticError:
+                # A law on [0, oo) may thin out towards 0 faster than any power; in double precision the far tail
+                # looks like a gap without a proper edge.
+                if not node.positive or found or lo.cdf - atom_at_zero > 1e-9:
+                    raise
+                lower, lower_exponent = 0.0, None
             found.append(Interval(lower, upper, lower_exponent, exponent))
     return found
 
@@ -117,7 +128,7 @@ def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapP
     gaps: list[_GapPoint] = []
     lowest_in_bulk = True
     for sweep in range(4):
-        s = solve(node, grid)
+        s = solve(node, grid, insist=False)
         density = np.where(s.converged, -s.g.imag, np.nan)
         # g shows the bulk at small x, m at the upper edge of a deep product, where m is small and g is 1/z anyway
         real = s.converged & (np.abs(s.g.imag) <= _REAL * np.abs(s.g)) & (np.abs(s.m.imag) <= _REAL * np.abs(s.m))

@@ -160,12 +160,23 @@ class SemicircleLeaf(Leaf):
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return -np.log(z - self.mean)[np.newaxis]
 
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        # a step in g itself: next to a cusp of a sum, where the children's g must agree to second order, a step in
+        # log g would leave a mismatch that the near-singular system blows up
+        return log1p(eps)[np.newaxis]
+
     def linearise(self, u: ComplexArray) -> Linearised:
         g = np.exp(u[0])
         ratio = self.variance * g + self.mean  # = m/g = 1/S
         m = g * ratio
-        log_s = -np.log(self.variance) - u[0] if self.mean == 0 else -np.log(ratio)
-        return Linearised(Jet(m, 1 + m, log_s, m + self.variance * g * g, -self.variance * g / ratio))
+        w = 1 + m
+        dm, dlog_s = m + self.variance * g * g, -self.variance * g / ratio
+        if self.mean == 0:
+            # m = variance g^2 turns twice as far as g: only the unknown knows its argument
+            log_variance = np.log(self.variance)
+            log_eta = log_variance + 2 * u[0] - np.log(w)
+            return Linearised(Jet(m, w, -log_variance - u[0], dm, dlog_s, log_eta))
+        return Linearised(Jet(m, w, -np.log(ratio), dm, dlog_s))
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         g = np.exp(u[0])
@@ -200,14 +211,21 @@ class DiscreteLeaf(Leaf):
             return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - 1, -u[0] - log_s), log_w)
         g = np.sum(kernel, axis=0)
         dg = -np.sum(kernel / (z - self.x), axis=0)
-        return Linearised(Jet(m, z * g, continued_log(g) - continued_log(m), slope, dg / g - slope / m))
+        w = z * g
+        # m ~ mean/z, or variance/z^2: its argument follows that of z
+        log_z = continued_log_z(z)
+        if abs(self.mean) > 1e-14 * np.sqrt(self.variance):
+            log_m = np.log(z * m / self.mean) + np.log(abs(self.mean)) - log_z - (1j * np.pi if self.mean < 0 else 0)
+        else:
+            log_m = np.log(z * z * m) - 2 * log_z
+        return Linearised(Jet(m, w, continued_log(g) - log_m, slope, dg / g - slope / m, log_m - np.log(w)))
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         if self.positive:
             # Phi - log z and log w are both small when z is far from the atoms
             return np.sum(self.p * log1p_like_1_over_w(-self.x / np.exp(u[0]), u[0].imag), axis=0) + lin.inner
         phi: ComplexArray = np.sum(self.p * continued_log_z(u[0] - self.x), axis=0)
-        return phi + lin.jet.log_g
+        return phi + continued_log(lin.jet.g)
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
         z = np.exp(u[0]) if self.positive else u[0]
@@ -587,7 +605,7 @@ class SumNode(ManyNode):
         for lin in lins:
             j = lin.jet
             rate = 1 / j.dlog_g
-            shift = np.log(g / j.g) * rate
+            shift = (g / j.g - 1) * rate
             m = m + (j.m + j.dm * shift)
             dm = dm + j.dm * rate
             inner.append((lin, shift, rate))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -64,7 +64,7 @@ class Step:
         return self.formula if isinstance(self.formula, tuple) else (self.formula,)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Derivation:
     """The formula reading of a law: equation, transforms, edges, moments, and the steps that lead to them.
 
@@ -100,7 +100,7 @@ class Derivation:
     s_transform: Any
     r_transform: Any
     edges: tuple[Any, ...]
-    moment_rule: Callable[[int], list[Any]] = field(repr=False)
+    moment_rule: Callable[[int], list[Any]]
     constraints: tuple[Any, ...] = ()
     definitions: tuple[Any, ...] = ()
     G: Any = G
@@ -154,6 +154,9 @@ class Derivation:
     def _repr_latex_(self) -> str:
         equations = r" \\ ".join(sp.latex(e) for e in (self.equation, *self.constraints))
         return rf"$\displaystyle \begin{{gathered}} {equations} \end{{gathered}}$"
+
+    def __repr__(self) -> str:
+        return f"<Derivation of {self.subject} in {len(self.steps)} steps: {_plain(self.equation)}>"
 
     def __str__(self) -> str:
         lines = [self.subject]

@@ -142,6 +142,11 @@ def test_reversion_is_the_compositional_inverse(tail, slope):
     assert series.compose(inverse, a) == identity
 
 
+def test_composition_written_out():
+    # 3 + b + 2b² at b = 2x + x²
+    assert series.compose([3, 1, 2], [0, 2, 1]) == [3, 2, 9]
+
+
 def test_roots_of_rational_constant_terms():
     assert series.power([Fraction(9, 4), 1], Fraction(3, 2)) == [Fraction(27, 8), Fraction(9, 4)]
     assert series.power([(10**20 + 1) ** 3, 0], Fraction(1, 3)) == [10**20 + 1, 0]

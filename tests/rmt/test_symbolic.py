@@ -380,6 +380,8 @@ def test_texts(law):
     assert all(step.reason and step.source for step in derivation.steps)
     assert sp.latex(derivation.equation) in markdown
     assert derivation._repr_latex_().startswith("$")
+    assert repr(derivation).startswith(f"<Derivation of {law!r} in {len(derivation.steps)} steps")
+    assert latex.isascii()
     text = str(derivation)
     assert text.startswith(repr(law))
     assert "$" not in text

@@ -98,8 +98,8 @@ def test_edges_agree(law):
         system = sp.lambdify((m, unknown), [edges[0].lhs, in_m], "mpmath")
         position = sp.lambdify((m, unknown), (1 + m) / (m * critical_s(derivation)), "mpmath")
         for edge in numeric:
-            cauchy = complex(law.cauchy(edge + 1e-3j))
-            start = (edge + 1e-3j) * cauchy - 1
+            nearby = edge * (1 + 0.01j)
+            start = nearby * complex(law.cauchy(nearby)) - 1
             polynomial = sp.numer(sp.together(in_m.subs(m, start)))
             roots = np.roots([complex(x) for x in sp.Poly(polynomial, unknown).all_coeffs()])
             starts = min(roots, key=lambda root, at=start: abs(position(at, root) / edge - 1))

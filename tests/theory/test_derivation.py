@@ -194,12 +194,12 @@ def test_parametric_equation_of_smooth_chains(name, weights):
         psi_at = lambda x: mp.quad(lambda t: integrand(t, x), [-9, -1, 0, 1, 9])  # noqa: E731
     else:
         psi_at = sp.lambdify(w, psi, "mpmath")
-    spectral = mp.mpf(25)
+    spectral = mp.mpf(400)
     moment = mp.re(psi_at(spectral))
     slopes = [get_activation(name).gain_moment(k, 0.6) for k in range(1, 13)]
-    assert float(moment) == pytest.approx(sum(x / 25.0**k for k, x in enumerate(slopes, 1)), rel=1e-9)
+    assert float(moment) == pytest.approx(sum(x / 400.0**k for k, x in enumerate(slopes, 1)), rel=1e-9)
     # with G = (1+m)/z the equation is one for z
-    right = derivation.equation.rhs.subs({w: 25, G: (1 + sp.Float(moment, 15)) / z})
+    right = derivation.equation.rhs.subs({w: 400, G: (1 + sp.Float(moment, 15)) / z})
     assert float(right.subs(z, 3)) == pytest.approx(float(right.subs(z, 50)))
     position = (1 + float(moment)) / float(right.subs(z, 3))
     values = {sp.Symbol(f"mu_{k}", positive=True): x for k, x in enumerate(slopes, 1)} | {q: 0.6}

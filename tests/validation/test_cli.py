@@ -82,14 +82,16 @@ def test_tune(shell):
     found = json.loads(shell("tune", "resnet", "--activation", "selu", "--depth", "7", "--c", "0.25", "--json"))
     tuned = theory.ResNet(depth=7, activation="selu", sigma_w=found["sigma_w"])
     assert theory.effective_cumulant(tuned) == pytest.approx(0.25, rel=1e-9)
-    assert found["network"] == repr(theory.tune(theory.ResNet(depth=7, activation="selu", sigma_w=1), c=0.25))
+    assert found["network"] == repr(
+        theory.tune(theory.ResNet(depth=7, activation="selu", sigma_w=1, sigma_b=0, skip=1), c=0.25)
+    )
     text = shell("tune", "resnet", "--activation", "selu", "--depth", "7", "--c", "0.25")
     assert repr(found["sigma_w"]) in text
 
 
 def test_derive(shell):
     chain = ("chain", "--activation", "relu", "--depth", "2", "--sigma-w", "3/2")
-    derivation = theory.derive(theory.Chain(depth=2, activation="relu", sigma_w=Fraction(3, 2)))
+    derivation = theory.derive(theory.Chain(depth=2, activation="relu", sigma_w=Fraction(3, 2), sigma_b=0))
     assert shell("derive", *chain) == f"{derivation}\n"
     assert shell("derive", *chain, "--latex") == f"{derivation.latex()}\n"
     assert shell("derive", *chain, "--markdown") == f"{derivation.to_markdown()}\n"
@@ -121,7 +123,7 @@ def test_validate(shell, tmp_path):
 def test_failed_verdict_is_exit_code_1(shell, monkeypatch):
     wrong = theory.jacobian_law(theory.ResNet(depth=3, activation="hard_tanh", sigma_w=2.0))
     monkeypatch.setattr("theory.jacobian_law", lambda *_args, **_kwargs: wrong)
-    out = shell("validate", *RESNET, "--width", "24", "--replicas", "8", "--workers", "1", code=1)
+    out = shell("validate", *RESNET, "--width", "32", "--replicas", "24", "--workers", "1", code=1)
     assert "FAILED" in out
 
 
