@@ -3,6 +3,10 @@
 import re
 from importlib.metadata import version as distribution_version
 
+from docutils.nodes import SkipNode
+
+from validation.inline_math import formula
+
 project = "rmt-toolkit"
 author = "The rmt-toolkit developers"
 project_copyright = "2026, The rmt-toolkit developers"
@@ -12,7 +16,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -29,6 +32,7 @@ python_use_unqualified_type_names = True
 default_role = "code"  # `name` in a docstring is a name, not a cross reference that may dangle
 
 exclude_patterns = ["_build"]
+html_math_renderer = "mathml"  # drawn by the browser itself: no script, no network
 html_theme = "furo"
 html_title = "rmt-toolkit"
 
@@ -46,6 +50,19 @@ def escape_mathematics(_app, _what, _name, _object, _options, lines):
             lines[number] = "".join(parts)
 
 
+def show_inline(translator, node):
+    """Write an inline formula as MathML."""
+    translator.body.append(formula(node.astext()))
+    raise SkipNode
+
+
+def show_block(translator, node):
+    """Write a displayed formula as MathML."""
+    translator.body.append(formula(node.astext(), block=True))
+    raise SkipNode
+
+
 def setup(app):
-    """Register the hook; priority before napoleon, which then sees escaped text."""
+    """Register the hook, with priority over napoleon, which then sees escaped text, and the formulas' renderer."""
     app.connect("autodoc-process-docstring", escape_mathematics, priority=400)
+    app.add_html_math_renderer("mathml", inline_renderers=(show_inline, None), block_renderers=(show_block, None))

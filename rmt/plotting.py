@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from rmt.law import Law
     from rmt.results import Curve
 
-__all__ = ["density_on_axis", "new_axes", "plot_atoms", "plot_histogram", "plot_law"]
+__all__ = ["density_on_axis", "new_axes", "plot_atoms", "plot_histogram", "plot_law", "save"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,6 +30,14 @@ def new_axes(width: float = 6.0, height: float = 3.6) -> Axes:
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure.add_subplot()
+
+
+def save(axes: Axes, path: str | Path) -> None:
+    """Write the figure of some axes to a file; the suffix chooses the format."""
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        raise ValueError("axes belong to no figure; draw on those that new_axes returned")
+    figure.savefig(path)
 
 
 def density_on_axis(curve: Curve, *, log: bool = False) -> tuple[FloatArray, FloatArray]:
@@ -98,8 +107,10 @@ def plot_law(
     axes = new_axes() if ax is None else ax
     position, height = density_on_axis(curve or shown.curve(points=points), log=log)
     color = line_kw.get("color", line_kw.get("c"))
+    others = len(axes.lines) > 0
     if position.size:
         (line,) = axes.plot(position, height, **line_kw)
+        line.sticky_edges.y.append(0.0)
         color = line.get_color()
     atoms = {float(x): float(mass) for x, mass in shown.support().atoms.items()}
     plot_atoms(axes, {x: mass for x, mass in atoms.items() if x > 0 or not log}, color=color)
@@ -110,8 +121,8 @@ def plot_law(
     else:
         axes.set_ylabel("density")
         if position.size:
-            axes.set_ylim(0.0, _ceiling(position, height))
-    axes.set_ylim(bottom=0.0)
+            top = _ceiling(position, height)
+            axes.set_ylim(0.0, max(top, axes.get_ylim()[1]) if others else top)
     axes.set_xlabel("singular value s" if singular_values else "x")
     return axes
 

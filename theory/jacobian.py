@@ -202,8 +202,11 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
     powers: list[tuple[Law, float]] = []
     for block, members in families.items():
         counted = _counted(members)
-        if len(counted) > _EXACT and len(members[0]) == 1:
-            counted = _compressed(block, counted)
+        if len(counted) > _EXACT:
+            if _indifferent(block, counted):
+                counted = [(counted[0][0], len(members))]
+            elif len(members[0]) == 1:
+                counted = _compressed(block, counted)
         laws: dict[Law, float] = {}
         for variances, count in counted:
             law = block.law(variances)
@@ -228,6 +231,12 @@ def _counted(members: Sequence[tuple[float, ...]]) -> Counted:
         else:
             out.append((member, 1))
     return out
+
+
+def _indifferent(block: _Block, counted: Counted) -> bool:
+    """Whether the law does not depend on the variances (slopes that only look at the sign of h)."""
+    ends = (counted[0][0], counted[len(counted) // 2][0], counted[-1][0])
+    return len({block.law(variances) for variances in ends}) == 1
 
 
 def _compressed(block: _Block, counted: Counted) -> Counted:

@@ -74,11 +74,11 @@ def curve(args: Any) -> int:
     computed = shown.curve(points=args.points)
     written = [] if args.output is None else [computed.save(args.output)]
     if args.plot is not None:
-        from rmt.plotting import plot_law
+        from rmt.plotting import plot_law, save
 
-        axes = plot_law(law, singular_values=args.singular_values, points=args.points)
+        axes = plot_law(law, singular_values=args.singular_values, curve=computed)
         axes.set_title(repr(net), fontsize="small")
-        axes.figure.savefig(args.plot)
+        save(axes, args.plot)
         written.append(args.plot)
     support = shown.support()
     if args.json:

@@ -69,7 +69,9 @@ def run_demo(args: Any) -> int:
             cumulant = theory.effective_cumulant(net) if isinstance(net, theory.ResNet) else None
             outcomes.append(_Outcome(comparison, cumulant))
         bar.set_description("report")
-        written = report([outcome.comparison for outcome in outcomes], path, title="rmt demo: five networks, two laws")
+        written = report(
+            [outcome.comparison for outcome in outcomes], path, title="rmt demo: four tuned ResNets and a chain"
+        )
     seconds = time.perf_counter() - started
     if args.json:
         print_json(_as_json(outcomes, written, seconds))
@@ -109,10 +111,11 @@ def _cells(outcome: _Outcome) -> tuple[str, ...]:
 
 def _numbers(outcome: _Outcome) -> dict[str, Any]:
     comparison = outcome.comparison
+    net: Any = comparison.run.experiment.net
     rows = {row.quantity: row for row in comparison.table()}
     return {
-        "network": repr(comparison.run.experiment.net),
-        "sigma_w": float(comparison.run.experiment.net.sigma_w),
+        "network": repr(net),
+        "sigma_w": float(net.sigma_w),
         "c": outcome.cumulant,
         "mean": float(comparison.law.moments(1)[0]),
         "intervals": [[float(lower), float(upper)] for lower, upper in comparison.law.support().intervals],

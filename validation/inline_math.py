@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from html.entities import html5
 
-__all__ = ["prose"]
+__all__ = ["formula", "prose"]
 
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
 # LaTeX names that HTML spells otherwise, or uses for another character
@@ -28,6 +28,12 @@ _ACCENTS = {"hat": "^", "tilde": "~", "bar": "¯", "dot": "˙", "widehat": "^", 
 _UPRIGHT = {"mathrm", "operatorname", "text", "mathsf", "mathbf", "mathcal", "mathbb", "rm"}
 _FENCES = "([{⟨|‖⟩}])"
 _SCRIPT_MARKS = ("_", "^", "'")
+
+
+def formula(source: str, *, block: bool = False) -> str:
+    """Return one formula, without its dollar signs, as a ``<math>`` element, inline or on a line of its own."""
+    display = ' display="block"' if block else ""
+    return f"<math{display}>{_Reader(source).row()}</math>"
 
 
 def prose(text: str) -> str:
@@ -47,8 +53,7 @@ def prose(text: str) -> str:
     if len(pieces) % 2 == 0:
         pieces[-2:] = ["$".join(pieces[-2:])]
     return "".join(
-        f"<math>{_Reader(piece).row()}</math>" if position % 2 else html.escape(piece, quote=False)
-        for position, piece in enumerate(pieces)
+        formula(piece) if position % 2 else html.escape(piece, quote=False) for position, piece in enumerate(pieces)
     )
 
 
@@ -108,6 +113,9 @@ class _Reader:
 
     def _argument(self) -> str:
         token = self._next()
+        if token.isdigit() and len(token) > 1:  # an argument without braces is one character: \frac12 is a half
+            self.position -= 1
+            self.tokens[self.position], token = token[1:], token[0]
         return self._atom(token) if token else "<mrow></mrow>"
 
     def _next(self) -> str:

@@ -284,7 +284,7 @@ def _derivation(net: Any) -> Html:
         sources += [latex(formula) for formula in step.formulas]
     shown = [source for source in sources if len(source) <= _MAX_LATEX]
     return details(
-        f"Derivation: {derivation.subject}",
+        "Derivation, step by step",
         element("ol", *steps, class_="steps"),
         details("LaTeX source of the formulas", element("pre", "\n\n".join(shown))),
     )

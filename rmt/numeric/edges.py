@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Below this share an imaginary part is rounding.
 _REAL = 1e-7
-_SCAN = 257
+_SCAN = 161
 # The smallest point scanned above 0, relative to the scale of the law.
 _PROBE = 1e-250
 

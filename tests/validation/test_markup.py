@@ -62,7 +62,7 @@ def test_prose(source, shown):
 
 def test_scripts_are_structure():
     assert "<msubsup><mi>q</mi><mi>l</mi><mn>2</mn></msubsup>" in prose("$q_l^2$")
-    assert "<mfrac>" in prose(r"$\frac12$")
+    assert "<mfrac><mn>1</mn><mn>2</mn></mfrac><mn>3</mn>" in prose(r"$\frac123$")
 
 
 def test_text_is_escaped_once_and_markup_is_not():
