@@ -31,6 +31,9 @@ autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 default_role = "code"  # `name` in a docstring is a name, not a cross reference that may dangle
 
+# the blank line that ends a doctest before a fence is not shown
+highlight_options = {"python": {"stripall": True}, "pycon": {"stripall": True}}
+
 exclude_patterns = ["_build"]
 html_math_renderer = "mathml"  # drawn by the browser itself: no script, no network
 html_theme = "furo"

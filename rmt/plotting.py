@@ -133,7 +133,10 @@ def plot_atoms(axes: Axes, atoms: dict[float, float], *, color: Any = None) -> N
     for position, mass in atoms.items():
         axes.plot([position, position], [0.0, 0.86], transform=transform, color=color, linewidth=1.4)
         axes.plot([position], [0.86], transform=transform, color=color, marker="^", markersize=6, linestyle="none")
-        axes.text(position, 0.9, f" mass {mass:.3g}", transform=transform, fontsize="small", va="bottom", ha="left")
+        axes.text(position, 0.9, f"mass {mass:.3g}", transform=transform, fontsize="small", va="bottom", ha="center",
+                  bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0})  # fmt: skip
+    if atoms:
+        axes.margins(x=0.1)  # the labels of the outermost stay inside
 
 
 def plot_histogram(

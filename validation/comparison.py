@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rmt.law import Law
 from validation.experiment import Run
@@ -156,6 +157,14 @@ class Comparison:
             "metadata": dict(self.run.metadata),
         }
 
+    def continuous_part(self) -> npt.NDArray[np.float64]:
+        """The sample's eigenvalues of J Jᵀ, all replicas in one array, without outlier and those at the law's atoms."""
+        eigenvalues = self.run.eigenvalues
+        bulk = eigenvalues[:, 1:] if self.has_outlier else eigenvalues
+        atoms = np.array([float(position) for position in self.law.support().atoms], dtype=np.float64)
+        at_atom = (np.abs(bulk[..., None] - atoms) <= 1e-8 * atoms).any(axis=-1)
+        return bulk[~at_atom]
+
     def plot(self, ax: Axes | None = None, *, log: bool = False, **line_kw: Any) -> Axes:
         """Draw the histogram of the sample's eigenvalues and the law's density over it.
 
@@ -175,11 +184,7 @@ class Comparison:
         from rmt.plotting import new_axes, plot_histogram, plot_law
 
         axes = new_axes() if ax is None else ax
-        eigenvalues = self.run.eigenvalues
-        bulk = eigenvalues[:, 1:] if self.has_outlier else eigenvalues
-        atoms = np.array([float(position) for position in self.law.support().atoms], dtype=np.float64)
-        at_atom = (np.abs(bulk[..., None] - atoms) <= 1e-8 * atoms).any(axis=-1)
-        plot_histogram(axes, bulk[~at_atom], log=log, total=eigenvalues.size, alpha=0.4)
+        plot_histogram(axes, self.continuous_part(), log=log, total=self.run.eigenvalues.size, alpha=0.4)
         plot_law(self.law, axes, log=log, **line_kw)
         axes.set_title(self.name)
         return axes

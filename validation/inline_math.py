@@ -30,6 +30,13 @@ _FENCES = "([{⟨|‖⟩}])"
 _SCRIPT_MARKS = ("_", "^", "'")
 
 
+def _space(width: str) -> str:
+    return f'<mspace width="{width}"></mspace>'
+
+
+_THIN_SPACE = _space("0.17em")
+
+
 def formula(source: str, *, block: bool = False) -> str:
     """Return one formula, without its dollar signs, as a ``<math>`` element, inline or on a line of its own."""
     display = ' display="block"' if block else ""
@@ -97,7 +104,7 @@ class _Reader:
         if name in _IGNORED:
             return ""
         if name in _SPACES:
-            return f'<mspace width="{_SPACES[name]}"></mspace>'
+            return _space(_SPACES[name])
         if name in ("frac", "tfrac", "dfrac"):
             return f"<mfrac>{self._argument()}{self._argument()}</mfrac>"
         if name == "sqrt":
@@ -105,10 +112,11 @@ class _Reader:
         if name in _ACCENTS:
             return f'<mover accent="true">{self._argument()}<mo>{_ACCENTS[name]}</mo></mover>'
         if name in _UPRIGHT:
-            return f'<mi mathvariant="normal">{re.sub("<[^>]*>", "", self._argument())}</mi>'
+            letters = re.sub("<[^>]*>", "", self._argument())
+            return f'<mi mathvariant="normal">{letters}</mi>{_THIN_SPACE if name == "operatorname" else ""}'
         character = _CHARACTERS.get(name) or html5.get(f"{name};")
-        if character is None:
-            return f'<mi mathvariant="normal">{html.escape(name)}</mi>'
+        if character is None:  # ln, diag and the like: upright, apart from their argument
+            return f'<mi mathvariant="normal">{html.escape(name)}</mi>{_THIN_SPACE}'
         return f"<mi>{character}</mi>" if character.isalpha() or character == "∞" else _operator(character)
 
     def _argument(self) -> str:

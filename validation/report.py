@@ -168,7 +168,7 @@ def _overview(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> Htm
     for number, (item, curve) in enumerate(zip(comparisons, curves, strict=True)):
         color = f"C{number}"
         name = short_name(item.run.experiment.net)
-        plot_histogram(axes, _bulk(item), bins=_BINS, log=True, total=item.run.eigenvalues.size, color=color,
+        plot_histogram(axes, item.continuous_part(), bins=_BINS, log=True, total=item.run.eigenvalues.size, color=color,
                        fill=False, alpha=0.75, linewidth=1.0, label=name)  # fmt: skip
         plot_law(item.law, axes, log=True, curve=curve, color=color, linewidth=1.6)
     axes.set_xlabel("x, eigenvalue of JJᵀ")
@@ -316,11 +316,6 @@ def _experiment(comparison: Comparison) -> Html:
 
 def _mean_square(x: Any) -> float:
     return math.nan if x is None else sum(float(value) ** 2 for value in x) / len(x)
-
-
-def _bulk(comparison: Comparison) -> Any:
-    eigenvalues = comparison.run.eigenvalues
-    return eigenvalues[:, 1:] if comparison.has_outlier else eigenvalues
 
 
 def _badge(comparison: Comparison) -> Html:

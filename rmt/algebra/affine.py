@@ -39,6 +39,11 @@ class Affine(Law):
         check_number("shift", self.shift)
         if self.scale == 0:
             raise ValueError("scale=0: the law would be a point mass; use Discrete({shift: 1})")
+        if isinstance(self.law, Affine):
+            inner = self.law
+            object.__setattr__(self, "shift", self.scale * inner.shift + self.shift)
+            object.__setattr__(self, "scale", self.scale * inner.scale)
+            object.__setattr__(self, "law", inner.law)
 
     def _numbers(self) -> tuple[float, float]:
         return as_float(self.scale, "scale"), as_float(self.shift, "shift")
@@ -75,11 +80,11 @@ class Affine(Law):
         return tuple(reversed(moved)) if flipped else tuple(moved)
 
     def _has(self, question: str, method: str) -> bool:
-        # closed forms and pushforwards pass through; the rest is asked of the node
-        if method in ("closed_form", "pushforward"):
+        # pdf and cdf are those of the law at the point that is mapped here, by any of its methods
+        if method == "pushforward":
+            return question in ("pdf", "cdf")
+        if method in ("closed_form", "subordination"):
             return method in self.law.methods(question)
-        if method == "subordination":
-            return "subordination" in self.law.methods(question)
         return True
 
     def _back(self, x: FloatArray) -> FloatArray:
@@ -90,7 +95,7 @@ class Affine(Law):
         return self.law._pdf_closed_form(self._back(x)) / abs(self._numbers()[0])
 
     def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
-        return self.law._pdf_pushforward(self._back(x)) / abs(self._numbers()[0])
+        return self.law._density.pdf(self._back(x), self.law.methods("pdf")[0]) / abs(self._numbers()[0])
 
     def _cdf_any(self, x: FloatArray, method: str) -> FloatArray:
         y = self._back(x)
@@ -106,7 +111,7 @@ class Affine(Law):
         return self._cdf_any(x, "closed_form")
 
     def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
-        return self._cdf_any(x, "pushforward")
+        return self._cdf_any(x, self.law.methods("cdf")[0])
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         scale, shift = self._numbers()

@@ -170,32 +170,53 @@ def _walk(
     way = float(np.sign(slope) * direction)  # of the coordinate
     h = 0.25
     decay = np.nan  # of the slope, by the coordinate: z - edge ~ g^-decay where g grows without bound
+    z = start.x
     for _ in range(2000):
         wanted = t + way * h
         moved, after, ok = newton_to(node, u, coordinate, wanted)
         new_slope = _slope(after, coordinate) if ok[0] else np.nan
         if not np.isfinite(new_slope):
             h /= 4
-            if h < 1e-10:
+            if h > 1e-7:
+                continue
+            if any(abs(z - x) < 1e-5 * (abs(x) + np.sqrt(node.variance)) for x in atoms):
                 break
+            # A subordination point of a law on [0, oo) passes 0, where its unknown is infinite: go round.
+            beyond = _beyond(node, z, direction, start.cdf)
+            if beyond is None:
+                break
+            u, z = beyond.unknowns, beyond.x
+            lin = node.linearise(u)
+            t, slope = coordinate(lin)[0], _slope(lin, coordinate)
+            way, h = float(np.sign(slope) * direction), 0.25
             continue
-        z = float(after.jet.z.real[0])
         scale = abs(z) + np.sqrt(node.variance)
-        if way > 0 and abs(new_slope) < 1e-9 * scale and decay > 0.2:
+        if way > 0 and abs(new_slope) < 1e-9 * scale and 0.2 < decay < 6:
             break
         if np.sign(new_slope) != np.sign(slope):
             return _refine(node, u, coordinate, t, wanted), 0.5
         decay = -np.log(new_slope / slope) / h
-        u, lin, t, slope = moved, after, wanted, new_slope
+        u, t, slope, z = moved, wanted, new_slope, float(after.jet.z.real[0])
         h = min(2 * h, 0.5)
     # m and g grow without bound: an atom outside the bulk, or a hard edge
-    z = float(lin.jet.z.real[0])
     for x in atoms:
         if abs(z - x) < 1e-5 * (abs(x) + np.sqrt(node.variance)):
             return x, None
-    if decay > 0.2:
+    if way > 0 and 0.2 < decay < 6:
         return float(z + way * slope / decay), round(float(-1 / decay), 3)
     raise ArithmeticError(f"the walk to the edge from x = {start.x:.6g} stopped near {z:.6g}")
+
+
+def _beyond(node: Node, z: float, direction: int, cdf: float) -> _GapPoint | None:
+    """The farthest of a few points past ``z`` that is still in the same gap."""
+    steps = (abs(z) + np.sqrt(node.variance)) * 10.0 ** np.arange(-1.0, -9.0, -0.5)
+    x = z + direction * steps
+    s = solve(node, x, insist=False)
+    same = s.converged & (np.abs(s.g.imag) <= _REAL * np.abs(s.g)) & (np.abs(1 - s.potential.imag / np.pi - cdf) < 1e-9)
+    if node.positive:
+        same &= x > 0
+    index = np.flatnonzero(same)
+    return None if index.size == 0 else _GapPoint(float(x[index[0]]), s.unknowns[:, index[:1]], cdf)
 
 
 Coordinate = Callable[[Linearised], tuple[ComplexArray, ComplexArray]]

@@ -452,27 +452,32 @@ class ResidualNode(Node):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u[:-1])
         j = lin.jet
-        eta = np.exp(u[-1])
-        one = 1 / (1 - eta)  # 1 + d
-        d = eta * one
-        mismatch = self.log_a2 + j.log_eta + j.log_s - u[-1] + 2 * (j.log_w - log_of_w(one, u[-1].imag))
+        # d solves a quadratic; the unknown says which root, and how often its logarithm has turned
+        t = np.exp(self.log_a2 + j.log_eta + j.log_s + 2 * j.log_w)
+        small = 2 * t / (1 + np.sqrt(1 + 4 * t))
+        log_small = np.log(small) - log1p(small)
+        candidates = np.array([log_small, -log_small])  # the roots d and -1 - d have inverse d/(1 + d)
+        candidates = candidates + 2j * np.pi * np.round((u[-1].imag - candidates.imag) / (2 * np.pi))
+        nearest = np.argmin(np.abs(candidates - u[-1]), axis=0)[np.newaxis]
+        log_eta = np.take_along_axis(candidates, nearest, axis=0)[0]
+        d = np.where(nearest[0] == 0, small, -1 - small)
+        one = 1 + d
         by_child = j.dlog_eta + 2 * j.dm / j.w + j.dlog_s
         by_eta = 1 + 2 * d
-        # the parameter is that of the child: log eta moves by (mismatch + by_child eps)/by_eta
-        shift, rate = mismatch / by_eta, by_child / by_eta
+        # the parameter is that of the child
+        shift, rate = log_eta - u[-1], by_child / by_eta
         dd = d * one  # of d and of 1 + d, by log eta
         ratio, ratio1 = j.m / d, j.m / one
         dratio = (j.dm - ratio * dd * rate) / d
         dratio1 = (j.dm - ratio1 * dd * rate) / one
-        log_ratio = log1p(ratio) - ratio * dd * shift / d / (1 + ratio)
-        log_ratio1 = log1p(ratio1) - ratio1 * dd * shift / one / (1 + ratio1)
+        log_ratio, log_ratio1 = log1p(ratio), log1p(ratio1)
         jet = Jet(
-            m=d + dd * shift + j.m,
-            w=one + dd * shift + j.m,
+            m=d + j.m,
+            w=one + j.m,
             log_s=-self.log_a2 - log_ratio - log_ratio1,
             dm=j.dm + dd * rate,
             dlog_s=-dratio / (1 + ratio) - dratio1 / (1 + ratio1),
-            native_log_eta=u[-1] + shift + log_ratio - log_ratio1,
+            native_log_eta=log_eta + log_ratio - log_ratio1,
         )
         return Linearised(jet, (lin, shift, rate, log_ratio1))
 
@@ -537,7 +542,8 @@ class ProductNode(ManyNode):
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         if self.mean != 0:
-            shifts = [complex(np.log(child.mean + 0j)) for child in self.children]
+            # a negative mean turns z by pi, in the direction that keeps arg z of the others in [0, 2 pi)
+            shifts = [np.log(abs(child.mean)) - (1j * np.pi if child.mean < 0 else 0) for child in self.children]
             logs = [log_z - sum(shifts) + own for own in shifts]
             return np.concatenate(
                 [child.start(np.exp(lz), lz) for child, lz in zip(self.children, logs, strict=True)]

@@ -51,6 +51,13 @@ def test_public_names_exist_and_are_documented(package):
             assert thing.__doc__, f"{package}.{name} has no docstring"
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_not_hidden_by_modules_of_the_same_name(package):
+    module = importlib.import_module(package)
+    first = {name: getattr(module, name) for name in module.__all__}
+    assert {name: getattr(module, name) for name in module.__all__} == first
+
+
 PROMISED = {
     "rmt": "Semicircle MarchenkoPastur Discrete FussCatalan UniversalResNet load_curve derive symbolic "
     "PreconditionError ConvergenceError",
