@@ -29,6 +29,7 @@ _HARD_ZONE = 1e-9
 # Intervals whose ends differ by more than this factor are gridded in log x.
 _WIDE = 50.0
 _SMALLEST = 1e-300
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ class Density:
             return np.full(len(self.pieces), total)
         # off the middle, where symmetric laws have g = 0 and the subordination functions a pole
         gaps = np.array([a.upper + 0.382 * (b.lower - a.upper) for a, b in itertools.pairwise(self.pieces)])
+        if self.law.methods("cdf")[0] == "pushforward":
+            below = self.cdf(gaps, "pushforward") - np.array([p[x <= gap].sum() for gap in gaps])
+            return np.diff(np.concatenate([[0.0], below, [total]]))
         solution = solve(self.law.numeric, gaps)
         if not np.all(solution.converged):
             raise ConvergenceError(f"masses of the intervals of {self.law!r}: the gaps between them were not resolved")
@@ -169,19 +173,45 @@ class Density:
         method = self.law.methods("pdf")[0]
         order = np.argsort(x)
         theta = np.array([_angle(piece, value) for value in x[order]])
-        nodes, weights = np.polynomial.legendre.leggauss(24)
         total, last = 0.0, 0.0
         out = np.empty(x.shape)
         for index, end in zip(order, theta, strict=True):
             panels = max(1, int(np.ceil((end - last) / 0.2)))
-            edges = np.linspace(last, end, panels + 1)
-            half = np.diff(edges)[:, np.newaxis] / 2
-            angles = (edges[:-1, np.newaxis] + half * (1 + nodes)).ravel()
-            points, rate = piece.grid(angles)
-            values = np.where(points > _SMALLEST, self.pdf(np.maximum(points, _SMALLEST), method), 0.0) * rate
-            total += float(np.sum(values * (half * weights).ravel()))
+            total += self._mass_between(piece, np.linspace(last, end, panels + 1), method)
             last, out[index] = end, total
         return out
+
+    def _mass_between(self, piece: _Piece, breaks: FloatArray, method: str) -> float:
+        """Integral of the density over angles from breaks[0] to breaks[-1]; panels are halved until they agree."""
+        left, right = breaks[:-1], breaks[1:]
+        whole = self._panel_masses(piece, left, right, method)
+        total = 0.0
+        for _ in range(8):
+            middle = (left + right) / 2
+            first = self._panel_masses(piece, left, middle, method)
+            second = self._panel_masses(piece, middle, right, method)
+            split = np.abs(whole - first - second) > 1e-13
+            total += float(np.sum((first + second)[~split]))
+            if not np.any(split):
+                return total
+            left, right = np.concatenate([left[split], middle[split]]), np.concatenate([middle[split], right[split]])
+            whole = np.concatenate([first[split], second[split]])
+        return total + float(np.sum(whole))
+
+    def _panel_masses(self, piece: _Piece, left: FloatArray, right: FloatArray, method: str) -> FloatArray:
+        """Gauss–Legendre integral of the density over each panel of angles."""
+        half = (right - left)[:, np.newaxis] / 2
+        angles = left[:, np.newaxis] + half * (1 + _NODES)
+        out: FloatArray = np.sum(self._per_angle(piece, angles.ravel(), method)[1].reshape(angles.shape) * half * _WEIGHTS, axis=1)
+        return out
+
+    def _per_angle(self, piece: _Piece, theta: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
+        """Points at the angles and the density per unit of angle there (0 where x underflows next to a hard edge)."""
+        x, rate = piece.grid(theta)
+        keep = x > _SMALLEST if piece.lower == 0 else np.ones(x.shape, dtype=bool)
+        density = np.zeros(x.shape)
+        density[keep] = self.pdf(x[keep], method)
+        return x, density * rate
 
     # --- quantiles ------------------------------------------------------------------------------------------------
 
@@ -254,20 +284,18 @@ class Density:
     # --- integrals --------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _rule(self) -> tuple[FloatArray, FloatArray]:
-        """Nodes and weights (density included): the midpoint rule in the angle, which converges geometrically."""
+    def rule(self) -> tuple[FloatArray, FloatArray]:
+        """Nodes and weights (density included): Gauss–Legendre panels in the angle, in which both ends are regular."""
         method = self.law.methods("pdf")[0]
         nodes, weights = [], []
         for piece, mass in zip(self.pieces, self.masses, strict=True):
-            for n in (256, 1024, 4096):
-                theta = (np.arange(n) + 0.5) * np.pi / n
-                x, rate = piece.grid(theta)
-                keep = x > _SMALLEST if piece.lower == 0 else np.ones(n, dtype=bool)
-                density = np.zeros(n)
-                density[keep] = self.pdf(x[keep], method)
+            for panels in (8, 32, 128):
+                half = np.pi / (2 * panels)
+                theta = (half * (2 * np.arange(panels)[:, np.newaxis] + 1 + _NODES)).ravel()
+                x, density = self._per_angle(piece, theta, method)
                 if np.any(np.isnan(density)):
                     raise ConvergenceError(f"quadrature of {self.law!r}: unresolved points in the density")
-                w = density * rate * np.pi / n
+                w = density * half * np.tile(_WEIGHTS, panels)
                 if abs(w.sum() - mass) < 1e-12:
                     break
             else:
@@ -282,12 +310,12 @@ class Density:
 
     def expectation(self, f: Callable[[FloatArray], npt.ArrayLike]) -> float:
         """E f(X)."""
-        x, w = self._rule
+        x, w = self.law._quadrature_rule()
         return float(np.sum(np.asarray(f(x)) * w))
 
     def cauchy(self, z: ComplexArray) -> ComplexArray:
         """G by quadrature; meaningful away from the support only."""
-        x, w = self._rule
+        x, w = self.law._quadrature_rule()
         return np.array([np.sum(w / (point - x)) for point in z])
 
     def _disagreement(self, x: FloatArray, cdf: FloatArray, method: str) -> float:
@@ -297,19 +325,18 @@ class Density:
         """
         if x.size < 2:
             return 0.0
-        nodes, weights = np.polynomial.legendre.leggauss(12)
         cells = [i for i in _cells(x.size) if not any(p.lower >= x[i] and p.lower < x[i + 1] for p in self.pieces)]
         if not cells:
             return 0.0
         low, high = x[cells][:, np.newaxis], x[np.array(cells) + 1][:, np.newaxis]
-        # in log x where a cell spans decades
-        wide = low > 0
+        # in log x where a cell may span decades
+        wide = low > (0 if self.law.support().lower >= 0 else np.inf)
         with np.errstate(invalid="ignore", divide="ignore"):
             a, b = np.where(wide, np.log(low), low), np.where(wide, np.log(high), high)
-        t = (a + b) / 2 + (b - a) / 2 * nodes
+        t = (a + b) / 2 + (b - a) / 2 * _NODES
         points = np.where(wide, np.exp(t), t)
         density = self.pdf(points.ravel(), method).reshape(points.shape)
-        mass = np.sum(density * np.where(wide, points, 1.0) * weights * (b - a) / 2, axis=1)
+        mass = np.sum(density * np.where(wide, points, 1.0) * _WEIGHTS * (b - a) / 2, axis=1)
         positions, masses = self.atoms
         jumps = np.array([masses[(positions > lo) & (positions <= hi)].sum() for lo, hi in zip(low, high, strict=True)])
         gaps = np.abs(mass + jumps - np.diff(cdf)[cells])

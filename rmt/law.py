@@ -78,6 +78,10 @@ class Law(ABC):
         """Edges in closed form, in increasing order, or None: they are then found numerically."""
         return None
 
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        """Nodes and weights of expectations, atoms included."""
+        return self._density.rule
+
     def _log_moment(self) -> float:
         """E log|X| for a law without atom at 0."""
         return self._log_moment_at_zero()
@@ -222,10 +226,22 @@ class Law(ABC):
         return self._density.expectation(f)
 
     def _log_moment_at_zero(self) -> float:
-        # Re Phi(z) = E log|z - X|; next to 0 on the side where the law has no mass
-        scale = self.numeric.mean if self.numeric.positive else 0.0
-        z = np.array([-1e-250 * scale if self.numeric.positive else 0.0])
-        return float(solve(self.numeric, z).potential.real[0])
+        # Re Phi(z) = E log|z - X| at z = 0
+        lower = self.support().lower
+        if not self.numeric.positive:
+            z, weights, step, exponent = np.zeros(1, dtype=complex), np.ones(1), 0.0, 0.0
+        elif lower > 0:
+            # 1 + m loses its digits at 0, and the mean over a circle of radius lower/2 is the value at its centre
+            z = lower / 2 * np.exp(1j * np.pi * (np.arange(28) + 0.5) / 28)
+            weights, step, exponent = np.full(28, 1 / 28), 0.0, 0.0
+        else:
+            # from a little below a hard edge by the derivative G, which grows there as |z|**exponent
+            step, exponent = 1e-12 * self.numeric.mean, float(self.support().edges[0].exponent or 0)
+            z, weights = np.array([-step + 0j]), np.ones(1)
+        solution = solve(self.numeric, z)
+        if not np.all(solution.converged):
+            raise ConvergenceError(f"log_moment of {self!r} was not resolved; use `expectation` with log|x|")
+        return float(weights @ (solution.potential.real + step * solution.g.real / (1 + exponent)))
 
     # --- transforms ---------------------------------------------------------------------------------------------
 

@@ -87,6 +87,12 @@ class Affine(Law):
             return method in self.law.methods(question)
         return True
 
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        # mapped, not made anew: beside a shifted hard edge the nodes would round onto the edge
+        scale, shift = self._numbers()
+        x, w = self.law._quadrature_rule()
+        return scale * x + shift, w
+
     def _back(self, x: FloatArray) -> FloatArray:
         scale, shift = self._numbers()
         return (x - shift) / scale

@@ -1,7 +1,8 @@
 """The one place where a branch is chosen: continuation from infinity, where every law has only one solution.
 
 Laws on [0, oo) are followed in ``log z``, with exact arguments, from far out on the negative axis inwards and then by
-rotating ``arg z`` from pi to 0; other laws are followed down vertical lines. On these paths everything is analytic and
+rotating ``arg z`` from pi to 0 (or, where that stalls next to 0, down a vertical line of ``sqrt z``); other laws are
+followed down vertical lines. On these paths everything is analytic and
 the solution is unique, so the branch is right as long as no step jumps: a step is taken back and halved unless
 Newton's increments are small against the distance over which the system is close to linear and contract at once.
 The path ends on the real axis itself: inside the support the system stays analytic there, so there is no smoothing
@@ -10,6 +11,7 @@ by an imaginary part (the condition that separates this from fixed-point codes).
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -44,7 +46,7 @@ _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each oth
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
-_MAX_SWEEPS = 160
+_MAX_SWEEPS = 120
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,27 @@ class Solution:
     converged: BoolArray
 
 
+class _Route(enum.Enum):
+    """The coordinate in which a path is straight and Newton's mismatch is measured."""
+
+    LINE = "z"  # down a vertical line: laws on the whole axis
+    LOG = "log z"  # in along the negative axis, then round: hard edges, many decades
+    ROOT = "sqrt z"  # down a vertical line of sqrt z: laws that are regular there at 0, as squares are
+
+
 class _Path:
     """The way to the target points: ``tau`` falls from 1 to 0; ``gap`` is the mismatch with what a node offers."""
 
     def __init__(
-        self, node: Node, target: ComplexArray, origin: ComplexArray, logarithmic: bool, points: ComplexArray
+        self, node: Node, target: ComplexArray, origin: ComplexArray, route: _Route, points: ComplexArray
     ) -> None:
-        self.target, self.origin, self.logarithmic, self.points = target, origin, logarithmic, points
-        self.scale = np.ones(target.shape) if logarithmic else np.sqrt(node.variance) + np.abs(target)
+        self.target, self.origin, self.route, self.points = target, origin, route, points
+        scale = {
+            _Route.LINE: np.sqrt(node.variance) + np.abs(target),
+            _Route.LOG: np.ones(target.shape),
+            _Route.ROOT: np.abs(target) + 1e-3 * np.sqrt(np.abs(node.mean)),
+        }
+        self.scale = scale[route]
 
     def at(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> ComplexArray:
         # exact at tau = 0: the target itself, so that a real target is met with an exactly real number
@@ -80,46 +95,58 @@ class _Path:
 
     def mismatch(self, lin: Linearised, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """(mismatch, derivative of the coordinate by the node's parameter)."""
-        if self.logarithmic:
-            return wanted - lin.jet.log_z, lin.jet.dlog_z
-        return wanted - lin.jet.z, lin.jet.dz
+        jet = lin.jet
+        if self.route is _Route.LOG:
+            return wanted - jet.log_z, jet.dlog_z
+        if self.route is _Route.ROOT:
+            root = np.exp(jet.log_z / 2)
+            return wanted - root, root * jet.dlog_z / 2
+        return wanted - jet.z, jet.dz
 
 
 def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     """Solve the system of ``node`` at points ``z`` of the closed upper half-plane, shape (n,).
 
-    Real points mean the limit from above. What a first, brisk continuation leaves unresolved is done again with short
-    steps (unless ``insist`` is False); points at which that stops too are marked in ``converged``.
+    Real points mean the limit from above. What a first, brisk continuation leaves unresolved is done again by other
+    routes and with short steps (unless ``insist`` is False); points at which all stop are marked in ``converged``.
     """
     points = np.atleast_1d(np.asarray(z, dtype=complex))
+    routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE,)
+    plans = [(route, pace) for pace in (_BRISK, _CAREFUL) for route in routes]
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
-        first = _continue(node, points, _BRISK)
-        again = np.flatnonzero(~first.converged)
-        if again.size == 0 or not insist:
-            return first
-        second = _continue(node, points[again], _CAREFUL)
-        for name in ("unknowns", "g", "m", "potential", "residual", "error", "converged"):
-            getattr(first, name)[..., again] = getattr(second, name)
-        return first
+        answer = _continue(node, points, *plans[0])
+        for route, pace in plans[1:] if insist else plans[1 : len(routes)]:
+            again = np.flatnonzero(~answer.converged)
+            if again.size == 0:
+                break
+            better = _continue(node, points[again], route, pace)
+            for name in ("unknowns", "g", "m", "potential", "residual", "error", "converged"):
+                getattr(answer, name)[..., again] = getattr(better, name)
+    return answer
 
 
-def _continue(node: Node, points: ComplexArray, pace: _Pace) -> Solution:
+def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:
     """Follow the system from far away to the points."""
-    if node.positive:
+    if route is _Route.LINE:
+        height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
+        far = points + 1j * height
+        u = node.start(far, continued_log_z(far))
+        legs = [(far, far), (points, far)]
+    elif route is _Route.ROOT:
+        root = np.exp(continued_log_z(points) / 2)
+        far = root + 1j * np.exp(_log_far(node) / 2)
+        u = node.start(far * far, 2 * np.log(far))
+        legs = [(far, far), (root, far)]
+    else:
         log_z = continued_log_z(points)
         log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
         far = np.maximum(log_z.real, _log_far(node)) + 1j * np.pi
         turn = log_z.real + 1j * np.pi
         u = node.start(np.exp(far), far)
         legs = [(far, far), (turn, far), (log_z, turn)]
-    else:
-        height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
-        far = points + 1j * height
-        u = node.start(far, continued_log_z(far))
-        legs = [(far, far), (points, far)]
     ok = np.ones(points.shape, dtype=bool)
     for target, origin in legs:
-        path = _Path(node, target, origin, node.positive, points)
+        path = _Path(node, target, origin, route, points)
         u, fine = _follow(node, u, path, pace)
         ok &= fine
     return _polish(node, u, path, ok)
@@ -248,6 +275,6 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray) -> Solution
     potential = node.potential(u, lin) - jet.log_g
     # w/z with the exact z: the imaginary part keeps its digits where an atom at 0 makes g large and nearly real
     exact = path.points
-    g = np.where(exact == 0, jet.g, jet.w / np.where(exact == 0, 1, exact)) if path.logarithmic else jet.g
+    g = np.where(exact == 0, jet.g, jet.w / np.where(exact == 0, 1, exact)) if path.route is not _Route.LINE else jet.g
     converged = ok & (residual < 1e-9) & np.isfinite(g)
     return Solution(u, g, jet.m, potential, residual, last, converged)

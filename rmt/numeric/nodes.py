@@ -452,41 +452,48 @@ class ResidualNode(Node):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u[:-1])
         j = lin.jet
-        # d solves a quadratic; the unknown says which root, and how often its logarithm has turned
-        t = np.exp(self.log_a2 + j.log_eta + j.log_s + 2 * j.log_w)
-        small = 2 * t / (1 + np.sqrt(1 + 4 * t))
-        log_small = np.log(small) - log1p(small)
-        candidates = np.array([log_small, -log_small])  # the roots d and -1 - d have inverse d/(1 + d)
-        candidates = candidates + 2j * np.pi * np.round((u[-1].imag - candidates.imag) / (2 * np.pi))
-        nearest = np.argmin(np.abs(candidates - u[-1]), axis=0)[np.newaxis]
-        log_eta = np.take_along_axis(candidates, nearest, axis=0)[0]
-        d = np.where(nearest[0] == 0, small, -1 - small)
-        one = 1 + d
+        eta = np.exp(u[-1])
+        one = 1 / (1 - eta)  # 1 + d
+        d = eta * one
+        mismatch = self.log_a2 + j.log_eta + j.log_s - u[-1] + 2 * (j.log_w - log_of_w(one, u[-1].imag))
         by_child = j.dlog_eta + 2 * j.dm / j.w + j.dlog_s
         by_eta = 1 + 2 * d
-        # the parameter is that of the child
-        shift, rate = log_eta - u[-1], by_child / by_eta
+        # Moves (c0 + c1 eps) of the child and (e0 + e1 eps) of log eta that close the mismatch. The parameter is that
+        # of the one that binds less: by_eta vanishes where the skip's subordination point passes i a, on the negative
+        # axis of z.
+        child_leads = np.abs(by_eta) >= np.abs(by_child)
+        c0 = np.where(child_leads, 0, -mismatch / by_child)
+        c1 = np.where(child_leads, 1, by_eta / by_child)
+        e0 = np.where(child_leads, mismatch / by_eta, 0)
+        e1 = np.where(child_leads, by_child / by_eta, 1)
         dd = d * one  # of d and of 1 + d, by log eta
         ratio, ratio1 = j.m / d, j.m / one
-        dratio = (j.dm - ratio * dd * rate) / d
-        dratio1 = (j.dm - ratio1 * dd * rate) / one
-        log_ratio, log_ratio1 = log1p(ratio), log1p(ratio1)
+
+        def moved(c: ComplexArray, e: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+            """First-order changes of log(1 + ratio) and log(1 + ratio1)."""
+            dm = j.dm * c
+            return (dm - ratio * dd * e) / (d * (1 + ratio)), (dm - ratio1 * dd * e) / (one * (1 + ratio1))
+
+        shift, shift1 = moved(c0, e0)
+        rate, rate1 = moved(c1, e1)
+        log_ratio, log_ratio1 = log1p(ratio) + shift, log1p(ratio1) + shift1
+        dm0 = j.dm * c0 + dd * e0
         jet = Jet(
-            m=d + j.m,
-            w=one + j.m,
+            m=d + j.m + dm0,
+            w=one + j.m + dm0,
             log_s=-self.log_a2 - log_ratio - log_ratio1,
-            dm=j.dm + dd * rate,
-            dlog_s=-dratio / (1 + ratio) - dratio1 / (1 + ratio1),
-            native_log_eta=log_eta + log_ratio - log_ratio1,
+            dm=j.dm * c1 + dd * e1,
+            dlog_s=-rate - rate1,
+            native_log_eta=u[-1] + e0 + log_ratio - log_ratio1,
         )
-        return Linearised(jet, (lin, shift, rate, log_ratio1))
+        return Linearised(jet, (lin, c0, c1, e0, e1, log_ratio1))
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        inner, shift, rate, _ = lin.inner
-        return np.concatenate([self.child.spread(inner, eps), (shift + rate * eps)[np.newaxis]])
+        inner, c0, c1, e0, e1, _ = lin.inner
+        return np.concatenate([self.child.spread(inner, c0 + c1 * eps), (e0 + e1 * eps)[np.newaxis]])
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        inner, _, _, log_ratio1 = lin.inner
+        inner, log_ratio1 = lin.inner[0], lin.inner[-1]
         out: ComplexArray = self.child.potential(u[:-1], inner) + inner.jet.log_w - log_ratio1
         return out
 
@@ -561,17 +568,12 @@ class ProductNode(ManyNode):
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
-        # The parameter is that of the child whose m moves least: next to an atom at 0 that child alone knows how far
-        # m is from its limit, and the others, matched to it, do not care.
-        rates = np.array([lin.jet.dlog_eta for lin in lins])
-        least = np.argmin(np.abs(rates), axis=0)[np.newaxis]
-
-        def leading(values: list[ComplexArray]) -> ComplexArray:
-            out: ComplexArray = np.take_along_axis(np.array(values), least, axis=0)[0]
-            return out
-
+        # Next to an atom at 0 one child alone knows how far m is from its limit, and the others, matched to it, do not
+        # care: it is the one whose m moves least.
+        rates = [lin.jet.dlog_eta for lin in lins]
+        leading = _leading(np.array(rates))
         log_eta = leading([lin.jet.log_eta for lin in lins])
-        dlog_eta = leading(list(rates))
+        dlog_eta = leading(rates)
         m, w = leading([lin.jet.m for lin in lins]), leading([lin.jet.w for lin in lins])
         log_s = np.zeros_like(m)
         dlog_s = np.zeros_like(m)
@@ -604,18 +606,19 @@ class SumNode(ManyNode):
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
-        g = lins[0].jet.g
+        leading = _leading(np.array([lin.jet.dlog_g for lin in lins]))
+        g, dlog_g = leading([lin.jet.g for lin in lins]), leading([lin.jet.dlog_g for lin in lins])
         m = np.zeros_like(g)
         dm = np.zeros_like(g)
         inner = []
         for lin in lins:
             j = lin.jet
-            rate = 1 / j.dlog_g
-            shift = (g / j.g - 1) * rate
+            rate = dlog_g / j.dlog_g
+            shift = (g / j.g - 1) / j.dlog_g
             m = m + (j.m + j.dm * shift)
             dm = dm + j.dm * rate
             inner.append((lin, shift, rate))
-        return Linearised(_jet_of_g(g, g, m, dm), inner)
+        return Linearised(_jet_of_g(g, g * dlog_g, m, dm), inner)
 
 
 # --- shared formulas ------------------------------------------------------------------------------------------
@@ -624,6 +627,20 @@ class SumNode(ManyNode):
 def continued_log_z(z: ComplexArray) -> ComplexArray:
     """Logarithm of a spectral argument, arg in [0, 2 pi)."""
     return -continued_log(1 / np.asarray(z, dtype=complex))
+
+
+def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:
+    """Picks, point by point, the value of the child whose shared coordinate moves least with its own parameter.
+
+    That child's parameter becomes the node's: the others can follow it, it could not follow them.
+    """
+    least = np.argmin(np.abs(rates), axis=0)[np.newaxis]
+
+    def pick(values: Sequence[ComplexArray]) -> ComplexArray:
+        out: ComplexArray = np.take_along_axis(np.array(values), least, axis=0)[0]
+        return out
+
+    return pick
 
 
 def log_like_w(arg_eta: np.ndarray[Any, np.dtype[np.float64]]) -> Callable[[ComplexArray], ComplexArray]:
