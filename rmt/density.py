@@ -25,7 +25,7 @@ ComplexArray = npt.NDArray[np.complex128]
 # Inside this share of an interval's width next to an edge the density is scaled from the border of that zone by the
 # edge's exponent: at the edge itself the system has a double root.
 _EDGE_ZONE = 1e-11
-_HARD_ZONE = 1e-9
+_HARD_ZONE = 3e-8
 # Intervals whose ends differ by more than this factor are gridded in log x.
 _WIDE = 50.0
 _SMALLEST = 1e-300
@@ -63,6 +63,18 @@ class _Piece:
         a, b = s**down, rest**up
         slope = (down * s ** (down - 1) * b + a * up * rest ** (up - 1)) / (a + b) ** 2
         return lo + (hi - lo) * a / (a + b), (hi - lo) * slope * rate
+
+
+    def distances(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Distances of x(theta) from both ends, with all their digits (for pieces that are not gridded in log x)."""
+        a = np.sin(theta / 2) ** (2 * _stretch(self.lower_exponent))
+        b = np.cos(theta / 2) ** (2 * _stretch(self.upper_exponent))
+        if _stretch(self.upper_exponent) == 1:
+            b = 1 - a
+        elif _stretch(self.lower_exponent) == 1:
+            a = 1 - b
+        width = self.upper - self.lower
+        return width * a / (a + b), width * b / (a + b)
 
 
 def _stretch(exponent: float | None) -> float:
@@ -166,52 +178,65 @@ class Density:
                 later = self.masses[[other.lower >= piece.upper for other in self.pieces]].sum()
                 out[inside] += np.clip(mass - (upper_tail[inside] - above - later), 0.0, mass)
             out[x >= piece.upper] += mass
-        return np.minimum(out, 1.0)
+        clipped: FloatArray = np.minimum(out, 1.0)
+        return clipped
 
     def _integrated(self, piece: _Piece, x: FloatArray) -> FloatArray:
-        """Mass of (piece.lower, x] by Gauss–Legendre panels in the angle."""
+        """Mass of (piece.lower, x] by quadrature of the density."""
         method = self.law.methods("pdf")[0]
         order = np.argsort(x)
         theta = np.array([_angle(piece, value) for value in x[order]])
-        total, last = 0.0, 0.0
         out = np.empty(x.shape)
-        for index, end in zip(order, theta, strict=True):
-            panels = max(1, int(np.ceil((end - last) / 0.2)))
-            total += self._mass_between(piece, np.linspace(last, end, panels + 1), method)
-            last, out[index] = end, total
+        out[order] = np.cumsum(self._cell_masses(piece, np.concatenate([[0.0], theta[:-1]]), theta, method))
         return out
 
-    def _mass_between(self, piece: _Piece, breaks: FloatArray, method: str) -> float:
-        """Integral of the density over angles from breaks[0] to breaks[-1]; panels are halved until they agree."""
-        left, right = breaks[:-1], breaks[1:]
+    def _cell_masses(self, piece: _Piece, left: FloatArray, right: FloatArray, method: str) -> FloatArray:
+        """Integral of the density over each cell of angles; cells are halved until the halves agree with the whole."""
+        total = np.zeros(left.shape)
+        owner = np.arange(left.size)
         whole = self._panel_masses(piece, left, right, method)
-        total = 0.0
         for _ in range(8):
             middle = (left + right) / 2
             first = self._panel_masses(piece, left, middle, method)
             second = self._panel_masses(piece, middle, right, method)
             split = np.abs(whole - first - second) > 1e-13
-            total += float(np.sum((first + second)[~split]))
+            np.add.at(total, owner[~split], (first + second)[~split])
             if not np.any(split):
                 return total
             left, right = np.concatenate([left[split], middle[split]]), np.concatenate([middle[split], right[split]])
-            whole = np.concatenate([first[split], second[split]])
-        return total + float(np.sum(whole))
+            owner, whole = np.tile(owner[split], 2), np.concatenate([first[split], second[split]])
+        np.add.at(total, owner, whole)
+        return total
 
     def _panel_masses(self, piece: _Piece, left: FloatArray, right: FloatArray, method: str) -> FloatArray:
         """Gauss–Legendre integral of the density over each panel of angles."""
         half = (right - left)[:, np.newaxis] / 2
         angles = left[:, np.newaxis] + half * (1 + _NODES)
-        out: FloatArray = np.sum(self._per_angle(piece, angles.ravel(), method)[1].reshape(angles.shape) * half * _WEIGHTS, axis=1)
+        _, density = self._per_angle(piece, angles.ravel(), method)
+        out: FloatArray = np.sum(density.reshape(angles.shape) * half * _WEIGHTS, axis=1)
         return out
 
     def _per_angle(self, piece: _Piece, theta: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
         """Points at the angles and the density per unit of angle there (0 where x underflows next to a hard edge)."""
         x, rate = piece.grid(theta)
         keep = x > _SMALLEST if piece.lower == 0 else np.ones(x.shape, dtype=bool)
+        factor = np.ones(x.shape)
+        points = x.copy()
+        # next to a hard edge away from 0 the distance has no digits in x, but it has in the angle
+        distances = piece.distances(theta)
+        for edge, exponent, inwards, distance in (
+            (piece.lower, piece.lower_exponent, 1.0, distances[0]),
+            (piece.upper, piece.upper_exponent, -1.0, distances[1]),
+        ):
+            if edge == 0 or exponent is None or exponent >= 0:
+                continue
+            border = _HARD_ZONE * (piece.upper - piece.lower) + 4 * np.finfo(float).eps * abs(edge)
+            close = distance < border
+            points[close] = edge + inwards * border
+            factor[close] = (distance[close] / abs(points[close] - edge)) ** exponent
         density = np.zeros(x.shape)
-        density[keep] = self.pdf(x[keep], method)
-        return x, density * rate
+        density[keep] = self.pdf(points[keep], method)
+        return x, density * factor * rate
 
     # --- quantiles ------------------------------------------------------------------------------------------------
 
@@ -245,7 +270,8 @@ class Density:
         grid, _ = piece.grid(theta[1:-1])
         grid = np.maximum(grid, _SMALLEST) if piece.lower == 0 else grid
         levels = np.concatenate([[below], self.cdf(grid, self.law.methods("cdf")[0]), [below + mass]])
-        levels = np.maximum.accumulate(levels)
+        seen = ~np.isnan(levels)
+        theta, levels = theta[seen], np.maximum.accumulate(levels[seen])
         place = np.clip(np.searchsorted(levels, q), 1, levels.size - 1)
         low, high = theta[place - 1], theta[place]
         span = np.maximum(levels[place] - levels[place - 1], _SMALLEST)
@@ -265,7 +291,7 @@ class Density:
             if np.all(done):
                 break
         x, _ = piece.grid(angle)
-        return np.where(q >= below + mass, piece.upper, x)
+        return np.where(np.isnan(gap), np.nan, np.where(q >= below + mass, piece.upper, x))
 
     def _ppf_by_bisection(self, q: FloatArray) -> FloatArray:
         """Quantiles of a law with atoms inside its intervals."""
@@ -279,7 +305,8 @@ class Density:
             low, high = np.where(reached, low, middle), np.where(reached, middle, high)
         for x in self.atoms[0]:
             high = np.where(np.abs(high - x) < 1e-12 * (1 + abs(x)), x, high)
-        return np.where(at_bottom, support.lower, high)
+        unresolved = np.isnan(self.cdf(high, method))
+        return np.where(at_bottom, support.lower, np.where(unresolved, np.nan, high))
 
     # --- integrals --------------------------------------------------------------------------------------------------
 
@@ -318,29 +345,35 @@ class Density:
         x, w = self.law._quadrature_rule()
         return np.array([np.sum(w / (point - x)) for point in z])
 
-    def _disagreement(self, x: FloatArray, cdf: FloatArray, method: str) -> float:
+    def _disagreement(self, thetas: list[FloatArray], cdf: FloatArray, method: str) -> float:
         """Largest difference between the mass of a few cells by Gauss quadrature of the density and by the cdf.
 
-        The two share no formula past the solved system, so a point on a wrong branch shows.
+        The two share no formula past the solved system, so a point on a wrong branch shows; the cells at the ends of
+        an interval show an edge in the wrong place.
         """
-        if x.size < 2:
-            return 0.0
-        cells = [i for i in _cells(x.size) if not any(p.lower >= x[i] and p.lower < x[i + 1] for p in self.pieces)]
-        if not cells:
-            return 0.0
-        low, high = x[cells][:, np.newaxis], x[np.array(cells) + 1][:, np.newaxis]
-        # in log x where a cell may span decades
-        wide = low > (0 if self.law.support().lower >= 0 else np.inf)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            a, b = np.where(wide, np.log(low), low), np.where(wide, np.log(high), high)
-        t = (a + b) / 2 + (b - a) / 2 * _NODES
-        points = np.where(wide, np.exp(t), t)
-        density = self.pdf(points.ravel(), method).reshape(points.shape)
-        mass = np.sum(density * np.where(wide, points, 1.0) * _WEIGHTS * (b - a) / 2, axis=1)
         positions, masses = self.atoms
-        jumps = np.array([masses[(positions > lo) & (positions <= hi)].sum() for lo, hi in zip(low, high, strict=True)])
-        gaps = np.abs(mass + jumps - np.diff(cdf)[cells])
-        return float(np.nanmax(gaps)) if np.any(~np.isnan(gaps)) else 0.0
+        worst, start, below = 0.0, 0, 0.0
+        for piece, mass, theta in zip(self.pieces, self.masses, thetas, strict=True):
+            angles = np.concatenate([[0.0], theta, [np.pi]])
+            before = below + masses[positions <= piece.lower].sum()
+            below += mass
+            after = below + masses[positions < piece.upper].sum()
+            levels = np.concatenate([[before], cdf[start : start + theta.size], [after]])
+            start += theta.size
+            cells = np.unique(np.linspace(0, angles.size - 2, 9).astype(np.intp))
+            low, high = angles[cells], angles[cells + 1]
+            edges = piece.grid(angles)[0]
+            jumps = np.array(
+                [masses[(positions > edges[i]) & (positions <= edges[i + 1])].sum() for i in cells]
+            )
+            rises = np.diff(levels)[cells] - jumps
+            gaps = np.abs(self._panel_masses(piece, low, high, method) - rises)
+            doubtful = gaps > 1e-9  # a kink within the cell, or a real difference
+            if np.any(doubtful):
+                refined = self._cell_masses(piece, low[doubtful], high[doubtful], method)
+                gaps[doubtful] = np.abs(refined - rises[doubtful])
+            worst = max(worst, float(np.nanmax(gaps)) if np.any(~np.isnan(gaps)) else 0.0)
+        return worst
 
     # --- curves -----------------------------------------------------------------------------------------------------
 
@@ -350,8 +383,9 @@ class Density:
         count = max(8, points // max(1, len(self.pieces)))
         theta = (np.arange(count) + 0.5) * np.pi / count
         xs = [piece.grid(theta)[0] for piece in self.pieces]
-        x = np.concatenate(xs) if xs else np.empty(0)
-        x = x[np.abs(x) > _SMALLEST]
+        kept = [np.abs(points) > _SMALLEST for points in xs]
+        thetas = [theta[keep] for keep in kept]
+        x = np.concatenate([points[keep] for points, keep in zip(xs, kept, strict=True)]) if xs else np.empty(0)
         if method == "subordination":
             density, tail, error = self._interior(x, method)
             cdf = self._assembled(x, tail)
@@ -362,7 +396,7 @@ class Density:
         typical = sum(mass / (piece.upper - piece.lower) for piece, mass in zip(self.pieces, self.masses, strict=True))
         unresolved = ~(error <= tol * np.maximum(typical, density))
         density = np.where(unresolved, np.nan, density)
-        worst = self._disagreement(x, cdf, method)
+        worst = self._disagreement(thetas, cdf, method)
         consistent = bool(np.all(np.diff(cdf) >= -1e-9)) and worst < 1e-7
         status = Status.UNRESOLVED if np.any(unresolved) else Status.OK if consistent else Status.INCONSISTENT
         support = self.law.support()
@@ -381,11 +415,6 @@ class Density:
             "unresolved": int(np.sum(unresolved)),
         }
         return Curve(x, density, cdf, error, status, metadata)
-
-
-def _cells(n: int) -> npt.NDArray[np.intp]:
-    """Indices of a few grid cells, spread over the grid."""
-    return np.unique(np.linspace(0, n - 2, min(9, n - 1)).astype(np.intp))
 
 
 def _leave_edges(piece: _Piece, x: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rmt.density import Density
 from rmt.numeric.continuation import newton_to, solve
 from rmt.numeric.edges import find_intervals
-from rmt.numeric.nodes import Linearised, Node
+from rmt.numeric.node import Linearised, Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError
 from rmt.series import moments_to_free_cumulants
@@ -175,11 +175,18 @@ class Law(ABC):
         ------
         ValueError
             For q outside [0, 1].
+        ConvergenceError
+            If a quantile was not resolved.
         """
         levels = np.asarray(q, dtype=float)
         if not np.all((levels >= 0) & (levels <= 1)):
             raise ValueError("q: probabilities must lie in [0, 1]")
         values = self._density.ppf(levels.ravel()).reshape(levels.shape)
+        if np.any(np.isnan(values)):
+            raise ConvergenceError(
+                f"ppf of {self!r} was not resolved at q = {levels[np.isnan(values)].ravel()[0]:.17g}, which falls next "
+                "to a singularity of the density; change q slightly"
+            )
         return float(values) if levels.ndim == 0 else values
 
     def rvs(
@@ -196,7 +203,8 @@ class Law(ABC):
             raise ValueError(f"n={n!r}: expected an integer >= 1")
         if self._choose("moments", method) == "series":
             return self._moments_series(n)
-        return [self.expectation(lambda x, k=k: x**k) for k in range(1, n + 1)]
+        x, w = self._quadrature_rule()
+        return [float(np.sum(w * x**k)) for k in range(1, n + 1)]
 
     def moment(self, k: int) -> Any:
         """E X^k, k >= 0."""
@@ -274,6 +282,9 @@ class Law(ABC):
     def moment_transform(self, z: npt.ArrayLike) -> Any:
         """m(z) = z G(z) - 1 = sum m_k z^-k (same shape, complex)."""
         points = np.asarray(z, dtype=complex)
+        if "subordination" not in self.methods("cauchy"):
+            out = points * np.asarray(self.cauchy(points)) - 1
+            return complex(out) if points.ndim == 0 else out
         flat = points.ravel()
         lower = flat.imag < 0
         solution = solve(self.numeric, np.where(lower, flat.conj(), flat))
@@ -436,7 +447,8 @@ class Law(ABC):
 
     def __sub__(self, other: Any) -> Law:
         if isinstance(other, Law) or _is_scalar(other):
-            return self + (-other)
+            out: Law = self + (-other)
+            return out
         return NotImplemented
 
     def __mul__(self, other: Any) -> Law:

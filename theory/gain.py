@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
-from rmt.numeric.nodes import Node
+from rmt.numeric.node import Node
 from rmt.numeric.quadrature import QuadratureLeaf
 from rmt.parameters import check_number
 from rmt.support import Edge
@@ -27,6 +28,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # Pre-activations beyond this many standard deviations carry no mass in double precision.
 _REACH = 8.6
+# A signal weaker than this has died out: the pre-activation is 0.
+_DEAD = 1e-280
 _DIFFERENCE = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
 
 
@@ -35,7 +38,16 @@ def gain_law(nonlinearity: Nonlinearity, q: float) -> Law:
     masses = nonlinearity.slope_masses(q)
     if masses is not None:
         return Discrete(masses)
+    if q < _DEAD:
+        return _at_zero(nonlinearity)
     return GainLaw(nonlinearity.name, q, nonlinearity.parameters)
+
+
+def _at_zero(nonlinearity: Nonlinearity) -> Law:
+    """The limit q -> 0: the squared slopes on the two sides of 0."""
+    sides = [float(nonlinearity.dphi(h)) ** 2 for h in (-1e-150, 1e-150)]
+    half = Fraction(1, 2)
+    return Discrete({sides[0]: 1}) if sides[0] == sides[1] else Discrete({sides[0]: half, sides[1]: half})
 
 
 @dataclass(frozen=True, repr=False)
@@ -179,7 +191,8 @@ class GainLaw(Law):
             edge = np.where(inside, h, np.where(x >= ends.max(), right if rising else left, left if rising else right))
             lower, upper = (np.full(x.shape, left), edge) if rising else (edge, np.full(x.shape, right))
             total += np.array([_normal_mass(a, b, self.q) for a, b in zip(lower, upper, strict=True)])
-        return np.minimum(total, 1.0)
+        clipped: FloatArray = np.minimum(total, 1.0)
+        return clipped
 
     def _log_moment(self) -> float:
         h, weights = panel_rule(self.q, self.nonlinearity.kinks, 3)

@@ -37,7 +37,7 @@ def limit_law(net: Layer, q0: float = 1.0) -> Law:
             )
         skip, depth = skips.pop(), len(items)
     if skip == 0:
-        raise PreconditionError("skip=0: without the identity path the network is a chain; use theory.jacobian_law(net)")
+        raise PreconditionError("skip=0: without the identity path this is a chain; use theory.jacobian_law(net)")
     c = effective_cumulant(net, q0)
     if c == 0:
         raise PreconditionError("the branches carry no gain (sigma_w=0): the law is a point mass; choose sigma_w > 0")

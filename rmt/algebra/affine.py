@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, ReflectedNode, ScaledNode, ShiftedNode
+from rmt.numeric.node import Node
+from rmt.numeric.operations import ReflectedNode, ScaledNode, ShiftedNode
 from rmt.parameters import as_float, check_number
 from rmt.results import PreconditionError
 from rmt.support import Edge
@@ -64,11 +65,10 @@ class Affine(Law):
 
     def _moments_series(self, n: int) -> list[Any]:
         inner = [1, *self.law.moments(n)]
-        powers = [
+        return [
             sum(math.comb(k, j) * self.scale**j * inner[j] * self.shift ** (k - j) for j in range(k + 1))
             for k in range(1, n + 1)
         ]
-        return powers
 
     def _edges(self) -> tuple[Edge, ...]:
         edges = self.law.support().edges
@@ -111,7 +111,8 @@ class Affine(Law):
         # P(-X <= x) = 1 - P(X < -x): right-continuity needs the atom at the point itself
         positions, masses = density.atoms
         here = np.array([masses[positions == point].sum() for point in y], dtype=float)
-        return 1 - density.cdf(y, method) + here
+        out: FloatArray = 1 - density.cdf(y, method) + here
+        return out
 
     def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
         return self._cdf_any(x, "closed_form")

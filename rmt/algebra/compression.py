@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
-from rmt.numeric.nodes import CompressionNode, Node
+from rmt.numeric.node import Node
+from rmt.numeric.operations import CompressionNode
 from rmt.parameters import as_float, check_number
 from rmt.series import free_cumulants_to_moments
 

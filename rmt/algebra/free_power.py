@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, PowerNode, SumPowerNode
+from rmt.numeric.node import Node
+from rmt.numeric.operations import PowerNode, SumPowerNode
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import free_cumulants_to_moments, moments_to_s_series, power, s_series_to_moments

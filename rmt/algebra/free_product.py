@@ -9,10 +9,12 @@ from functools import reduce
 from typing import Any
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, PowerNode, ProductNode
+from rmt.numeric.node import Node
+from rmt.numeric.operations import PowerNode, ProductNode
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import moments_to_s_series, multiply, s_series_to_moments
+from rmt.series.power_series import divide, lowest_terms
 
 __all__ = ["FreeProduct"]
 
@@ -79,8 +81,14 @@ class FreeProduct(Law):
         means = [law.mean() for law in self.laws]
         if any(mean == 0 for mean in means):
             return _centred_product_moments(self.laws, n)
-        series = [moments_to_s_series(law.moments(n)) for law in self.laws]
-        return s_series_to_moments(reduce(multiply, series))
+        # each factor scaled to mean 1, so that deep products neither overflow nor vanish on the way
+        scaled = [
+            [divide(m, mean**k) for k, m in enumerate(law.moments(n), 1)]
+            for law, mean in zip(self.laws, means, strict=True)
+        ]
+        moments = s_series_to_moments(reduce(multiply, [moments_to_s_series(m) for m in scaled]))
+        mean = reduce(lambda a, b: a * b, means)
+        return [lowest_terms(m * mean**k) for k, m in enumerate(moments, 1)]
 
     def _log_moment(self) -> float:
         return math.fsum(k * law.log_moment() for law, k in self._groups().items())

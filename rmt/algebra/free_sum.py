@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, SumNode, SumPowerNode
+from rmt.numeric.node import Node
+from rmt.numeric.operations import SumNode, SumPowerNode
 from rmt.series import free_cumulants_to_moments
 
 __all__ = ["FreeSum"]

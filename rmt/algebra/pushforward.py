@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, SquareNode, SymmetrisedRootNode
+from rmt.numeric.node import Node
+from rmt.numeric.operations import SquareNode, SymmetrisedRootNode
 from rmt.parameters import exact_sqrt
 from rmt.results import PreconditionError
 from rmt.support import Edge
@@ -49,6 +50,21 @@ def _no_node(name: str, advice: str) -> NotImplementedError:
     )
 
 
+def _union(pieces: list[tuple[float, float]], at_zero: float) -> tuple[Edge, ...]:
+    """Edges of a union of intervals that overlap; ``at_zero`` is the exponent at a lower end 0."""
+    merged: list[list[float]] = []
+    for lo, hi in sorted(pieces):
+        if merged and lo <= merged[-1][1]:
+            merged[-1][1] = max(merged[-1][1], hi)
+        else:
+            merged.append([lo, hi])
+    return tuple(
+        edge
+        for lo, hi in merged
+        for edge in (Edge(lo, at_zero if lo == 0 else 0.5, "lower"), Edge(hi, 0.5, "upper"))
+    )
+
+
 @dataclass(frozen=True, repr=False)
 class Sqrt(Law):
     """Law of sqrt(X) for X >= 0; ``rho_s(s) = 2 s rho_x(s**2)``. Singular values of J from eigenvalues of J Jᵀ.
@@ -84,7 +100,8 @@ class Sqrt(Law):
 
     def _moments_series(self, n: int) -> list[Any]:
         inner = self.law.moments(max(1, n // 2))
-        odd = {k: self.law.expectation(lambda x, k=k: x ** (k / 2)) for k in range(1, n + 1, 2)}
+        x, w = self.law._quadrature_rule()
+        odd = {k: float(np.sum(w * x ** (k / 2))) for k in range(1, n + 1, 2)}
         return [inner[k // 2 - 1] if k % 2 == 0 else odd[k] for k in range(1, n + 1)]
 
     def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
@@ -141,10 +158,13 @@ class Symmetrized(Law):
                 out[sign * x] = out.get(sign * x, 0) + half
         return out
 
-    def _edges(self) -> tuple[Edge, ...] | None:
+    def _edges(self) -> tuple[Edge, ...]:
         edges = self.law.support().edges
-        if any(float(e.position) < 0 for e in edges) or is_symmetric(self.law):
-            return edges if is_symmetric(self.law) else None
+        if is_symmetric(self.law):
+            return edges
+        if any(float(e.position) < 0 for e in edges):
+            pieces = [(float(lo), float(hi)) for lo, hi in self.law.support().intervals]
+            return _union([*pieces, *((-hi, -lo) for lo, hi in pieces)], at_zero=0.5)
         other = {"lower": "upper", "upper": "lower"}
         mirrored = [Edge(-e.position, e.exponent, other[e.side]) for e in reversed(edges)]
         if edges and float(edges[0].position) == 0 and edges[0].exponent == 0:
@@ -165,7 +185,8 @@ class Symmetrized(Law):
         method = self.law.methods("cdf")[0]
         positions, masses = self.law._density.atoms
         mirrored = np.array([masses[positions == -point].sum() for point in x], dtype=float)
-        return (self.law._density.cdf(x, method) + 1 - self.law._density.cdf(-x, method) + mirrored) / 2
+        both: FloatArray = self.law._density.cdf(x, method) + 1 - self.law._density.cdf(-x, method) + mirrored
+        return both / 2
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         if is_symmetric(self.law):
@@ -233,18 +254,7 @@ class Square(Law):
                 pieces += [(0.0, a * a), (0.0, b * b)]
             else:
                 pieces.append((min(a * a, b * b), max(a * a, b * b)))
-        pieces.sort()
-        merged: list[list[float]] = []
-        for lo, hi in pieces:
-            if merged and lo <= merged[-1][1]:
-                merged[-1][1] = max(merged[-1][1], hi)
-            else:
-                merged.append([lo, hi])
-        return tuple(
-            edge
-            for lo, hi in merged
-            for edge in (Edge(lo, -0.5 if lo == 0 else 0.5, "lower"), Edge(hi, 0.5, "upper"))
-        )
+        return _union(pieces, at_zero=-0.5)
 
     def _moments_series(self, n: int) -> list[Any]:
         return self.law.moments(2 * n)[1::2]

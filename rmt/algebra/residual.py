@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
-from rmt.numeric.nodes import DiscreteLeaf, Node, ResidualNode, SquareNode, SumNode, SymmetrisedRootNode
+from rmt.numeric.leaves import DiscreteLeaf
+from rmt.numeric.node import Node
+from rmt.numeric.operations import ResidualNode, SquareNode, SumNode, SymmetrisedRootNode
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import free_cumulants_to_moments, moments_to_free_cumulants

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.nodes import DiscreteLeaf, Node
+from rmt.numeric.leaves import DiscreteLeaf
+from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, parameter_repr
 from rmt.support import Edge
 

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.jet import ComplexArray
-from rmt.numeric.nodes import ExplicitSLeaf, Node
+from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, normalised
 from rmt.support import Edge
 
@@ -87,7 +88,7 @@ class FussCatalan(Law):
         s = as_float(self.order, "order")
         target = np.log(x)
         low, high = np.zeros(x.shape), np.full(x.shape, np.pi / (s + 1))
-        t = (low + high) / 2
+        t: FloatArray = (low + high) / 2
         for _ in range(200):
             value = (s + 1) * np.log(np.sin((s + 1) * t)) - np.log(np.sin(t)) - s * np.log(np.sin(s * t))
             slope = (s + 1) ** 2 / np.tan((s + 1) * t) - 1 / np.tan(t) - s**2 / np.tan(s * t)

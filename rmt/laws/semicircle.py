@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.nodes import Node, SemicircleLeaf
+from rmt.numeric.leaves import SemicircleLeaf
+from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, exact_sqrt
 from rmt.series import free_cumulants_to_moments
 from rmt.support import Edge

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.jet import ComplexArray
-from rmt.numeric.nodes import ExplicitSLeaf, Node
+from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
 from rmt.support import Edge

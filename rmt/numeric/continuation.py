@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray
-from rmt.numeric.nodes import Linearised, Node, continued_log_z
+from rmt.numeric.node import Linearised, Node, continued_log_z
 
 __all__ = ["Solution", "newton_to", "solve"]
 
@@ -184,7 +184,7 @@ def newton_to(
 
 
 def _log_far(node: Node) -> float:
-    """log |z| beyond which the law looks like its first two moments."""
+    """Log |z| beyond which the law looks like its first two moments."""
     return float(np.log(30.0) + np.log(node.mean + np.sqrt(node.variance)) + np.log1p(node.variance / node.mean**2))
 
 

@@ -9,6 +9,7 @@ stepped over.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ import numpy.typing as npt
 
 from rmt.numeric.continuation import newton_to, solve
 from rmt.numeric.jet import ComplexArray
-from rmt.numeric.nodes import Linearised, Node
+from rmt.numeric.node import Linearised, Node
 
 __all__ = ["Interval", "find_intervals"]
 
@@ -82,7 +83,7 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     if hard_edge:
         upper, exponent = _walk(node, gaps[0], -1, atoms)
         found.append(Interval(0.0, upper, _hard_exponent(node, atom_at_zero), exponent))
-    for lo, hi in zip(gaps[:-1], gaps[1:], strict=True):
+    for lo, hi in itertools.pairwise(gaps):
         between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
         if hi.cdf - lo.cdf - between > 1e-9:
             upper, exponent = _walk(node, hi, -1, atoms)
@@ -121,7 +122,7 @@ def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: Flo
 
 
 def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapPoint], bool]:
-    """Gap points among (and, around dips of the density, between) the grid points; is the lowest point in the bulk?
+    """Gap points among (and, around dips, between) the grid points, and whether the lowest point lies in the bulk.
 
     A narrow gap looks like a dip of the density, so dips are scanned again, three times finer each.
     """
@@ -223,7 +224,7 @@ Coordinate = Callable[[Linearised], tuple[ComplexArray, ComplexArray]]
 
 
 def _slope(lin: Linearised, coordinate: Coordinate) -> float:
-    """dz by the coordinate."""
+    """Derivative of z by the coordinate."""
     return float((lin.jet.dz / coordinate(lin)[1]).real[0])
 
 

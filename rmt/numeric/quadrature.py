@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet
-from rmt.numeric.nodes import Leaf, Linearised, log1p_like_1_over_w, log_like_w
+from rmt.numeric.node import Leaf, Linearised, log1p_like_1_over_w, log_like_w
 
 __all__ = ["QuadratureLeaf", "gauss_rule"]
 
@@ -111,9 +111,8 @@ class QuadratureLeaf(Leaf):
             distance = np.abs(points[:, np.newaxis, np.newaxis] - self.values)
             close = np.any(distance < _CLEARANCE * self.spacing, axis=2)  # (points, panels)
             weights = np.where(close[:, :, np.newaxis], 0.0, self.masses)
-            sums = [
-                np.sum(weights * value, axis=(1, 2)) for value in integrand(points[:, np.newaxis, np.newaxis], self.values)
-            ]
+            at = points[:, np.newaxis, np.newaxis]
+            sums = [np.sum(weights * value, axis=(1, 2)) for value in integrand(at, self.values)]
             row, column = np.nonzero(close)
             panels = self.panels[column]
             for _ in range(_MAX_HALVINGS):
@@ -163,12 +162,13 @@ class QuadratureLeaf(Leaf):
         out: ComplexArray = np.where(turned, centred.conj(), centred) + lin.inner
         return out
 
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         z = np.exp(u[0])
         # distance to the support, a segment: the law looks linear over a part of it
         beyond = np.maximum(np.maximum(z.real - self.upper, self.lower - z.real), 0.0)
         distance = np.hypot(beyond, z.imag)
-        return np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-3 * self.upper))
+        out: FloatArray = np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-3 * self.upper))
+        return out
 
 
 def _spacing(values: FloatArray) -> FloatArray:

@@ -17,7 +17,7 @@ from fractions import Fraction
 from numbers import Integral, Rational
 from typing import Any
 
-__all__ = ["add", "compose", "divide", "exp", "log", "multiply", "power", "reciprocal", "reversion"]
+__all__ = ["add", "compose", "divide", "exp", "log", "lowest_terms", "multiply", "power", "reciprocal", "reversion"]
 
 Series = Sequence[Any]
 

@@ -1,5 +1,6 @@
 """Infinite depth: which networks have a limit law, with which parameters, and that finite depths approach it."""
 
+import itertools
 import math
 
 import numpy as np
@@ -81,5 +82,5 @@ def test_finite_depths_approach_the_limit(skip):
         x = limit.ppf(np.array([0.1, 0.5, 0.9]))
         distances.append(np.abs(law.cdf(x) - limit.cdf(x)).max())
     assert distances[0] > 1e-4
-    for coarse, fine in zip(distances, distances[1:], strict=False):
+    for coarse, fine in itertools.pairwise(distances):
         assert coarse / fine == pytest.approx(2, rel=0.05)

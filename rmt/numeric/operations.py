@@ -1,48 +1,22 @@
-"""Nodes of the flattened system of a law: one unknown per leaf, one matching condition per operation.
-
-A node holds ``size`` complex unknowns (rows of an array of shape (size, n)). It answers
-
-    start(z)          unknowns at large |z|, from the first moments;
-    linearise(u)      the Jet of its law after one elimination of its inner conditions, and what `spread` needs;
-    spread(lin, eps)  the Newton increments of all its unknowns when its own parameter moves by eps;
-    potential(u)      Gamma = Phi + log g, Phi(z) = integral of log(z - x) over the law.
-
-Each operation is one line in the right coordinates (Voiculescu's R and S):
-
-    free sum       g common, m adds
-    free product   m common, log S adds
-    free powers    the same with a real factor,
-
-and Gamma adds in all of them (derived here: dPhi = g dz, integrated along the curve). The distribution function is
-read off it, F(x) = 1 - Im Phi(x + i0)/pi, atoms included, with no quadrature; Re Phi is the log moment.
-
-Because `linearise` eliminates upwards and `spread` substitutes downwards, a Newton step for the whole expression costs
-one pass over the tree; there are no nested fixed points.
-"""
+"""Operations of the numeric system, each one line in the right coordinates (see `rmt.numeric.node`)."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_of_w
+from rmt.numeric.jet import ComplexArray, Jet, log1p, log_of_w
+from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_g
 
 __all__ = [
     "CompressionNode",
-    "DiscreteLeaf",
-    "ExplicitSLeaf",
-    "Linearised",
-    "Node",
     "PowerNode",
     "ProductNode",
     "ReflectedNode",
     "ResidualNode",
     "ScaledNode",
-    "SemicircleLeaf",
     "ShiftedNode",
     "SquareNode",
     "SumNode",
@@ -50,191 +24,7 @@ __all__ = [
     "SymmetrisedRootNode",
 ]
 
-
-@dataclass(frozen=True)
-class Linearised:
-    """A Jet and the data for the substitution back (inner mismatches and the children's linearisations)."""
-
-    jet: Jet
-    inner: Any = None
-
-
-class Node(ABC):
-    """A law as seen by the solver; see the module's docstring for the protocol.
-
-    ``mean`` and ``variance`` are floats (used only to start far away); ``positive`` says that the law lives on
-    [0, oo).
-    """
-
-    size: int
-    mean: float
-    variance: float
-    positive: bool
-
-    @abstractmethod
-    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        """Unknowns, shape (size, n), to first order at large |z| (``log_z`` is the continued logarithm)."""
-
-    @abstractmethod
-    def linearise(self, u: ComplexArray) -> Linearised:
-        """Jet at the unknowns ``u``, inner conditions eliminated to first order."""
-
-    @abstractmethod
-    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        """Increments of all unknowns, shape (size, n), for the parameter increment ``eps``."""
-
-    @abstractmethod
-    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        """Gamma = Phi + log g at a solution."""
-
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Size of an increment in units of the distance over which the node is close to linear, shape (n,)."""
-        return np.max(np.abs(du), axis=0)
-
-
-# --- leaves ---------------------------------------------------------------------------------------------------
-
-
-class Leaf(Node):
-    """One unknown, which is also the parameter of the jet."""
-
-    size = 1
-
-    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        return eps[np.newaxis]
-
-
-class ExplicitSLeaf(Leaf):
-    """A law on [0, oo) of which the part away from 0 has an explicit S-transform; the unknown is its log eta.
-
-    The law is ``mass * nu + (1 - mass) * delta_0``. For nu, ``log_s(m, w, log)`` returns (log S, d log S/dm) and
-    ``gamma(m, w, log)`` returns Gamma, the integral from 0 to m of -m d log S. ``log`` is the logarithm to use for
-    quantities that, like w, turn through the lower half-plane as z turns through the upper one. nu has no atom at 0:
-    next to such an atom m forgets how far z has turned, while the eta of nu remembers.
-    """
-
-    positive = True
-
-    def __init__(self, log_s: Any, gamma: Any, mean: float, variance: float, mass: float = 1.0) -> None:
-        self.log_s, self.gamma, self.mass = log_s, gamma, mass
-        self.nu_mean = mean
-        self.mean = mass * mean
-        self.variance = mass * (variance + mean**2) - self.mean**2
-
-    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        return (np.log(self.nu_mean) - log_z)[np.newaxis]
-
-    def linearise(self, u: ComplexArray) -> Linearised:
-        log = log_like_w(u[0].imag)
-        eta = np.exp(u[0])
-        w = 1 / (1 - eta)
-        m = eta * w
-        log_s, slope = self.log_s(m, w, log)
-        dm = m * w
-        if self.mass == 1:
-            return Linearised(Jet(m, w, log_s, dm, slope * dm, u[0]), (m, w))
-        whole = (1 - self.mass) + self.mass * w
-        # m is divided by 1/mass at fixed z: S changes by the ratio of w/m
-        excess = log(whole) - log(w) - np.log(self.mass)
-        rate = self.mass * dm / whole - dm / w
-        jet = Jet(self.mass * m, whole, log_s + excess, self.mass * dm, slope * dm + rate, u[0] - excess)
-        return Linearised(jet, (m, w))
-
-    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        log = log_like_w(u[0].imag)
-        m, w = lin.inner
-        gamma: ComplexArray = self.gamma(m, w, log)
-        if self.mass == 1:
-            return gamma
-        return self.mass * (gamma - log(w)) + log(lin.jet.w)
-
-
-class SemicircleLeaf(Leaf):
-    """Semicircle law; the unknown is log g, z = variance g + 1/g + mean."""
-
-    positive = False
-
-    def __init__(self, variance: float, mean: float) -> None:
-        self.variance, self.mean = variance, mean
-
-    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        return -np.log(z - self.mean)[np.newaxis]
-
-    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        # a step in g itself: next to a cusp of a sum, where the children's g must agree to second order, a step in
-        # log g would leave a mismatch that the near-singular system blows up
-        return log1p(eps)[np.newaxis]
-
-    def linearise(self, u: ComplexArray) -> Linearised:
-        g = np.exp(u[0])
-        ratio = self.variance * g + self.mean  # = m/g = 1/S
-        m = g * ratio
-        w = 1 + m
-        dm, dlog_s = m + self.variance * g * g, -self.variance * g / ratio
-        if self.mean == 0:
-            # m = variance g^2 turns twice as far as g: only the unknown knows its argument
-            log_variance = np.log(self.variance)
-            log_eta = log_variance + 2 * u[0] - np.log(w)
-            return Linearised(Jet(m, w, -log_variance - u[0], dm, dlog_s, log_eta))
-        return Linearised(Jet(m, w, -np.log(ratio), dm, dlog_s))
-
-    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        g = np.exp(u[0])
-        return self.variance * g * g / 2
-
-
-class DiscreteLeaf(Leaf):
-    """Finitely many atoms. The unknown is log z for laws on [0, oo), z itself otherwise."""
-
-    def __init__(self, positions: Sequence[float], masses: Sequence[float]) -> None:
-        self.x = np.asarray(positions, dtype=float)[:, np.newaxis]
-        self.p = np.asarray(masses, dtype=float)[:, np.newaxis]
-        self.positive = bool(np.all(self.x >= 0))
-        self.mean = float(np.sum(self.p * self.x))
-        self.variance = float(np.sum(self.p * (self.x - self.mean) ** 2))
-
-    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        return log_z[np.newaxis] if self.positive else z[np.newaxis]
-
-    def linearise(self, u: ComplexArray) -> Linearised:
-        z = np.exp(u[0]) if self.positive else u[0]
-        kernel = self.p / (z - self.x)
-        m = np.sum(kernel * self.x, axis=0)
-        slope = -np.sum(kernel * self.x / (z - self.x), axis=0)  # dm/dz
-        if self.positive:
-            w = z * np.sum(kernel, axis=0)
-            zm = z * m
-            log = log_like_w(-u[0].imag)
-            log_w = log(w)
-            log_s = log_w - log(zm)
-            dm = z * slope
-            return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - 1, -u[0] - log_s), log_w)
-        g = np.sum(kernel, axis=0)
-        dg = -np.sum(kernel / (z - self.x), axis=0)
-        w = z * g
-        # m ~ mean/z, or variance/z^2: its argument follows that of z
-        log_z = continued_log_z(z)
-        if abs(self.mean) > 1e-14 * np.sqrt(self.variance):
-            log_m = np.log(z * m / self.mean) + np.log(abs(self.mean)) - log_z - (1j * np.pi if self.mean < 0 else 0)
-        else:
-            log_m = np.log(z * z * m) - 2 * log_z
-        return Linearised(Jet(m, w, continued_log(g) - log_m, slope, dg / g - slope / m, log_m - np.log(w)))
-
-    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        if self.positive:
-            # Phi - log z and log w are both small when z is far from the atoms
-            return np.sum(self.p * log1p_like_1_over_w(-self.x / np.exp(u[0]), u[0].imag), axis=0) + lin.inner
-        phi: ComplexArray = np.sum(self.p * continued_log_z(u[0] - self.x), axis=0)
-        return phi + continued_log(lin.jet.g)
-
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
-        z = np.exp(u[0]) if self.positive else u[0]
-        step = np.abs(du[0] * (z if self.positive else 1))
-        gap = np.min(np.abs(z - self.x), axis=0)
-        return np.maximum(step / gap, np.abs(du[0]) if self.positive else 0.0)
-
-
-# --- operations of one law ------------------------------------------------------------------------------------
+FloatArray = npt.NDArray[np.float64]
 
 
 class UnaryNode(Node):
@@ -247,7 +37,7 @@ class UnaryNode(Node):
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         return self.child.spread(lin.inner, eps)
 
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         return self.child.strain(u, du)
 
 
@@ -308,7 +98,7 @@ class ShiftedNode(UnaryNode):
         j = lin.jet
         g, dg = j.g, j.g * j.dlog_g
         m, dm = j.m + self.shift * g, j.dm + self.shift * dg
-        return Linearised(_jet_of_g(g, dg, m, dm), lin)
+        return Linearised(jet_of_g(g, dg, m, dm), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u, lin.inner)
@@ -401,7 +191,8 @@ class SymmetrisedRootNode(UnaryNode):
         return Linearised(Jet(j.m, j.w, log_s, j.dm, dlog_s, j.log_eta), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        return (self.child.potential(u, lin.inner) + lin.inner.jet.log_w) / 2
+        out: ComplexArray = (self.child.potential(u, lin.inner) + lin.inner.jet.log_w) / 2
+        return out
 
 
 class SquareNode(UnaryNode):
@@ -497,11 +288,9 @@ class ResidualNode(Node):
         out: ComplexArray = self.child.potential(u[:-1], inner) + inner.jet.log_w - log_ratio1
         return out
 
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.maximum(self.child.strain(u[:-1], du[:-1]), np.abs(du[-1]))
-
-
-# --- operations of several laws -------------------------------------------------------------------------------
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), np.abs(du[-1]))
+        return out
 
 
 class ManyNode(Node):
@@ -528,9 +317,10 @@ class ManyNode(Node):
         out: ComplexArray = np.sum([child.potential(part, inner[0]) for child, part, inner in parts], axis=0)
         return out
 
-    def strain(self, u: ComplexArray, du: ComplexArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         parts = zip(self.children, self._split(u), self._split(du), strict=True)
-        return np.max([child.strain(a, b) for child, a, b in parts], axis=0)
+        out: FloatArray = np.max([child.strain(a, b) for child, a, b in parts], axis=0)
+        return out
 
 
 class ProductNode(ManyNode):
@@ -618,15 +408,7 @@ class SumNode(ManyNode):
             m = m + (j.m + j.dm * shift)
             dm = dm + j.dm * rate
             inner.append((lin, shift, rate))
-        return Linearised(_jet_of_g(g, g * dlog_g, m, dm), inner)
-
-
-# --- shared formulas ------------------------------------------------------------------------------------------
-
-
-def continued_log_z(z: ComplexArray) -> ComplexArray:
-    """Logarithm of a spectral argument, arg in [0, 2 pi)."""
-    return -continued_log(1 / np.asarray(z, dtype=complex))
+        return Linearised(jet_of_g(g, g * dlog_g, m, dm), inner)
 
 
 def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:
@@ -641,20 +423,3 @@ def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexA
         return out
 
     return pick
-
-
-def log_like_w(arg_eta: np.ndarray[Any, np.dtype[np.float64]]) -> Callable[[ComplexArray], ComplexArray]:
-    return lambda value: log_of_w(value, arg_eta)
-
-
-def log1p_like_1_over_w(x: ComplexArray, arg_z: np.ndarray[Any, np.dtype[np.float64]]) -> ComplexArray:
-    """log(1 + x) for x = -a/z, a > 0: continued across the negative axis from the side of arg z (cf. `log_of_w`)."""
-    out = log1p(x)
-    upper = arg_z < np.pi
-    turns = np.where(upper & (out.imag < -np.pi / 2), 1.0, np.where(~upper & (out.imag > np.pi / 2), -1.0, 0.0))
-    return out + 2j * np.pi * turns
-
-
-def _jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray) -> Jet:
-    """Jet of a law known by its g and m: S = g/m."""
-    return Jet(m, 1 + m, continued_log(g) - continued_log(m), dm, dg / g - dm / m)

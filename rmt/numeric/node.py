@@ -1,0 +1,112 @@
+"""Nodes of the flattened system of a law: one unknown per leaf, one matching condition per operation.
+
+A node holds ``size`` complex unknowns (rows of an array of shape (size, n)). It answers
+
+    start(z)          unknowns at large |z|, from the first moments;
+    linearise(u)      the Jet of its law after one elimination of its inner conditions, and what `spread` needs;
+    spread(lin, eps)  the Newton increments of all its unknowns when its own parameter moves by eps;
+    potential(u)      Gamma = Phi + log g, Phi(z) = integral of log(z - x) over the law.
+
+Each operation is one line in the right coordinates (Voiculescu's R and S):
+
+    free sum       g common, m adds
+    free product   m common, log S adds
+    free powers    the same with a real factor,
+
+and Gamma adds in all of them (derived here: dPhi = g dz, integrated along the curve). The distribution function is
+read off it, F(x) = 1 - Im Phi(x + i0)/pi, atoms included, with no quadrature; Re Phi is the log moment.
+
+Because `linearise` eliminates upwards and `spread` substitutes downwards, a Newton step for the whole expression costs
+one pass over the tree; there are no nested fixed points.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_of_w
+
+__all__ = ["Leaf", "Linearised", "Node", "continued_log_z", "jet_of_g", "log1p_like_1_over_w", "log_like_w"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """A Jet and the data for the substitution back (inner mismatches and the children's linearisations)."""
+
+    jet: Jet
+    inner: Any = None
+
+
+class Node(ABC):
+    """A law as seen by the solver; see the module's docstring for the protocol.
+
+    ``mean`` and ``variance`` are floats (used only to start far away); ``positive`` says that the law lives on
+    [0, oo).
+    """
+
+    size: int
+    mean: float
+    variance: float
+    positive: bool
+
+    @abstractmethod
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        """Unknowns, shape (size, n), to first order at large |z| (``log_z`` is the continued logarithm)."""
+
+    @abstractmethod
+    def linearise(self, u: ComplexArray) -> Linearised:
+        """Jet at the unknowns ``u``, inner conditions eliminated to first order."""
+
+    @abstractmethod
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        """Increments of all unknowns, shape (size, n), for the parameter increment ``eps``."""
+
+    @abstractmethod
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        """Gamma = Phi + log g at a solution."""
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        """Size of an increment in units of the distance over which the node is close to linear, shape (n,)."""
+        out: FloatArray = np.max(np.abs(du), axis=0)
+        return out
+
+
+class Leaf(Node):
+    """One unknown, which is also the parameter of the jet."""
+
+    size = 1
+
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        return eps[np.newaxis]
+
+
+def continued_log_z(z: ComplexArray) -> ComplexArray:
+    """Logarithm of a spectral argument, arg in [0, 2 pi)."""
+    inverse: ComplexArray = np.asarray(1 / z, dtype=complex)
+    return -continued_log(inverse)
+
+
+def log_like_w(arg_eta: FloatArray) -> Callable[[ComplexArray], ComplexArray]:
+    """The logarithm for quantities that turn as w does, on the side that the argument of eta tells."""
+    return lambda value: log_of_w(value, arg_eta)
+
+
+def log1p_like_1_over_w(x: ComplexArray, arg_z: FloatArray) -> ComplexArray:
+    """log(1 + x) for x = -a/z, a > 0: continued across the negative axis from the side of arg z (cf. `log_of_w`)."""
+    out = log1p(x)
+    upper = arg_z < np.pi
+    turns = np.where(upper & (out.imag < -np.pi / 2), 1.0, np.where(~upper & (out.imag > np.pi / 2), -1.0, 0.0))
+    return out + 2j * np.pi * turns
+
+
+def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray) -> Jet:
+    """Jet of a law known by its g and m: S = g/m."""
+    return Jet(m, 1 + m, continued_log(g) - continued_log(m), dm, dg / g - dm / m)
