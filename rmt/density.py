@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.continuation import solve
+from rmt.parameters import as_float
 from rmt.results import ConvergenceError, Curve, Status
 
 if TYPE_CHECKING:
@@ -94,14 +95,18 @@ class Density:
     def pieces(self) -> list[_Piece]:
         """Intervals of the support as floats."""
         edges = self.law.support().edges
-        number = [(float(e.position), None if e.exponent is None else float(e.exponent)) for e in edges]
+        number = [
+            (as_float(e.position, "edge"), None if e.exponent is None else as_float(e.exponent, "exponent"))
+            for e in edges
+        ]
         return [_Piece(a, b, ea, eb) for (a, ea), (b, eb) in zip(number[::2], number[1::2], strict=True)]
 
     @cached_property
     def atoms(self) -> tuple[FloatArray, FloatArray]:
         """Positions and masses."""
         atoms = self.law.support().atoms
-        return np.array([float(x) for x in atoms]), np.array([float(p) for p in atoms.values()])
+        masses = [as_float(p, "mass") for p in atoms.values()]
+        return np.array([as_float(x, "atom") for x in atoms]), np.array(masses)
 
     @cached_property
     def masses(self) -> FloatArray:
@@ -142,7 +147,7 @@ class Density:
             if not np.any(inside):
                 continue
             points = x[inside]
-            moved, factor = _leave_edges(piece, points)
+            moved, factor, _, _ = _leave_edges(piece, points)
             if method == "closed_form":
                 density[inside] = self.law._pdf_closed_form(moved) * factor
                 continue
@@ -176,7 +181,10 @@ class Density:
             else:
                 above = np.array([masses[positions > point].sum() for point in x[inside]])
                 later = self.masses[[other.lower >= piece.upper for other in self.pieces]].sum()
-                out[inside] += np.clip(mass - (upper_tail[inside] - above - later), 0.0, mass)
+                own = np.clip(mass - (upper_tail[inside] - above - later), 0.0, mass)
+                _, _, from_lower, from_upper = _leave_edges(piece, x[inside])
+                own = np.where(from_lower < 1, own * from_lower, mass - (mass - own) * from_upper)
+                out[inside] += own
             out[x >= piece.upper] += mass
         clipped: FloatArray = np.minimum(out, 1.0)
         return clipped
@@ -217,9 +225,8 @@ class Density:
         return out
 
     def _per_angle(self, piece: _Piece, theta: FloatArray, method: str) -> tuple[FloatArray, FloatArray]:
-        """Points at the angles and the density per unit of angle there (0 where x underflows next to a hard edge)."""
+        """Points at the angles and the density per unit of angle there."""
         x, rate = piece.grid(theta)
-        keep = x > _SMALLEST if piece.lower == 0 else np.ones(x.shape, dtype=bool)
         factor = np.ones(x.shape)
         points = x.copy()
         # next to a hard edge away from 0 the distance has no digits in x, but it has in the angle
@@ -234,9 +241,17 @@ class Density:
             close = distance < border
             points[close] = edge + inwards * border
             factor[close] = (distance[close] / abs(points[close] - edge)) ** exponent
-        density = np.zeros(x.shape)
-        density[keep] = self.pdf(points[keep], method)
-        return x, density * factor * rate
+        out = factor * rate
+        if piece.lower == 0 and piece.lower_exponent is not None and piece.lower_exponent < 0:
+            # where x underflows the density per unit of s = sin(theta/2)**2, x ~ s**power, has reached its limit
+            power = _stretch(piece.lower_exponent)
+            tiny = x < _SMALLEST
+            points[tiny] = _SMALLEST
+            s = (_SMALLEST / piece.upper) ** (1 / power)
+            out[tiny] = _SMALLEST * power / s * np.sin(theta[tiny]) / 2
+        else:
+            points = np.maximum(points, _SMALLEST) if piece.lower == 0 else points
+        return x, self.pdf(points, method) * out
 
     # --- quantiles ------------------------------------------------------------------------------------------------
 
@@ -252,17 +267,15 @@ class Density:
         if any(piece is not None and np.any((positions > piece.lower) & (positions < piece.upper))
                for _, _, piece in parts):
             return self._ppf_by_bisection(q)
-        out = np.full(q.shape, np.nan)
+        out = np.full(q.shape, self.law.support().upper)  # what rounding of the masses leaves over
         below = 0.0
         for position, mass, piece in parts:
             here = (q > below) & (q <= below + mass) if below > 0 else (q <= mass)
-            here &= np.isnan(out)
             if piece is None:
                 out[here] = position
             elif np.any(here):
                 out[here] = self._invert(piece, below, mass, q[here])
             below += mass
-        out[np.isnan(out)] = self.law.support().upper
         return out
 
     def _invert(self, piece: _Piece, below: float, mass: float, q: FloatArray) -> FloatArray:
@@ -291,7 +304,8 @@ class Density:
             if np.all(done):
                 break
         x, _ = piece.grid(angle)
-        return np.where(np.isnan(gap), np.nan, np.where(q >= below + mass, piece.upper, x))
+        x = np.where(np.isnan(gap), np.nan, x)
+        return np.where(q <= below, piece.lower, np.where(q >= below + mass, piece.upper, x))
 
     def _ppf_by_bisection(self, q: FloatArray) -> FloatArray:
         """Quantiles of a law with atoms inside its intervals."""
@@ -417,20 +431,28 @@ class Density:
         return Curve(x, density, cdf, error, status, metadata)
 
 
-def _leave_edges(piece: _Piece, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Points moved out of the edge zones, and the factors by which the density changes on the way back."""
+def _leave_edges(piece: _Piece, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Points moved out of the edge zones, and how density and mass scale on the way back.
+
+    Returns the points, the factors of the density, and the shares of the mass beyond the lower and beyond the upper
+    edge zone's border that remain (1 outside the zones).
+    """
     moved, factor = x.copy(), np.ones(x.shape)
+    shares = (np.ones(x.shape), np.ones(x.shape))
     ends = ((piece.lower, piece.lower_exponent, 1.0), (piece.upper, piece.upper_exponent, -1.0))
-    for edge, exponent, inwards in ends:
+    for (edge, exponent, inwards), share in zip(ends, shares, strict=True):
         if edge == 0 or exponent is None:
             continue  # near 0 the distance is x itself, which loses no digits
         distance = (x - edge) * inwards
-        zone = (_EDGE_ZONE if exponent > 0 else _HARD_ZONE) * (piece.upper - piece.lower)
+        # an edge far below the others (deep chains: 1e-18 next to 10) has a neighbourhood of its own size
+        size = min(piece.upper - piece.lower, abs(edge)) if piece.lower > 0 else piece.upper - piece.lower
+        zone = (_EDGE_ZONE if exponent > 0 else _HARD_ZONE) * size
         width = zone + 4 * np.finfo(float).eps * abs(edge)
         close = (distance < width) & (distance > 0)
         moved[close] = edge + inwards * width
         factor[close] = (distance[close] / width) ** exponent
-    return moved, factor
+        share[close] = (distance[close] / width) ** (1 + exponent)
+    return moved, factor, *shares
 
 
 def _angle(piece: _Piece, x: float) -> float:

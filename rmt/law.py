@@ -260,19 +260,19 @@ class Law(ABC):
         lower = flat.imag < 0
         flat = np.where(lower, flat.conj(), flat)
         strategy = self._choose("cauchy", method)
-        if strategy == "closed_form":
-            values = self._cauchy_closed_form(flat)
-        elif strategy == "quadrature":
-            values = self._density.cauchy(flat)
-        else:
+        resolved = np.ones(flat.shape, dtype=bool)
+        if strategy == "subordination":
             solution = solve(self.numeric, flat)
-            if not np.all(solution.converged):
-                bad = flat[~solution.converged][0]
-                raise ConvergenceError(
-                    f"Cauchy transform of {self!r} was not resolved at z = {bad:.17g}: too close to an edge or atom; "
-                    "move the point off it"
-                )
-            values = solution.g
+            values, resolved = solution.g, solution.converged
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):  # at an atom
+                values = self._cauchy_closed_form(flat) if strategy == "closed_form" else self._density.cauchy(flat)
+        bad = flat[~(resolved & np.isfinite(values))]
+        if bad.size:
+            raise ConvergenceError(
+                f"Cauchy transform of {self!r} was not resolved at z = {bad[0]:.17g}: too close to an edge or atom; "
+                "move the point off it"
+            )
         values = np.where(lower, values.conj(), values).reshape(points.shape)
         return complex(values) if points.ndim == 0 else values
 
@@ -345,10 +345,16 @@ class Law(ABC):
             here = coordinate(node.linearise(u))[0]
             end = here.real * 0 + np.log(np.array([upper + 0j]))
             end = end + 2j * np.pi * np.round((here.imag - end.imag) / (2 * np.pi))
+
+            # the argument is constant on the ray: no side of the cut of the logarithm must be chosen by rounding
+            def unwrapped(lin: Linearised, end: ComplexArray = end) -> tuple[ComplexArray, ComplexArray]:
+                here, slope = coordinate(lin)
+                return here + 2j * np.pi * np.round((end.imag - here.imag) / (2 * np.pi)), slope
+
             step = (end - here) / max(1, math.ceil(abs((end - here)[0]) / 0.2))
             while abs((end - here)[0]) > 1e-13:
                 move = step if abs((end - here)[0]) > abs(step[0]) else end - here
-                trial, _, ok = newton_to(node, u, coordinate, here + move)
+                trial, _, ok = newton_to(node, u, unwrapped, here + move)
                 if ok[0]:
                     u, here = trial, here + move
                 else:

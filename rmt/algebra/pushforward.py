@@ -99,12 +99,14 @@ class Sqrt(Law):
         return tuple(out)
 
     def _moments_series(self, n: int) -> list[Any]:
+        self._check()
         inner = self.law.moments(max(1, n // 2))
         x, w = self.law._quadrature_rule()
         odd = {k: float(np.sum(w * x ** (k / 2))) for k in range(1, n + 1, 2)}
         return [inner[k // 2 - 1] if k % 2 == 0 else odd[k] for k in range(1, n + 1)]
 
     def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
+        self._check()
         out = np.zeros(x.shape)
         inside = x > 0
         s = x[inside]
@@ -120,10 +122,12 @@ class Sqrt(Law):
         return out
 
     def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
+        self._check()
         inner = self.law._density.cdf(np.maximum(x, 0) ** 2, self.law.methods("cdf")[0])
         return np.where(x < 0, 0.0, inner)
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
+        self._check()
         return np.sqrt(self.law._density.ppf(q))
 
     def _log_moment(self) -> float:

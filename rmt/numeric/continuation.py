@@ -32,16 +32,19 @@ class _Pace:
 
     A trial step is refused when its first increment exceeds ``reach`` (in units of the distance to the nearest
     singularity that a node reports) or when an increment is larger than ``contraction`` times the one before it. On
-    the way, increments below ``tolerance`` are good enough to stay on the branch.
+    the way, increments below ``tolerance`` are good enough to stay on the branch. After each increment the inner
+    conditions are settled ``settle`` times by themselves: next to a cusp or a singularity of a sum, where z hardly
+    depends on the common g, their second-order mismatch would otherwise be blown up.
     """
 
     reach: float
     contraction: float
     tolerance: float
+    settle: int
 
 
-_BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2)
-_CAREFUL = _Pace(reach=0.15, contraction=0.15, tolerance=1e-8)
+_BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2, settle=0)
+_CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2)
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
@@ -149,7 +152,7 @@ def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> S
         path = _Path(node, target, origin, route, points)
         u, fine = _follow(node, u, path, pace)
         ok &= fine
-    return _polish(node, u, path, ok)
+    return _polish(node, u, path, ok, pace)
 
 
 def newton_to(
@@ -240,7 +243,7 @@ def _trial(
         small = np.isfinite(size) & (size < tolerance[live])
         done = small
         fine |= small
-        u[:, live[fine]] = here[:, fine] + du[:, fine]
+        u[:, live[fine]] = _settled(node, here[:, fine] + du[:, fine], pace.settle)
         accepted[live[done]] = True
         last[live] = size
         live = live[fine & ~done]
@@ -249,7 +252,15 @@ def _trial(
     return u, accepted
 
 
-def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray) -> Solution:
+def _settled(node: Node, u: ComplexArray, times: int) -> ComplexArray:
+    """Unknowns with the inner conditions solved again at the same place on the curve."""
+    for _ in range(times):
+        lin = node.linearise(u)
+        u = u + node.spread(lin, np.zeros_like(lin.jet.m))
+    return u
+
+
+def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray, pace: _Pace) -> Solution:
     """Newton at the target until the increments stop falling, then read off the answer with its error."""
     n = path.target.shape[0]
     everywhere = np.arange(n)
@@ -263,7 +274,7 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray) -> Solution
         du = node.spread(lin, gap / slope)
         size = node.strain(here, du)
         better = np.isfinite(size) & (size < last[live])
-        u[:, live[better]] = here[:, better] + du[:, better]
+        u[:, live[better]] = _settled(node, here[:, better] + du[:, better], pace.settle)
         last[live[better]] = size[better]
         live = live[better & (size > _FINAL_TOLERANCE)]
         if live.size == 0:

@@ -81,22 +81,37 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     gaps = [*gaps, right]
     found: list[Interval] = []
     if hard_edge:
-        upper, exponent = _walk(node, gaps[0], -1, atoms)
+        upper, exponent = _edge(node, gaps, 0, -1, atoms)
         found.append(Interval(0.0, upper, _hard_exponent(node, atom_at_zero), exponent))
-    for lo, hi in itertools.pairwise(gaps):
+    for k, (lo, hi) in enumerate(itertools.pairwise(gaps)):
         between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
         if hi.cdf - lo.cdf - between > 1e-9:
-            upper, exponent = _walk(node, hi, -1, atoms)
+            upper, exponent = _edge(node, gaps, k + 1, -1, atoms)
             try:
-                lower, lower_exponent = _walk(node, lo, +1, atoms)
+                lower, lower_exponent = _edge(node, gaps, k, +1, atoms)
             except ArithmeticError:
                 # A law on [0, oo) may thin out towards 0 faster than any power; in double precision the far tail
                 # looks like a gap without a proper edge.
-                if not node.positive or found or lo.cdf - atom_at_zero > 1e-9:
+                if not node.positive or found or lo.x > 1e-6 * upper or lo.cdf - atom_at_zero > 1e-9:
                     raise
                 lower, lower_exponent = 0.0, None
             found.append(Interval(lower, upper, lower_exponent, exponent))
     return found
+
+
+def _edge(
+    node: Node, gaps: list[_GapPoint], k: int, direction: int, atoms: Mapping[float, float]
+) -> tuple[float, float | None]:
+    """Walk to the edge from gap point k, or, if that lies too close to walk, from points farther into the gap."""
+    for step in (0, 1, 2, 4, 8, 16, 32):
+        index = k - direction * step
+        if not 0 <= index < len(gaps) or abs(gaps[index].cdf - gaps[k].cdf) > 1e-9:
+            break
+        try:
+            return _walk(node, gaps[index], direction, atoms)
+        except ArithmeticError as error:
+            failure = error
+    raise failure
 
 
 def _far_point(node: Node, side: int) -> _GapPoint:
@@ -122,9 +137,9 @@ def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: Flo
 
 
 def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapPoint], bool]:
-    """Gap points among (and, around dips, between) the grid points, and whether the lowest point lies in the bulk.
+    """Gap points among (and, where the density is steep, between) the grid points, and whether the lowest point lies in the bulk.
 
-    A narrow gap looks like a dip of the density, so dips are scanned again, three times finer each.
+    A narrow gap makes the density around it steep, so steep cells are scanned again, finer each time.
     """
     gaps: list[_GapPoint] = []
     lowest_in_bulk = True
@@ -144,13 +159,22 @@ def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapP
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi
         gaps += [_GapPoint(float(grid[i]), s.unknowns[:, i : i + 1], float(cdf[i])) for i in np.flatnonzero(real)]
-        with np.errstate(invalid="ignore"):
-            low = (density[1:-1] < 0.5 * density[:-2]) & (density[1:-1] < 0.5 * density[2:])
-        dips = np.flatnonzero(low & ~real[1:-1] & decided[1:-1])
-        if dips.size == 0:
+        steep = np.flatnonzero(_steep(density) & ~(real[:-1] & real[1:]))
+        if steep.size == 0 or sweep == 3:
             break
-        grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 2], 33)[1:-1] for i in dips]))
+        grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 1], 18)[1:-1] for i in steep]))
     return sorted(gaps, key=lambda point: point.x), lowest_in_bulk
+
+
+def _steep(density: FloatArray) -> npt.NDArray[np.bool_]:
+    """Cells in which a narrow gap could hide: the density changes a lot across them, or they flank a dip."""
+    with np.errstate(all="ignore"):
+        step = np.abs(np.log(density[1:] / density[:-1]))
+    steep = (step > 0.4) & np.isfinite(density[1:]) & np.isfinite(density[:-1])
+    dip = np.flatnonzero((density[1:-1] < 0.7 * density[:-2]) & (density[1:-1] < 0.7 * density[2:]))
+    steep[dip] = steep[dip + 1] = True
+    out: npt.NDArray[np.bool_] = steep
+    return out
 
 
 def _walk(
@@ -205,6 +229,9 @@ def _walk(
             return x, None
     if way > 0 and 0.2 < decay < 6:
         return float(z + way * slope / decay), round(float(-1 / decay), 3)
+    # A leaf may be singular at the very edge; the last steps already show where dz would vanish.
+    if decay >= 6 and abs(slope) / decay < 1e-6 * (abs(z) + np.sqrt(node.variance)):
+        return float(z + way * slope / (2 * decay)), 0.5
     raise ArithmeticError(f"the walk to the edge from x = {start.x:.6g} stopped near {z:.6g}")
 
 

@@ -39,7 +39,7 @@ COMPOSED: dict[str, Law] = {
     "product, three atoms": _gates @ Discrete({0: 0.1, 2: 0.9}),
     "power": _gates.free_power(2.5),
     "power, atom": Discrete({0.5: 0.1, 1: 0.9}).free_power(3),
-    "power, huge": Discrete({0.998: 0.5, 1.002: 0.5}).free_power(1e5),
+    "power, deep": Discrete({0.97: 0.5, 1.03: 0.5}).free_power(700.5),
     "sum power": _gates.free_sum_power(1.7),
     "sum power, atom": _signed.free_sum_power(2.5),
     "compression": _narrow.compress(0.5),

@@ -95,12 +95,12 @@ def test_quantile_of_a_probability_only(law):
 
 
 def test_draws_have_the_law(law):
-    draws = law.rvs(400, rng=5)
-    np.testing.assert_array_equal(draws, law.rvs(400, rng=np.random.default_rng(5)))
+    draws = law.rvs(100, rng=5)
+    np.testing.assert_array_equal(draws, law.rvs(100, rng=np.random.default_rng(5)))
     # Dvoretzky–Kiefer–Wolfowitz: P(sup |F_n - F| > e) <= 2 exp(-2 n e²); at an atom F is compared on both sides
-    bound = math.sqrt(math.log(2 / 1e-6) / (2 * 400))
+    bound = math.sqrt(math.log(2 / 1e-6) / (2 * 100))
     x = np.sort(draws)
-    empirical = np.searchsorted(x, x, side="right") / 400
+    empirical = np.searchsorted(x, x, side="right") / 100
     assert np.max(np.abs(empirical - law.cdf(x))) < bound
 
 
@@ -236,7 +236,6 @@ def test_curve_is_resolved_and_consistent(law):
     np.testing.assert_allclose(curve.density, law.pdf(curve.x), rtol=1e-9)
     if len(curve):
         assert curve.metadata["density_against_cdf"] < 1e-8
-    assert rmt.Discrete is Discrete
     assert curve.metadata["law"] == repr(law)
 
 
@@ -261,10 +260,8 @@ def test_laws_are_immutable_and_final(law):
 @pytest.mark.parametrize(("scale", "shift"), [(0.7, 0.0), (-1.5, 0.0), (1, -0.4), (-0.6, 1.3)])
 def test_affine_covariance(leaf, scale, shift):
     image = scale * leaf + shift
-    for number, (mean, var) in {0: (scale * leaf.mean() + shift, scale**2 * leaf.var())}.items():
-        assert number == 0
-        assert float(image.mean()) == pytest.approx(float(mean), rel=1e-12)
-        assert float(image.var()) == pytest.approx(float(var), rel=1e-10)
+    assert float(image.mean()) == pytest.approx(scale * float(leaf.mean()) + shift, rel=1e-12)
+    assert float(image.var()) == pytest.approx(scale**2 * float(leaf.var()), rel=1e-10)
     ends = sorted(scale * np.array([leaf.support().lower, leaf.support().upper]) + shift)
     assert [image.support().lower, image.support().upper] == pytest.approx(ends, rel=1e-13, abs=1e-13)
     x = interior(leaf)
@@ -275,11 +272,8 @@ def test_affine_covariance(leaf, scale, shift):
     moved = scale * z + shift
     assert_close(image.cauchy(moved), leaf.cauchy(z) / scale, 1e-11)
     assert_close(image.cauchy(moved, method="quadrature"), leaf.cauchy(z) / scale, 1e-9)
-    assert [float(p) for p in image.support().atoms.values()] == pytest.approx(
-        sorted(map(float, leaf.support().atoms.values()), key=lambda _: 0)
-        if scale > 0
-        else list(map(float, leaf.support().atoms.values()))[::-1]
-    )
+    atoms = {float(position): float(mass) for position, mass in image.support().atoms.items()}
+    assert atoms == pytest.approx({scale * float(a) + shift: float(p) for a, p in leaf.support().atoms.items()})
     # kappa_n -> scale^n kappa_n, and the shift adds to the first
     own = [float(k) for k in leaf.free_cumulants(5)]
     expected = [scale**n * k + (shift if n == 1 else 0) for n, k in enumerate(own, start=1)]
@@ -292,7 +286,7 @@ def test_sums_commute_with_affine_maps(scale, shift):
     one, other = scale * (a + b) + shift, scale * a + (scale * b + shift)
     x = interior(one)
     np.testing.assert_allclose(one.pdf(x), other.pdf(x), rtol=1e-11)
-    assert one.support().intervals == pytest.approx(other.support().intervals, rel=1e-9)
+    np.testing.assert_allclose(one.support().intervals, other.support().intervals, rtol=1e-9)
     inner = (scale * (a + b)) + Semicircle(0.1)  # the affine map inside a free operation
     outer = scale * (a + b + Semicircle(0.1 / scale**2))
     np.testing.assert_allclose(inner.cauchy(off_axis(outer)), outer.cauchy(off_axis(outer)), rtol=1e-11)

@@ -71,7 +71,7 @@ def test_distribution_function_against_gaussian_quantiles(name, q):
     n = 200_000
     h = math.sqrt(q) * ndtri((np.arange(n) + 0.5) / n)
     squares = np.sort(get_activation(name).dphi(h) ** 2)
-    x = np.quantile(squares, [0.02, 0.2, 0.4, 0.7, 0.95]) * (1 - 1e-7)
+    x = np.quantile(squares, [0.003, 0.02, 0.2, 0.4, 0.7, 0.95, 0.997]) * (1 - 1e-7)
     expected = np.searchsorted(squares, x, side="right") / n
     # a set of h bounded by p points is counted to p/n
     np.testing.assert_allclose(law.cdf(x), expected, atol=6 / n)

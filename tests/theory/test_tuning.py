@@ -1,4 +1,3 @@
-import importlib.util
 import math
 
 import pytest
@@ -8,7 +7,9 @@ from hypothesis import strategies as st
 
 from rmt.results import PreconditionError
 from theory.activations import ACTIVATION_NAMES, get_activation
+from theory.jacobian import jacobian_law
 from theory.network import Activation, Chain, Dense, ResNet, Sequential
+from theory.outlier import outlier
 from theory.propagation import effective_cumulant, propagate
 from theory.tuning import critical_sigma_w, tune
 
@@ -151,11 +152,13 @@ def test_tune_arguments():
         tune(Sequential([Dense()]), c=0.5)
 
 
-@pytest.mark.skipif(
-    not all(importlib.util.find_spec(f"theory.{name}") for name in ("jacobian", "outlier")),
-    reason="needs theory.jacobian and theory.outlier",
-)
 def test_tune_reaches_lambda_max():
     # linear Gaussian chain: upper edge σ_w^{2L} (L+1)^{L+1}/L^L (Fuss–Catalan)
     tuned = tune(Chain(3, "linear"), lambda_max=2.0)
     assert tuned.sigma_w == pytest.approx((2.0 * 27 / 256) ** (1 / 6), rel=1e-8)
+
+
+def test_lambda_max_is_the_outlier_where_there_is_one():
+    tuned = tune(ResNet(20, "relu"), lambda_max=6.0)
+    assert outlier(tuned) == pytest.approx(6.0, rel=1e-6)
+    assert float(jacobian_law(tuned).support().upper) < 5.0
