@@ -137,7 +137,7 @@ def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: Flo
 
 
 def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapPoint], bool]:
-    """Gap points among (and, where the density is steep, between) the grid points, and whether the lowest point lies in the bulk.
+    """Gap points among (and, where the density is steep, between) the grid points; is the lowest point in the bulk.
 
     A narrow gap makes the density around it steep, so steep cells are scanned again, finer each time.
     """
@@ -219,7 +219,14 @@ def _walk(
         if way > 0 and abs(new_slope) < 1e-9 * scale and 0.2 < decay < 6:
             break
         if np.sign(new_slope) != np.sign(slope):
-            return _refine(node, u, coordinate, t, wanted), 0.5
+            try:
+                return _refine(node, u, coordinate, t, wanted), 0.5
+            except ArithmeticError:
+                # the step went past the edge and past a fold of the coordinate as well: come closer first
+                h /= 4
+                if h < 1e-7:
+                    break
+                continue
         decay = -np.log(new_slope / slope) / h
         u, t, slope, z = moved, wanted, new_slope, float(after.jet.z.real[0])
         h = min(2 * h, 0.5)
@@ -282,8 +289,13 @@ def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArra
             raise ArithmeticError(f"Newton failed between two points around an edge near {position:.6g}")
         return _slope(lin, coordinate)
 
+    ends = slope(0.0), slope(1.0)
+    if ends[0] * ends[1] > 0:
+        raise ArithmeticError(f"no change of sign around an edge near {position:.6g}")
     root = brentq(slope, 0.0, 1.0, xtol=1e-13, rtol=1e-14)
-    slope(root)
+    # dz also changes sign through a pole, which is no edge
+    if abs(slope(root)) > 1e-5 * (abs(position) + np.sqrt(node.variance)):
+        raise ArithmeticError(f"a pole instead of an edge near {position:.6g}")
     return position
 
 

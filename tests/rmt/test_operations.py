@@ -20,7 +20,7 @@ Z = np.array([-0.8 + 0.6j, 0.7 + 1.1j, 3.2 + 0.4j])
 def density_of_roots(coefficients, scale=1):
     """-Im/pi of the root in the lower half-plane of a real polynomial with one complex pair, to 30 digits."""
     roots = mp.polyroots(coefficients, maxsteps=200, extraprec=200)
-    lower = [r for r in roots if r.imag < -mp.mpf(10) ** -15]
+    lower = [r for r in roots if r.imag < -(mp.mpf(10) ** -15)]
     assert len(lower) == 1, "the oracle needs a single complex pair"
     return float(-lower[0].imag / mp.pi * scale)
 
@@ -42,7 +42,9 @@ def test_s_transforms_multiply_and_r_transforms_add(first, second):
     )
     np.testing.assert_allclose(first.free_power(2.7).s_transform(m), first.s_transform(m) ** 2.7, rtol=1e-11)
     g = np.array([-0.1, 0.05, 0.06 - 0.1j])
-    np.testing.assert_allclose((first + second).r_transform(g), first.r_transform(g) + second.r_transform(g), rtol=1e-11)
+    np.testing.assert_allclose(
+        (first + second).r_transform(g), first.r_transform(g) + second.r_transform(g), rtol=1e-11
+    )
     np.testing.assert_allclose(first.free_sum_power(2.7).r_transform(g), 2.7 * first.r_transform(g), rtol=1e-11)
     np.testing.assert_allclose(first.compress(0.3).r_transform(g), first.r_transform(0.3 * g), rtol=1e-11)
 
@@ -60,7 +62,9 @@ def test_known_transforms():
 # --- polynomial equations -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("variance", "p", "a", "b"), [("0.5", "0.3", -1, 2), ("1.7", "0.85", 0, 3), ("0.05", "0.5", -1, 1)])
+@pytest.mark.parametrize(
+    ("variance", "p", "a", "b"), [("0.5", "0.3", -1, 2), ("1.7", "0.85", 0, 3), ("0.05", "0.5", -1, 1)]
+)
 def test_semicircle_plus_two_atoms_solves_its_cubic(variance, p, a, b):
     law = Semicircle(float(variance)) + Discrete({a: float(p), b: 1 - float(p)})
     with mp.workdps(30):
@@ -127,13 +131,17 @@ def test_a_sum_with_itself_many_times_tends_to_the_semicircle():
         pytest.param(NARROW + NARROW, NARROW.free_sum_power(2), id="sum power"),
         pytest.param(NARROW @ NARROW, NARROW.free_power(2), id="power"),
         pytest.param(GATES.free_power(1.5).free_power(2), GATES.free_power(3), id="power of a power"),
-        pytest.param((GATES @ NARROW).free_power(2.5), GATES.free_power(2.5) @ NARROW.free_power(2.5), id="power of a product"),
+        pytest.param(
+            (GATES @ NARROW).free_power(2.5), GATES.free_power(2.5) @ NARROW.free_power(2.5), id="power of a product"
+        ),
         pytest.param(GATES.compress(1 / 1.7), GATES.free_sum_power(1.7) / 1.7, id="compression is a sum power"),
         pytest.param(NARROW.compress(0.5), MarchenkoPastur(0.2), id="compressed Marchenko-Pastur"),
         pytest.param(Semicircle(0.4, 1) + Semicircle(0.3, -0.7), Semicircle(0.7, 0.3), id="semicircles add"),
         pytest.param(MarchenkoPastur().free_power(3.5), FussCatalan(3.5), id="Fuss-Catalan"),
         pytest.param(FussCatalan(1) @ FussCatalan(2), FussCatalan(3), id="Fuss-Catalan product"),
-        pytest.param(UniversalResNet(c=0.2) @ UniversalResNet(c=0.4), UniversalResNet(c=0.6), id="universal laws multiply"),
+        pytest.param(
+            UniversalResNet(c=0.2) @ UniversalResNet(c=0.4), UniversalResNet(c=0.6), id="universal laws multiply"
+        ),
         pytest.param(UniversalResNet(c=0.2).free_power(3), UniversalResNet(c=0.6), id="universal power"),
         pytest.param((2 * NARROW) @ (3 * GATES), 6 * (NARROW @ GATES), id="scales leave a product"),
         pytest.param(MarchenkoPastur().sqrt().symmetrized(), Semicircle(), id="quarter circle"),
@@ -149,7 +157,9 @@ def test_two_expressions_of_one_law(one, other):
     np.testing.assert_allclose(one.pdf(x), other.pdf(x), rtol=1e-10)
     np.testing.assert_allclose(one.cdf(x), other.cdf(x), rtol=0, atol=1e-12)
     np.testing.assert_allclose(one.support().intervals, np.array(other.support().intervals, dtype=float), atol=1e-9)
-    np.testing.assert_allclose([float(v) for v in one.moments(5)], [float(v) for v in other.moments(5)], rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(
+        [float(v) for v in one.moments(5)], [float(v) for v in other.moments(5)], rtol=1e-11, atol=1e-12
+    )
 
 
 def test_expressions_flatten_and_compute_nothing():
@@ -167,9 +177,15 @@ half = Fraction(1, 2)
 @pytest.mark.parametrize(
     ("law", "atoms"),
     [
-        (Discrete({0: Fraction(1, 5), 1: Fraction(4, 5)}) + Discrete({2: Fraction(2, 3), 3: Fraction(1, 3)}), {3: Fraction(7, 15), 4: Fraction(2, 15)}),
+        (
+            Discrete({0: Fraction(1, 5), 1: Fraction(4, 5)}) + Discrete({2: Fraction(2, 3), 3: Fraction(1, 3)}),
+            {3: Fraction(7, 15), 4: Fraction(2, 15)},
+        ),
         (Discrete({0: half, 1: half}) + Discrete({0: half, 1: half}), {}),
-        (Discrete({0: Fraction(1, 5), 2: Fraction(4, 5)}) @ Discrete({0: Fraction(1, 3), 3: Fraction(2, 3)}), {0: Fraction(1, 3), 6: Fraction(7, 15)}),
+        (
+            Discrete({0: Fraction(1, 5), 2: Fraction(4, 5)}) @ Discrete({0: Fraction(1, 3), 3: Fraction(2, 3)}),
+            {0: Fraction(1, 3), 6: Fraction(7, 15)},
+        ),
         (Discrete({0: Fraction(1, 5), 2: Fraction(4, 5)}) @ MarchenkoPastur(Fraction(3, 2)), {0: Fraction(1, 3)}),
         (Discrete({0: Fraction(1, 5), 2: Fraction(4, 5)}).free_power(3), {0: Fraction(1, 5), 8: Fraction(2, 5)}),
         (Discrete({0: Fraction(1, 5), 2: Fraction(4, 5)}).free_power(5), {0: Fraction(1, 5)}),
@@ -178,7 +194,10 @@ half = Fraction(1, 2)
         (MarchenkoPastur(4) * 2 - 3, {-3: Fraction(3, 4)}),
         (MarchenkoPastur(4).sqrt().symmetrized(), {0: Fraction(3, 4)}),
         (Discrete({-2: Fraction(1, 4), 2: Fraction(1, 4), 1: half}).square(), {1: half, 4: half}),
-        (ResidualSum(Discrete({0: Fraction(4, 5), 1: Fraction(1, 5)}), Fraction(3, 2)), {Fraction(9, 4): Fraction(3, 5)}),
+        (
+            ResidualSum(Discrete({0: Fraction(4, 5), 1: Fraction(1, 5)}), Fraction(3, 2)),
+            {Fraction(9, 4): Fraction(3, 5)},
+        ),
         (ResidualSum(Discrete({0: half, 1: half}), 1), {}),
     ],
 )
@@ -277,7 +296,9 @@ def test_residual_sum_is_the_square_of_a_sum_of_symmetrised_singular_laws(branch
     assert [float(v) for v in other.moments(4)] == pytest.approx(moments, rel=1e-11)
     # m_1 and m_2 by hand, from the R-diagonal rules: a² + b_1, and var = var_b + 2 a² b_1
     b1, b2 = (float(v) for v in branch.moments(2))
-    assert moments[:2] == pytest.approx([skip**2 + b1, (skip**2 + b1) ** 2 + (b2 - b1**2) + 2 * skip**2 * b1], rel=1e-12)
+    assert moments[:2] == pytest.approx(
+        [skip**2 + b1, (skip**2 + b1) ** 2 + (b2 - b1**2) + 2 * skip**2 * b1], rel=1e-12
+    )
 
 
 def test_residual_sum_without_much_branch_is_the_skip():
@@ -308,4 +329,6 @@ def test_moments_of_mixed_words_of_free_variables():
         # tau((a + b)^4) has 4 a1 b-words and the crossing word abab twice
         a3, a4, b3, b4 = (float(m) for law in (a, b) for m in law.moments(4)[2:])
         crossing = a2 * b1**2 + a1**2 * b2 - a1**2 * b1**2
-        assert float((a + b).moment(4)) == pytest.approx(a4 + 4 * a3 * b1 + 4 * a2 * b2 + 2 * crossing + 4 * a1 * b3 + b4)
+        assert float((a + b).moment(4)) == pytest.approx(
+            a4 + 4 * a3 * b1 + 4 * a2 * b2 + 2 * crossing + 4 * a1 * b3 + b4
+        )
