@@ -289,10 +289,10 @@ def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArra
             raise ArithmeticError(f"Newton failed between two points around an edge near {position:.6g}")
         return _slope(lin, coordinate)
 
-    ends = slope(0.0), slope(1.0)
-    if ends[0] * ends[1] > 0:
-        raise ArithmeticError(f"no change of sign around an edge near {position:.6g}")
-    root = brentq(slope, 0.0, 1.0, xtol=1e-13, rtol=1e-14)
+    try:
+        root = brentq(slope, 0.0, 1.0, xtol=1e-13, rtol=1e-14)
+    except ValueError as error:  # walked there and back in other steps, the ends have the same sign: a fold between
+        raise ArithmeticError(f"no change of sign around an edge near {position:.6g}") from error
     # dz also changes sign through a pole, which is no edge
     if abs(slope(root)) > 1e-5 * (abs(position) + np.sqrt(node.variance)):
         raise ArithmeticError(f"a pole instead of an edge near {position:.6g}")

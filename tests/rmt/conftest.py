@@ -35,7 +35,6 @@ COMPOSED: dict[str, Law] = {
     "difference": _narrow - _tall,
     "product": _narrow @ _gates,
     "product, tall": _tall @ _narrow,
-    "product, signed": _signed @ _narrow,
     "product, three atoms": _gates @ Discrete({0: 0.1, 2: 0.9}),
     "power": _gates.free_power(2.5),
     "power, atom": Discrete({0.5: 0.1, 1: 0.9}).free_power(3),
