@@ -159,7 +159,7 @@ def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapP
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi
         gaps += [_GapPoint(float(grid[i]), s.unknowns[:, i : i + 1], float(cdf[i])) for i in np.flatnonzero(real)]
-        steep = np.flatnonzero(_steep(density) & ~(real[:-1] & real[1:]))
+        steep = np.flatnonzero(_steep(density) & ~(real[:-1] & real[1:]) & decided[:-1] & decided[1:])
         if steep.size == 0 or sweep == 3:
             break
         grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 1], 18)[1:-1] for i in steep]))
