@@ -38,7 +38,7 @@ from rmt.series import log as log_series
 from rmt.series import moments_to_s_series
 from theory.gain import gain_law
 from theory.network import Activation, Dense, Layer, Residual, blocks
-from theory.propagation import Signal, advance, start
+from theory.propagation import preactivation_variances
 
 __all__ = ["jacobian_law"]
 
@@ -82,7 +82,7 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     >>> jacobian_law(Chain(depth=3, activation="linear")).moments(3)
     [1.0, 4.0, 22.0]
     """
-    return _product(_factors(net, start(q0))[0])
+    return _product(_factors(net, q0))
 
 
 @dataclass(frozen=True)
@@ -138,12 +138,17 @@ def _residual_law(layer: Residual, variances: Sequence[float]) -> Law:
 
 def _with_variances(layers: Iterable[Layer], variances: Sequence[float]) -> Law:
     """Law of a composition whose activations have the given variances, consumed in order."""
-    remaining = list(variances)
-    factors: list[tuple[_Block, tuple[float, ...]]] = []
+    return _product(list(_dealt(layers, variances)))
+
+
+def _dealt(
+    layers: Layer | Iterable[Layer], variances: Sequence[float]
+) -> Iterable[tuple[_Block, tuple[float, ...]]]:
+    """Each block of a composition with its share of the variances."""
+    position = 0
     for block, count in _shapes(layers):
-        factors.append((block, tuple(remaining[:count])))
-        del remaining[:count]
-    return _product(factors)
+        yield block, tuple(variances[position : position + count])
+        position += count
 
 
 def _shapes(layers: Layer | Iterable[Layer]) -> Iterable[tuple[_Block, int]]:
@@ -172,26 +177,9 @@ def _count_activations(layer: Residual) -> int:
     return sum(count for _, count in _shapes(layer.branch))
 
 
-def _factors(net: Layer, signal: Signal) -> tuple[list[tuple[_Block, tuple[float, ...]]], Signal]:
-    """The blocks in order of application with the variances met in each, and the signal behind them."""
-    variances: list[float] = []
-
-    def collect(layers: Layer | Iterable[Layer], signal: Signal) -> Signal:
-        for item in blocks(layers):
-            if isinstance(item, Residual):
-                collect(item.branch, signal)
-            elif isinstance(item, Activation):
-                variances.append(signal.second_moment)
-            signal = advance(item, signal)
-        return signal
-
-    behind = collect(net, signal)
-    out: list[tuple[_Block, tuple[float, ...]]] = []
-    position = 0
-    for block, count in _shapes(net):
-        out.append((block, tuple(variances[position : position + count])))
-        position += count
-    return out, behind
+def _factors(net: Layer, q0: float) -> list[tuple[_Block, tuple[float, ...]]]:
+    """The blocks in order of application with the variances met in each."""
+    return list(_dealt(net, preactivation_variances(net, q0).tolist()))
 
 
 def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
