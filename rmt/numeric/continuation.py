@@ -49,6 +49,7 @@ _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each oth
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
+_ZERO = 1e-7  # of the law's size: the mean over both sides of 0 is off by the square of it
 _MAX_SWEEPS = 120
 
 
@@ -67,6 +68,12 @@ class Solution:
     residual: FloatArray
     error: FloatArray
     converged: BoolArray
+
+    def take(self, index: npt.NDArray[np.intp], other: Solution) -> None:
+        """Replace the points at ``index`` by those of another solution where that converged and this did not."""
+        better = other.converged & ~self.converged[index]
+        for name in ("unknowns", "g", "m", "potential", "residual", "error", "converged"):
+            getattr(self, name)[..., index[better]] = getattr(other, name)[..., better]
 
 
 class _Route(enum.Enum):
@@ -121,11 +128,24 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
         for route, pace in plans[1:] if insist else plans[1 : len(routes)]:
             again = np.flatnonzero(~answer.converged)
             if again.size == 0:
-                break
-            better = _continue(node, points[again], route, pace)
-            for name in ("unknowns", "g", "m", "potential", "residual", "error", "converged"):
-                getattr(answer, name)[..., again] = getattr(better, name)
+                return answer
+            answer.take(again, _continue(node, points[again], route, pace))
+        if not node.positive:
+            # At z = 0 the unknowns of a product with a signed factor are infinite, although G is regular there.
+            again = np.flatnonzero(~answer.converged & (np.abs(points) < 1e-9 * _ZERO * np.sqrt(node.variance)))
+            if again.size:
+                answer.take(again, _at_zero(node, again.size))
     return answer
+
+
+def _at_zero(node: Node, count: int) -> Solution:
+    """The solution at z = 0 as the mean of those on both sides, where G is regular there."""
+    step = _ZERO * float(np.sqrt(node.variance))
+    sides = _continue(node, np.array([step, -step], dtype=complex), _Route.LINE, _BRISK)
+    # an atom, or a singularity, shows in the difference
+    regular = bool(np.all(sides.converged) and abs(sides.g[1] - sides.g[0]) < np.sqrt(_ZERO) * abs(sides.g[0]))
+    mean = {name: np.full(count, getattr(sides, name).mean()) for name in ("g", "m", "potential", "residual", "error")}
+    return Solution(np.repeat(sides.unknowns[:, :1], count, axis=1), **mean, converged=np.full(count, regular))
 
 
 def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:

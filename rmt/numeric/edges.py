@@ -159,7 +159,10 @@ def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapP
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi
         gaps += [_GapPoint(float(grid[i]), s.unknowns[:, i : i + 1], float(cdf[i])) for i in np.flatnonzero(real)]
-        steep = np.flatnonzero(_steep(density) & ~(real[:-1] & real[1:]) & decided[:-1] & decided[1:])
+        bulk = ~(real[:-1] & real[1:]) & decided[:-1] & decided[1:]
+        # an unresolved point can be one where g = 0, amid a gap
+        lost = ~s.converged[:-1] ^ ~s.converged[1:] if sweep == 0 else np.zeros(grid.size - 1, dtype=bool)
+        steep = np.flatnonzero((_steep(density) & bulk) | lost)
         if steep.size == 0 or sweep == 3:
             break
         grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 1], 18)[1:-1] for i in steep]))

@@ -5,8 +5,11 @@ derivative by one complex parameter ``eps`` that each node chooses. Conventions 
 
     g = G(z),  w = z g,  m = w - 1,  eta = m / w,  S = (1 + m)/(m z) = g/m,   log z = -log eta - log S.
 
-Logarithms are those continued from ``z -> +infinity`` through the upper half-plane: ``arg z`` runs over [0, 2 pi)
-(beyond pi inside symmetrised laws), ``arg eta`` over (-2 pi, 0]. No node ever takes a square root with a chosen branch.
+Logarithms are those continued from ``z -> +infinity`` through the upper half-plane. A law on [0, oo) may be met at
+``arg z`` in [0, 2 pi) (beyond pi inside symmetrised laws and beside a signed factor); ``arg eta`` then runs over
+(-2 pi, 0] and its node keeps track of it. Any other law is met in the upper half-plane only, where g and
+``m/g = z - 1/g`` lie in the lower half-plane: their arguments, and so those of everything else, follow from the values.
+No node ever takes a square root with a chosen branch.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ComplexArray", "Jet", "continued_log", "log1p", "log_of_w"]
+__all__ = ["ComplexArray", "Jet", "continued_log", "log1p", "log_lower", "log_of_w", "log_upper"]
 
 ComplexArray = npt.NDArray[np.complex128]
 
@@ -29,6 +32,18 @@ def continued_log(value: ComplexArray) -> ComplexArray:
     """Logarithm with argument in (-2 pi, 0], up to the overshoot `_CUT`."""
     out = np.log(-value) - 1j * np.pi
     return np.where(out.imag < -2 * np.pi + _CUT, out + 2j * np.pi, out)
+
+
+def log_lower(value: ComplexArray) -> ComplexArray:
+    """Logarithm of a value in the lower half-plane, argument in [-pi, 0] up to overshoots of a quarter turn."""
+    out = np.log(value)
+    return np.where(out.imag > np.pi / 2, out - 2j * np.pi, out)
+
+
+def log_upper(value: ComplexArray) -> ComplexArray:
+    """Logarithm of a value in the upper half-plane, argument in [0, pi] up to overshoots of a quarter turn."""
+    out = np.log(value)
+    return np.where(out.imag < -np.pi / 2, out + 2j * np.pi, out)
 
 
 def log1p(x: ComplexArray) -> ComplexArray:
@@ -57,8 +72,8 @@ class Jet:
     """First-order expansion of the curve of one law, arrays of shape (n,).
 
     ``m``, ``w`` (= 1 + m, kept apart because it loses its digits near a hard edge where m -> -1) and ``log_s`` are
-    values; ``dm`` and ``dlog_s`` are derivatives by the node's parameter. ``log_eta`` is the continued logarithm of
-    m/w where the node knows it (it always does for laws on [0, oo)).
+    values; ``dm`` and ``dlog_s`` are derivatives by the node's parameter. ``native_log_eta`` is the continued
+    logarithm of m/w, which laws on [0, oo) always give.
     """
 
     m: ComplexArray
@@ -73,19 +88,20 @@ class Jet:
         """Continued logarithm of eta = m/w."""
         if self.native_log_eta is not None:
             return self.native_log_eta
-        return continued_log(self.m) - self.log_w
+        return -self.log_s - log_upper(self.z)
 
     @cached_property
     def log_w(self) -> ComplexArray:
-        """Logarithm of w, argument in [-pi, pi]; on the negative axis the side is that of the path (see `log_eta`)."""
-        # where eta is not tracked the law is met in the upper half-plane, that is with arg eta above -pi
-        return log_of_w(self.w, 0.0 if self.native_log_eta is None else self.native_log_eta.imag)
+        """Continued logarithm of w, argument in [-pi, pi]; on the negative axis the side is that of the path."""
+        if self.native_log_eta is not None:
+            return log_of_w(self.w, self.native_log_eta.imag)
+        return log_upper(self.z) + log_lower(self.g)
 
     @cached_property
     def log_g(self) -> ComplexArray:
         """Continued logarithm of the Cauchy transform."""
         if self.native_log_eta is None:
-            return continued_log(self.g)
+            return log_lower(self.g)
         return self.native_log_eta + self.log_w + self.log_s
 
     @cached_property

@@ -30,11 +30,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_of_w
+from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w
 
 __all__ = ["Leaf", "Linearised", "Node", "continued_log_z", "jet_of_g", "log1p_like_1_over_w", "log_like_w"]
 
 FloatArray = npt.NDArray[np.float64]
+
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,12 @@ def log1p_like_1_over_w(x: ComplexArray, arg_z: FloatArray) -> ComplexArray:
     return out + 2j * np.pi * turns
 
 
-def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray) -> Jet:
+def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray, positive: bool) -> Jet:
     """Jet of a law known by its g and m: S = g/m."""
-    return Jet(m, 1 + m, continued_log(g) - continued_log(m), dm, dg / g - dm / m)
+    w = 1 + m
+    dlog_s = dg / g - dm / m
+    if not positive:
+        return Jet(m, w, -log_lower(m / g), dm, dlog_s)
+    # on [0, oo) the sign of Im m tells on which side of the axis z is; where m is real, z came from above
+    log_m = continued_log(m)
+    return Jet(m, w, continued_log(g) - log_m, dm, dlog_s, log_m - log_of_w(w, log_m.imag + _ROUNDING))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, Jet, log1p, log_of_w
+from rmt.numeric.jet import ComplexArray, Jet, log1p, log_of_w, log_upper
 from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_g
 
 __all__ = [
@@ -98,7 +98,7 @@ class ShiftedNode(UnaryNode):
         j = lin.jet
         g, dg = j.g, j.g * j.dlog_g
         m, dm = j.m + self.shift * g, j.dm + self.shift * dg
-        return Linearised(jet_of_g(g, dg, m, dm), lin)
+        return Linearised(jet_of_g(g, dg, m, dm, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u, lin.inner)
@@ -144,7 +144,7 @@ class SumPowerNode(UnaryNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
         j, t = lin.jet, self.exponent
-        return Linearised(Jet(t * j.m, 1 + t * j.m, j.log_s - np.log(t), t * j.dm, j.dlog_s), lin)
+        return Linearised(jet_of_g(j.g, j.g * j.dlog_g, t * j.m, t * j.dm, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.exponent * self.child.potential(u, lin.inner)
@@ -165,7 +165,8 @@ class CompressionNode(UnaryNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
         j, c = lin.jet, self.ratio
-        return Linearised(Jet(j.m / c, 1 + j.m / c, j.log_s, j.dm / c, j.dlog_s), lin)
+        g, m, dm = j.g / c, j.m / c, j.dm / c
+        return Linearised(jet_of_g(g, g * j.dlog_g, m, dm, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u, lin.inner) / self.ratio
@@ -375,7 +376,12 @@ class ProductNode(ManyNode):
             log_s = log_s + (j.log_s + j.dlog_s * shift)
             dlog_s = dlog_s + j.dlog_s * rate
             inner.append((lin, shift, rate))
-        return Linearised(Jet(m, w, log_s, leading([lin.jet.dm for lin in lins]), dlog_s, log_eta), inner)
+        jet = Jet(m, w, log_s, leading([lin.jet.dm for lin in lins]), dlog_s, log_eta)
+        if not self.positive:
+            # the arguments must add up to that of a point of the upper half-plane: no other sheet
+            sheet = np.abs(jet.log_z.imag - log_upper(jet.z).imag) < 1
+            jet = Jet(np.where(sheet, m, np.nan), w, log_s, jet.dm, dlog_s)
+        return Linearised(jet, inner)
 
 
 class SumNode(ManyNode):
@@ -408,7 +414,7 @@ class SumNode(ManyNode):
             m = m + (j.m + j.dm * shift)
             dm = dm + j.dm * rate
             inner.append((lin, shift, rate))
-        return Linearised(jet_of_g(g, g * dlog_g, m, dm), inner)
+        return Linearised(jet_of_g(g, g * dlog_g, m, dm, self.positive), inner)
 
 
 def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:

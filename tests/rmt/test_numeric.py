@@ -146,11 +146,8 @@ def test_gap_of_two_separated_bulks():
     assert (first.lower, first.upper) == pytest.approx((-ends[1], -ends[0]), rel=1e-9)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="known limitation: the scan meets 0, where g = 0 is not resolved, and misses the gap"
-)
 def test_narrow_gap_is_found():
-    # as above with v = .64 (a² - v)/a² just above 0: the gap is 2 % of the support, and 0 lies in it
+    # as above with v = .64 (a² - v)/a² just above 0: the gap is 2 % of the support, and 0, where g = 0, lies in it
     law = Semicircle(0.5) + Discrete({-0.8: 0.5, 0.8: 0.5})
     assert len(law.support().intervals) == 2
     assert law.pdf(0.01) == 0
