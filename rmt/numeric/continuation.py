@@ -49,7 +49,7 @@ _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each oth
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
-_ZERO = 1e-7  # of the law's size: the mean over both sides of 0 is off by the square of it
+_BESIDE = 1e-4
 _MAX_SWEEPS = 120
 
 
@@ -130,22 +130,31 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
             if again.size == 0:
                 return answer
             answer.take(again, _continue(node, points[again], route, pace))
-        if not node.positive:
-            # At z = 0 the unknowns of a product with a signed factor are infinite, although G is regular there.
-            again = np.flatnonzero(~answer.converged & (np.abs(points) < 1e-9 * _ZERO * np.sqrt(node.variance)))
-            if again.size:
-                answer.take(again, _at_zero(node, again.size))
+        # Unknowns are infinite at points where G is regular, such as z = 0 in a product with a signed factor.
+        again = np.flatnonzero(~answer.converged & (points != 0 if node.positive else True)) if insist else np.empty(0)
+        if again.size:
+            answer.take(again, _from_both_sides(node, points[again]))
     return answer
 
 
-def _at_zero(node: Node, count: int) -> Solution:
-    """The solution at z = 0 as the mean of those on both sides, where G is regular there."""
-    step = _ZERO * float(np.sqrt(node.variance))
-    sides = _continue(node, np.array([step, -step], dtype=complex), _Route.LINE, _BRISK)
-    # an atom, or a singularity, shows in the difference
-    regular = bool(np.all(sides.converged) and abs(sides.g[1] - sides.g[0]) < np.sqrt(_ZERO) * abs(sides.g[0]))
-    mean = {name: np.full(count, getattr(sides, name).mean()) for name in ("g", "m", "potential", "residual", "error")}
-    return Solution(np.repeat(sides.unknowns[:, :1], count, axis=1), **mean, converged=np.full(count, regular))
+def _from_both_sides(node: Node, points: ComplexArray) -> Solution:
+    """The solution interpolated between neighbours on both sides of each point, where G is regular there."""
+    scale = np.abs(points) if node.positive else np.sqrt(node.variance) * np.ones(points.shape)
+    route = _Route.LOG if node.positive else _Route.LINE
+    far, near, other, beyond = (_continue(node, points + k * _BESIDE * scale, route, _BRISK) for k in (-2, -1, 1, 2))
+
+    def middle(name: str) -> ComplexArray:
+        inner, outer = (getattr(a, name) + getattr(b, name) for a, b in ((near, other), (far, beyond)))
+        return (4 * inner - outer) / 6
+
+    g = middle("g")
+    # an edge, an atom or any other singularity shows in the second difference
+    size = np.maximum(np.abs(g), 1 / scale)
+    bend = np.abs(near.g - 2 * g + other.g) / size
+    converged = far.converged & near.converged & other.converged & beyond.converged & (bend < 1e3 * _BESIDE**2)
+    error = (near.error + other.error) + bend**2
+    residual = np.maximum(near.residual, other.residual)
+    return Solution(near.unknowns, g, middle("m"), middle("potential"), residual, error, converged)
 
 
 def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:

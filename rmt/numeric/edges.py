@@ -12,11 +12,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.continuation import newton_to, solve
+from rmt.numeric.continuation import Solution, newton_to, solve
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.node import Linearised, Node
 
@@ -27,6 +28,10 @@ FloatArray = npt.NDArray[np.float64]
 # Below this share an imaginary part is rounding.
 _REAL = 1e-7
 _SCAN = 161
+# What a distribution function must rise between two gaps that are not the same.
+_RISE = 1e-9
+# Steep cells that are scanned again, a sweep.
+_MOST_STEEP = 40
 # The smallest point scanned above 0, relative to the scale of the law.
 _PROBE = 1e-250
 
@@ -60,6 +65,18 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     """
     if sum(atoms.values()) > 1 - 1e-12:
         return []
+    with np.errstate(all="ignore"):  # next to poles numbers overflow; what is not finite is refused where it is used
+        if node.full:
+            found = [Interval(-np.inf, np.inf, None, None)]
+        elif any(node.unbounded):
+            found = _unbounded_intervals(node, atoms)
+        else:
+            found = _bounded_intervals(node, atoms)
+        return found if node.positive else _split_at_zero(node, found)
+
+
+def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
+    """`find_intervals` of a law with bounded support."""
     right = _far_point(node, +1)
     high = max([_walk(node, right, -1, atoms)[0], *atoms])
     atom_at_zero = atoms.get(0.0, 0.0)
@@ -70,7 +87,7 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
         grid = _scan_grid(0.0, high, atoms, np.exp(np.linspace(np.log(smallest), np.log(high), _SCAN)[:-1]))
         gaps, hard_edge = _scan(node, grid, atom_at_zero)
         if hard_edge and atom_at_zero == 0:
-            deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 23)), 0.0)
+            deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 23)), 0.0, 1)
             gaps = [*deeper, *gaps]
     else:
         left = _far_point(node, -1)
@@ -85,7 +102,7 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
         found.append(Interval(0.0, upper, _hard_exponent(node, atom_at_zero), exponent))
     for k, (lo, hi) in enumerate(itertools.pairwise(gaps)):
         between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
-        if hi.cdf - lo.cdf - between > 1e-9:
+        if hi.cdf - lo.cdf - between > _RISE and (between > 0 or _bulk_between(node, lo, hi)):
             upper, exponent = _edge(node, gaps, k + 1, -1, atoms)
             try:
                 lower, lower_exponent = _edge(node, gaps, k, +1, atoms)
@@ -95,8 +112,40 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
                 if not node.positive or found or lo.x > 1e-6 * upper or lo.cdf - atom_at_zero > 1e-9:
                     raise
                 lower, lower_exponent = 0.0, None
+            if not lo.x <= lower < upper <= hi.x:
+                raise ArithmeticError(f"the edges {lower:.9g}, {upper:.9g} are not between {lo.x:.9g} and {hi.x:.9g}")
             found.append(Interval(lower, upper, lower_exponent, exponent))
     return found
+
+
+def _real(s: Solution) -> npt.NDArray[np.bool_]:
+    """Which resolved points lie outside the continuous part."""
+    # g shows the bulk at small x, m at the upper edge of a deep product, where m is small and g is 1/z anyway
+    share = np.maximum(np.abs(s.g.imag) / np.abs(s.g), np.abs(s.m.imag) / np.abs(s.m))
+    out: npt.NDArray[np.bool_] = s.converged & (share <= _REAL)
+    return out
+
+
+def _bulk_between(node: Node, lo: _GapPoint, hi: _GapPoint) -> bool:
+    """Whether the rise of the distribution function between two gap points is due to a bulk, and not to rounding.
+
+    Where g nearly is 0, or an unknown infinite, the function has few digits.
+    """
+    low, high, levels = lo.x, hi.x, (lo.cdf, hi.cdf)
+    for _ in range(12):
+        x = _between(low, high)
+        s = solve(node, x, insist=False)
+        real = _real(s)
+        if np.any(s.converged & (s.error < _REAL) & ~real) or not np.any(real):
+            return True
+        x = x[real]
+        cdf = np.concatenate([levels[:1], 1 - s.potential.imag[real] / np.pi, levels[1:]])
+        k = int(np.argmax(np.diff(cdf)))
+        if cdf[k + 1] - cdf[k] < _RISE:
+            return False
+        x = np.concatenate([[low], x, [high]])
+        low, high, levels = x[k], x[k + 1], (cdf[k], cdf[k + 1])
+    return False
 
 
 def _edge(
@@ -112,6 +161,87 @@ def _edge(
         except ArithmeticError as error:
             failure = error
     raise failure
+
+
+def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
+    """`find_intervals` of a law whose continuous part reaches -oo or +oo.
+
+    Where a density falls faster than any power, a tail and the middle between two far bumps look like gaps. A gap is
+    believed if the walks from it end at edges on both sides.
+    """
+    reach = [_reach(node, side) for side in (-1, +1)]
+    bounded = [None if free else _far_point(node, side) for side, free in zip((-1, +1), node.unbounded, strict=True)]
+    low, high = (
+        _walk(node, far, -side, atoms)[0] if far is not None else tail
+        for side, far, tail in zip((-1, +1), bounded, reach, strict=True)
+    )
+    atom_at_zero = atoms.get(0.0, 0.0) if node.positive else 0.0
+    hard_edge = False
+    if node.positive:
+        smallest = (node.mean + node.variance / node.mean) * (1e-30 if atom_at_zero == 0 else 1e-20)
+        spread = np.exp(np.linspace(np.log(smallest), np.log(high), 2 * _SCAN))
+        gaps, hard_edge = _scan(node, _scan_grid(0.0, high, atoms, spread), atom_at_zero)
+    else:
+        scale = np.sqrt(node.variance)
+        ends = np.arcsinh((np.array([low, high]) - node.mean) / scale)
+        spread = node.mean + scale * np.sinh(np.linspace(*ends, 2 * _SCAN))
+        gaps, _ = _scan(node, _scan_grid(low, high, atoms, spread), 0.0)
+        gaps = [*([bounded[0]] if bounded[0] else []), *gaps]
+    gaps = [*gaps, *([bounded[1]] if bounded[1] else [])]
+    total = sum(atoms.values())
+
+    def below(point: _GapPoint) -> float:
+        """Mass of the continuous part below a point."""
+        return point.cdf - sum(p for x, p in atoms.items() if x < point.x)
+
+    # each inner gap by its edges; the outer ones bound the support where it is bounded
+    start: tuple[float, float | None] = (-np.inf, None)
+    if node.positive:
+        start = (0.0, _hard_exponent(node, atom_at_zero) if hard_edge else None)
+    found: list[Interval] = []
+    for _, group in itertools.groupby(range(len(gaps)), key=lambda k: round(below(gaps[k]) / (100 * _RISE))):
+        members = list(group)
+        mass = below(gaps[members[0]])
+        outermost = mass < 100 * _RISE, mass > 1 - total - 100 * _RISE
+        if (outermost[0] and node.unbounded[0]) or (outermost[1] and node.unbounded[1]):
+            continue
+        try:
+            upper = None if outermost[0] else _true_edge(node, [gaps[k] for k in members], -1, atoms)
+            lower = None if outermost[1] else _true_edge(node, [gaps[k] for k in reversed(members)], +1, atoms)
+        except ArithmeticError:
+            continue
+        if upper is not None:
+            found.append(Interval(start[0], upper[0], start[1], upper[1]))
+        start = lower if lower is not None else (np.inf, None)
+    if start[0] < np.inf:
+        found.append(Interval(start[0], np.inf, start[1], None))
+    return found
+
+
+def _true_edge(
+    node: Node, gap: list[_GapPoint], direction: int, atoms: Mapping[float, float]
+) -> tuple[float, float | None]:
+    """Edge of a gap, whose points are given from that edge inwards, with nothing but gap before it."""
+    for start in gap[:1] + gap[1:32:6]:
+        try:
+            edge, exponent = _walk(node, start, direction, atoms)
+        except ArithmeticError:
+            continue
+        between = edge + (start.x - edge) * np.array([1e-3, 0.1, 0.5])
+        s = solve(node, between)
+        same = np.abs(1 - s.potential.imag / np.pi - start.cdf) < _RISE
+        if (edge - start.x) * direction > 0 and np.all(s.converged & same & (np.abs(s.g.imag) <= 1e-5 * np.abs(s.g))):
+            return edge, exponent
+    raise ArithmeticError(f"no edge was met from x = {gap[0].x:.6g}: the density is only too small to be seen there")
+
+
+def _reach(node: Node, side: int) -> float:
+    """A point beyond which, above (+1) or below (-1), a law has next to no mass, or that is very far away."""
+    x = node.mean + side * np.sqrt(node.variance) * 4.0 ** np.arange(1, 31)
+    s = solve(node, x)
+    above = s.potential.imag / np.pi
+    light = s.converged & ((above if side > 0 else 1 - above) < 1e-7)
+    return float(x[np.argmax(light)] if np.any(light) else x[-1])
 
 
 def _far_point(node: Node, side: int) -> _GapPoint:
@@ -136,18 +266,19 @@ def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: Flo
     return points[~np.isin(points, list(atoms))]
 
 
-def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapPoint], bool]:
+def _scan(
+    node: Node, grid: FloatArray, atom_at_zero: float, sweeps: int = 4
+) -> tuple[list[_GapPoint], bool]:
     """Gap points among (and, where the density is steep, between) the grid points; is the lowest point in the bulk.
 
     A narrow gap makes the density around it steep, so steep cells are scanned again, finer each time.
     """
     gaps: list[_GapPoint] = []
     lowest_in_bulk = True
-    for sweep in range(4):
+    for sweep in range(sweeps):
         s = solve(node, grid, insist=False)
         density = np.where(s.converged, -s.g.imag, np.nan)
-        # g shows the bulk at small x, m at the upper edge of a deep product, where m is small and g is 1/z anyway
-        real = s.converged & (np.abs(s.g.imag) <= _REAL * np.abs(s.g)) & (np.abs(s.m.imag) <= _REAL * np.abs(s.m))
+        real = _real(s)
         if atom_at_zero:
             # next to an atom at 0 the bulk shows in m + 1 - atom only, and not at all once that is rounding
             distance = np.abs(s.m + 1 - atom_at_zero)
@@ -163,10 +294,19 @@ def _scan(node: Node, grid: FloatArray, atom_at_zero: float) -> tuple[list[_GapP
         # an unresolved point can be one where g = 0, amid a gap
         lost = ~s.converged[:-1] ^ ~s.converged[1:] if sweep == 0 else np.zeros(grid.size - 1, dtype=bool)
         steep = np.flatnonzero((_steep(density) & bulk) | lost)
-        if steep.size == 0 or sweep == 3:
+        if steep.size == 0:
             break
-        grid = np.unique(np.concatenate([np.linspace(grid[i], grid[i + 1], 18)[1:-1] for i in steep]))
+        steep = steep[:_MOST_STEEP]
+        cells = [_between(grid[i], grid[i + 1]) for i in steep]
+        grid = np.unique(np.concatenate(cells))
     return sorted(gaps, key=lambda point: point.x), lowest_in_bulk
+
+
+def _between(low: float, high: float) -> FloatArray:
+    """Points inside a cell, geometric where it spans scales."""
+    spaced = np.geomspace if low > 0 and high > 3 * low else np.linspace
+    out: FloatArray = spaced(low, high, 18)[1:-1]
+    return out
 
 
 def _steep(density: FloatArray) -> npt.NDArray[np.bool_]:
@@ -302,14 +442,41 @@ def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArra
     return position
 
 
-def _hard_exponent(node: Node, atom: float) -> float | None:
-    """Exponent of the density at 0+, from z ~ (m + 1 - atom)^k, rho ~ x^(1/k - 1)."""
-    x = np.array([(node.mean + node.variance / node.mean) * (1e-12 if atom else _PROBE)])
-    s = solve(node, x)
-    with np.errstate(all="ignore"):
-        jet = node.linearise(s.unknowns).jet
-        distance = jet.w - atom
-        k = (jet.dlog_z / jet.dm * distance).real[0]
-    if not np.isfinite(k) or k <= 0:
+def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
+    """Exponent of the density at 0 on one side, from its slope in log x as deep as it can be told from rounding."""
+    scale = node.mean + node.variance / node.mean if node.positive else np.sqrt(node.variance)
+    # the deeper, the closer to the power; beside an atom, and where z itself is matched, digits end sooner
+    decades = np.arange(4.0, 40.0, 2.0) if atom or not node.positive else np.arange(4.0, 250.0, 6.0)
+    s = solve(node, side * scale * 10.0**-decades)
+    fine = s.converged & (s.error * np.abs(s.g) < 1e-7 * np.abs(s.g.imag)) & (s.g.imag < 0)
+    depth, height = decades[fine] * np.log(10.0), np.log(-s.g.imag[fine])
+    if depth.size < 3:
         return None
-    return float(1 / k - 1)
+    slopes = -np.diff(height) / np.diff(depth)
+    change = np.abs(np.diff(slopes))
+    best = int(np.argmin(change))
+    exponent, doubt = float(slopes[best + 1]), float(change[best])
+    if doubt > 1e-2:
+        return None
+    simple = float(Fraction(exponent).limit_denominator(64))
+    return simple if abs(simple - exponent) < min(max(1e-8, 10 * doubt), 1e-5) else exponent
+
+
+def _split_at_zero(node: Node, intervals: list[Interval]) -> list[Interval]:
+    """Cut an interval at 0 where the density is infinite there, as in products of a signed law with a hard edge."""
+    out: list[Interval] = []
+    for piece in intervals:
+        if not piece.lower < 0 < piece.upper:
+            out.append(piece)
+            continue
+        size = np.sqrt(node.variance)
+        height = -solve(node, size * np.array([1e-9, 1e-7, 1e-5]), insist=False).g.imag
+        exponents = [None, None]
+        if height[0] > 1.01 * height[1] > 1.01**2 * height[2]:
+            exponents = [_hard_exponent(node, 0.0, side) for side in (-1, 1)]
+        if any(e is None or e > -1e-3 for e in exponents):
+            out.append(piece)
+        else:
+            out.append(Interval(piece.lower, 0.0, piece.lower_exponent, exponents[0]))
+            out.append(Interval(0.0, piece.upper, exponents[1], piece.upper_exponent))
+    return out

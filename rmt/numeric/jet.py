@@ -130,6 +130,16 @@ class Jet:
         return self.dm / self.m + self.dlog_s
 
     @cached_property
+    def r(self) -> ComplexArray:
+        """R at g, that is z - 1/g = m/g."""
+        return np.exp(-self.log_s)
+
+    @cached_property
+    def dr(self) -> ComplexArray:
+        """Derivative of `r`."""
+        return -self.r * self.dlog_s
+
+    @cached_property
     def z(self) -> ComplexArray:
         """The spectral argument."""
         return self.w / self.g

@@ -9,7 +9,7 @@ A node holds ``size`` complex unknowns (rows of an array of shape (size, n)). It
 
 Each operation is one line in the right coordinates (Voiculescu's R and S):
 
-    free sum       g common, m adds
+    free sum       g common, R adds
     free product   m common, log S adds
     free powers    the same with a real factor,
 
@@ -32,7 +32,7 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w
 
-__all__ = ["Leaf", "Linearised", "Node", "continued_log_z", "jet_of_g", "log1p_like_1_over_w", "log_like_w"]
+__all__ = ["Leaf", "Linearised", "Node", "continued_log_z", "jet_of_g", "jet_of_r", "log1p_like_1_over_w", "log_like_w"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,14 +50,25 @@ class Linearised:
 class Node(ABC):
     """A law as seen by the solver; see the module's docstring for the protocol.
 
-    ``mean`` and ``variance`` are floats (used only to start far away); ``positive`` says that the law lives on
-    [0, oo).
+    ``mean`` and ``variance`` are floats (used only to start far away, and as scales: a location and a squared scale
+    where moments do not exist); ``positive`` says that the law lives on [0, oo); ``unbounded`` says whether its
+    continuous part reaches -oo and +oo, ``full`` that its density is known to be positive on the whole line.
     """
 
     size: int
     mean: float
     variance: float
     positive: bool
+    unbounded: tuple[bool, bool] = (False, False)
+    full: bool = False
+    #: whether a law on [0, oo) knows the arguments of its transforms for arg z in [0, 2 pi), see `rmt.numeric.tracking`
+    tracked: bool = False
+
+    def tail(self) -> tuple[float, complex]:
+        """(a, b) such that m ~ exp(b) z**-a far away: the mean, or the variance of a centred law."""
+        if self.mean == 0:
+            return 2.0, complex(np.log(self.variance))
+        return 1.0, complex(np.log(abs(self.mean)), -np.pi if self.mean < 0 else 0.0)
 
     @abstractmethod
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
@@ -85,6 +96,7 @@ class Leaf(Node):
     """One unknown, which is also the parameter of the jet."""
 
     size = 1
+    tracked = True
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         return eps[np.newaxis]
@@ -109,12 +121,19 @@ def log1p_like_1_over_w(x: ComplexArray, arg_z: FloatArray) -> ComplexArray:
     return out + 2j * np.pi * turns
 
 
-def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray, positive: bool) -> Jet:
-    """Jet of a law known by its g and m: S = g/m."""
+def jet_of_r(g: ComplexArray, dlog_g: ComplexArray, r: ComplexArray, dr: ComplexArray, positive: bool) -> Jet:
+    """Jet of a law known by its g and R = z - 1/g = m/g, which stays regular next to atoms, where g and m are large."""
+    m = g * r
     w = 1 + m
-    dlog_s = dg / g - dm / m
+    dm = m * dlog_g + g * dr
     if not positive:
-        return Jet(m, w, -log_lower(m / g), dm, dlog_s)
+        return Jet(m, w, -log_lower(r), dm, -dr / r)
     # on [0, oo) the sign of Im m tells on which side of the axis z is; where m is real, z came from above
     log_m = continued_log(m)
-    return Jet(m, w, continued_log(g) - log_m, dm, dlog_s, log_m - log_of_w(w, log_m.imag + _ROUNDING))
+    return Jet(m, w, continued_log(g) - log_m, dm, -dr / r, log_m - log_of_w(w, log_m.imag + _ROUNDING))
+
+
+def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray, positive: bool) -> Jet:
+    """Jet of a law known by its g and m."""
+    dlog_g = dg / g
+    return jet_of_r(g, dlog_g, m / g, (dm - m * dlog_g) / g, positive)

@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, Jet, log1p, log_of_w, log_upper
-from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_g
+from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_of_w, log_upper
+from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_r
+from rmt.numeric.tracking import tracked
 
 __all__ = [
     "CompressionNode",
+    "ManyNode",
     "PowerNode",
     "ProductNode",
-    "ReflectedNode",
     "ResidualNode",
     "ScaledNode",
     "ShiftedNode",
@@ -22,6 +24,8 @@ __all__ = [
     "SumNode",
     "SumPowerNode",
     "SymmetrisedRootNode",
+    "added_tails",
+    "leading_child",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -33,6 +37,7 @@ class UnaryNode(Node):
     def __init__(self, child: Node) -> None:
         self.child = child
         self.size = child.size
+        self.unbounded, self.full = child.unbounded, child.full
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         return self.child.spread(lin.inner, eps)
@@ -48,6 +53,11 @@ class ScaledNode(UnaryNode):
         super().__init__(child)
         self.scale = scale
         self.mean, self.variance, self.positive = scale * child.mean, scale**2 * child.variance, child.positive
+        self.tracked = child.tracked
+
+    def tail(self) -> tuple[float, complex]:
+        a, b = self.child.tail()
+        return a, b + a * np.log(self.scale)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return self.child.start(z / self.scale, log_z - np.log(self.scale))
@@ -61,34 +71,17 @@ class ScaledNode(UnaryNode):
         return self.child.potential(u, lin.inner)
 
 
-class ReflectedNode(UnaryNode):
-    """Law of -X for X on [0, oo): the child is met at -z, whose argument lies in (pi, 2 pi)."""
-
-    positive = False
-
-    def __init__(self, child: Node) -> None:
-        super().__init__(child)
-        self.mean, self.variance = -child.mean, child.variance
-
-    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        return self.child.start(-z, log_z + 1j * np.pi)
-
-    def linearise(self, u: ComplexArray) -> Linearised:
-        lin = self.child.linearise(u)
-        j = lin.jet
-        return Linearised(Jet(j.m, j.w, j.log_s + 1j * np.pi, j.dm, j.dlog_s, j.native_log_eta), lin)
-
-    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        return self.child.potential(u, lin.inner)
-
-
 class ShiftedNode(UnaryNode):
-    """Law of X + shift: g is common, m -> m + shift g."""
+    """Law of X + shift: g is common, R -> R + shift."""
 
     def __init__(self, child: Node, shift: float, positive: bool) -> None:
         super().__init__(child)
         self.shift = shift
         self.mean, self.variance, self.positive = child.mean + shift, child.variance, positive
+
+    def tail(self) -> tuple[float, complex]:
+        moved = (1.0, np.log(complex(self.shift)).conjugate())
+        return added_tails([self.child.tail(), moved], self.variance)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return self.child.start(z - self.shift, continued_log_z(z - self.shift))
@@ -96,9 +89,7 @@ class ShiftedNode(UnaryNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
         j = lin.jet
-        g, dg = j.g, j.g * j.dlog_g
-        m, dm = j.m + self.shift * g, j.dm + self.shift * dg
-        return Linearised(jet_of_g(g, dg, m, dm, self.positive), lin)
+        return Linearised(jet_of_r(j.g, j.dlog_g, j.r + self.shift, j.dr, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u, lin.inner)
@@ -107,18 +98,21 @@ class ShiftedNode(UnaryNode):
 class PowerNode(UnaryNode):
     """Multiplicative free power: log S -> exponent log S at fixed m."""
 
-    positive = True
+    positive = tracked = True
 
     def __init__(self, child: Node, exponent: float) -> None:
-        super().__init__(child)
+        super().__init__(tracked(child))
         self.exponent = exponent
         self.mean = child.mean**exponent
         # S = 1/m_1 - var/m_1^3 m + …: relative variances add.
         self.variance = self.mean**2 * exponent * child.variance / child.mean**2
 
+    def tail(self) -> tuple[float, complex]:
+        return _multiplied([self.child.tail()], [self.exponent])
+
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        shift = (1 - self.exponent) * np.log(self.child.mean)
-        return self.child.start(z * np.exp(shift), log_z + shift)
+        log_own = _own_log_z(self.tail(), self.child.tail(), log_z)
+        return self.child.start(np.exp(log_own), log_own)
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
@@ -130,12 +124,16 @@ class PowerNode(UnaryNode):
 
 
 class SumPowerNode(UnaryNode):
-    """Additive free power: m -> exponent m at fixed g."""
+    """Additive free power: R -> exponent R at fixed g."""
 
     def __init__(self, child: Node, exponent: float) -> None:
         super().__init__(child)
         self.exponent = exponent
         self.mean, self.variance, self.positive = exponent * child.mean, exponent * child.variance, child.positive
+
+    def tail(self) -> tuple[float, complex]:
+        a, b = self.child.tail()
+        return a, b + np.log(self.exponent)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         moved = z - (self.exponent - 1) * self.child.mean
@@ -144,7 +142,7 @@ class SumPowerNode(UnaryNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
         j, t = lin.jet, self.exponent
-        return Linearised(jet_of_g(j.g, j.g * j.dlog_g, t * j.m, t * j.dm, self.positive), lin)
+        return Linearised(jet_of_r(j.g, j.dlog_g, t * j.r, t * j.dr, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.exponent * self.child.potential(u, lin.inner)
@@ -158,6 +156,10 @@ class CompressionNode(UnaryNode):
         self.ratio = ratio
         self.mean, self.variance, self.positive = child.mean, ratio * child.variance, child.positive
 
+    def tail(self) -> tuple[float, complex]:
+        a, b = self.child.tail()
+        return a, b + (a - 1) * np.log(self.ratio)
+
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         moved = (z - self.mean) / self.ratio + self.mean
         return self.child.start(moved, continued_log_z(moved))
@@ -165,8 +167,7 @@ class CompressionNode(UnaryNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u)
         j, c = lin.jet, self.ratio
-        g, m, dm = j.g / c, j.m / c, j.dm / c
-        return Linearised(jet_of_g(g, g * j.dlog_g, m, dm, self.positive), lin)
+        return Linearised(jet_of_r(j.g / c, j.dlog_g, j.r, j.dr, self.positive), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u, lin.inner) / self.ratio
@@ -178,8 +179,13 @@ class SymmetrisedRootNode(UnaryNode):
     positive = False
 
     def __init__(self, child: Node) -> None:
-        super().__init__(child)
+        super().__init__(tracked(child))
         self.mean, self.variance = 0.0, child.mean
+        self.unbounded, self.full = (child.unbounded[1], child.unbounded[1]), False
+
+    def tail(self) -> tuple[float, complex]:
+        a, b = self.child.tail()
+        return 2 * a, b
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return self.child.start(z * z, 2 * log_z)
@@ -199,12 +205,17 @@ class SymmetrisedRootNode(UnaryNode):
 class SquareNode(UnaryNode):
     """Law of X**2 for X symmetric: the child is met at sqrt(z), m is common."""
 
-    positive = True
+    positive = tracked = True
 
     def __init__(self, child: Node) -> None:
         super().__init__(child)
         self.mean = child.variance
         self.variance = 2 * child.variance**2  # only the scale of the start matters
+        self.unbounded, self.full = (False, any(child.unbounded)), False
+
+    def tail(self) -> tuple[float, complex]:
+        a, b = self.child.tail()
+        return a / 2, b
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return self.child.start(np.exp(log_z / 2), log_z / 2)
@@ -228,15 +239,16 @@ class ResidualNode(Node):
     digits.
     """
 
-    positive = True
+    positive = tracked = True
 
     def __init__(self, child: Node, skip: float) -> None:
-        self.child = child
-        self.size = child.size + 1
+        self.child = tracked(child)
+        self.size = self.child.size + 1
         self.log_a2 = 2 * np.log(skip)
         a2 = skip**2
         self.mean = a2 + child.mean
         self.variance = child.variance + 2 * a2 * child.mean
+        self.unbounded = child.unbounded
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return np.concatenate([self.child.start(z, log_z), (self.log_a2 - log_z)[np.newaxis]])
@@ -327,8 +339,10 @@ class ManyNode(Node):
 class ProductNode(ManyNode):
     """Free multiplicative convolution; at most one factor may leave [0, oo)."""
 
+    tracked = True
+
     def __init__(self, children: Sequence[Node]) -> None:
-        super().__init__(children)
+        super().__init__([tracked(child) if child.positive else child for child in children])
         self.positive = all(child.positive for child in self.children)
         self.mean = float(np.prod([child.mean for child in self.children]))
         if any(child.mean == 0 for child in self.children):
@@ -337,32 +351,28 @@ class ProductNode(ManyNode):
             self.variance = centred.variance * float(np.prod(others)) ** 2
         else:
             self.variance = self.mean**2 * sum(child.variance / child.mean**2 for child in self.children)
+        signed = [child for child in self.children if not child.positive]
+        far_up = any(child.unbounded[1] for child in self.children if child.positive)
+        self.unbounded = (False, far_up)
+        if signed:
+            low, high = signed[0].unbounded
+            self.unbounded = (low or far_up, high or (far_up and not _is_negative(signed[0])))
+            self.full = signed[0].full
+
+    def tail(self) -> tuple[float, complex]:
+        return _multiplied([child.tail() for child in self.children], [1.0] * len(self.children))
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        if self.mean != 0:
-            # a negative mean turns z by pi, in the direction that keeps arg z of the others in [0, 2 pi)
-            shifts = [np.log(abs(child.mean)) - (1j * np.pi if child.mean < 0 else 0) for child in self.children]
-            logs = [log_z - sum(shifts) + own for own in shifts]
-            return np.concatenate(
-                [child.start(np.exp(lz), lz) for child, lz in zip(self.children, logs, strict=True)]
-            )
-        # One centred factor: m ~ variance_A / z_A^2 with z_A = z / (product of the other means), z_B = mean_B / m.
-        centred = next(child for child in self.children if child.mean == 0)
-        others = sum(np.log(child.mean) for child in self.children if child is not centred)
-        log_centred = log_z - others
-        log_m = np.log(centred.variance) - 2 * log_centred
-        parts = []
-        for child in self.children:
-            lz = log_centred if child is centred else np.log(child.mean) - log_m
-            parts.append(child.start(np.exp(lz), lz))
-        return np.concatenate(parts)
+        tail = self.tail()
+        logs = [_own_log_z(tail, child.tail(), log_z) for child in self.children]
+        return np.concatenate([child.start(np.exp(log), log) for child, log in zip(self.children, logs, strict=True)])
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
         # Next to an atom at 0 one child alone knows how far m is from its limit, and the others, matched to it, do not
         # care: it is the one whose m moves least.
         rates = [lin.jet.dlog_eta for lin in lins]
-        leading = _leading(np.array(rates))
+        leading = leading_child(np.array(rates))
         log_eta = leading([lin.jet.log_eta for lin in lins])
         dlog_eta = leading(rates)
         m, w = leading([lin.jet.m for lin in lins]), leading([lin.jet.w for lin in lins])
@@ -392,6 +402,13 @@ class SumNode(ManyNode):
         self.positive = all(child.positive for child in self.children)
         self.mean = sum(child.mean for child in self.children)
         self.variance = sum(child.variance for child in self.children)
+        low, high = zip(*(child.unbounded for child in self.children), strict=True)
+        self.unbounded = (any(low), any(high))
+        # where a subordination function is real, G would be one that is not
+        self.full = any(child.full for child in self.children)
+
+    def tail(self) -> tuple[float, complex]:
+        return added_tails([child.tail() for child in self.children], self.variance)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         parts = []
@@ -402,22 +419,22 @@ class SumNode(ManyNode):
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
-        leading = _leading(np.array([lin.jet.dlog_g for lin in lins]))
+        leading = leading_child(np.array([lin.jet.dlog_g for lin in lins]))
         g, dlog_g = leading([lin.jet.g for lin in lins]), leading([lin.jet.dlog_g for lin in lins])
-        m = np.zeros_like(g)
-        dm = np.zeros_like(g)
+        r = np.zeros_like(g)
+        dr = np.zeros_like(g)
         inner = []
         for lin in lins:
             j = lin.jet
             rate = dlog_g / j.dlog_g
             shift = (g / j.g - 1) / j.dlog_g
-            m = m + (j.m + j.dm * shift)
-            dm = dm + j.dm * rate
+            r = r + (j.r + j.dr * shift)
+            dr = dr + j.dr * rate
             inner.append((lin, shift, rate))
-        return Linearised(jet_of_g(g, g * dlog_g, m, dm, self.positive), inner)
+        return Linearised(jet_of_r(g, dlog_g, r, dr, self.positive), inner)
 
 
-def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:
+def leading_child(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:
     """Picks, point by point, the value of the child whose shared coordinate moves least with its own parameter.
 
     That child's parameter becomes the node's: the others can follow it, it could not follow them.
@@ -429,3 +446,30 @@ def _leading(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexA
         return out
 
     return pick
+
+
+def _is_negative(node: Node) -> bool:
+    """Whether the law is known to live on (-oo, 0]."""
+    return isinstance(node, ReflectedNode) and node.child.positive
+
+
+def added_tails(tails: Sequence[tuple[float, complex]], variance: float) -> tuple[float, complex]:
+    """Tail of a free sum: R ~ exp(b) g**(a - 1) at small g, and the smallest a outweighs the others."""
+    a = min(order for order, _ in tails)
+    leading = sum(np.exp(b) for order, b in tails if order == a)
+    if a == 1 and leading == 0:
+        return 2.0, complex(np.log(variance))
+    return a, complex(log_lower(np.array(leading, dtype=complex)))
+
+
+def _multiplied(tails: Sequence[tuple[float, complex]], exponents: Sequence[float]) -> tuple[float, complex]:
+    """Tail of a free product of powers: log S ~ (1/a - 1) log m - b/a, and these add."""
+    a = 1 / (1 + sum(t * (1 / order - 1) for t, (order, _) in zip(exponents, tails, strict=True)))
+    return a, a * sum(t * b / order for t, (order, b) in zip(exponents, tails, strict=True))
+
+
+def _own_log_z(whole: tuple[float, complex], own: tuple[float, complex], log_z: ComplexArray) -> ComplexArray:
+    """Where a factor has, far away, the m of the whole product at z."""
+    log_m = whole[1] - whole[0] * log_z
+    out: ComplexArray = (own[1] - log_m) / own[0]
+    return out
