@@ -18,33 +18,58 @@ if TYPE_CHECKING:
     from rmt.algebra.free_power import FreePower, FreeSumPower
     from rmt.algebra.free_product import FreeProduct
     from rmt.algebra.free_sum import FreeSum
+    from rmt.algebra.inverse import Inverse
+    from rmt.algebra.mixture import Mixture
+    from rmt.algebra.polynomial_law import PolynomialLaw, polynomial_law
     from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
+    from rmt.algebra.rectangular import RectangularSum
     from rmt.algebra.residual import ResidualSum
     from rmt.law import Law
+    from rmt.laws.arcsine import Arcsine
+    from rmt.laws.cauchy import Cauchy
     from rmt.laws.discrete import Discrete
+    from rmt.laws.free_jacobi import FreeJacobi
+    from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
+    from rmt.laws.free_poisson import FreePoisson
+    from rmt.laws.free_stable import FreeStable
     from rmt.laws.fuss_catalan import FussCatalan
+    from rmt.laws.gaussian import Gaussian
+    from rmt.laws.kesten_mckay import KestenMcKay
     from rmt.laws.marchenko_pastur import MarchenkoPastur
     from rmt.laws.semicircle import Semicircle
+    from rmt.laws.uniform import Uniform
     from rmt.laws.universal_resnet import UniversalResNet
     from rmt.references import cite
     from rmt.symbolic import Derivation, derive
 
 __all__ = [
     "Affine",
+    "Arcsine",
+    "Cauchy",
     "Compression",
     "ConvergenceError",
     "Curve",
     "Derivation",
     "Discrete",
     "Edge",
+    "FreeJacobi",
+    "FreeMultiplicativeBrownian",
+    "FreePoisson",
     "FreePower",
     "FreeProduct",
+    "FreeStable",
     "FreeSum",
     "FreeSumPower",
     "FussCatalan",
+    "Gaussian",
+    "Inverse",
+    "KestenMcKay",
     "Law",
     "MarchenkoPastur",
+    "Mixture",
+    "PolynomialLaw",
     "PreconditionError",
+    "RectangularSum",
     "ResidualSum",
     "Semicircle",
     "Sqrt",
@@ -52,34 +77,50 @@ __all__ = [
     "Status",
     "Support",
     "Symmetrized",
+    "Uniform",
     "UniversalResNet",
     "cite",
     "derive",
     "load_curve",
+    "polynomial_law",
     "symbolic",
 ]
 
 # sympy (behind `derive`) takes half a second to load; a law must not wait for it
 _HOMES = {
     "Affine": "rmt.algebra.affine",
+    "Arcsine": "rmt.laws.arcsine",
+    "Cauchy": "rmt.laws.cauchy",
     "Compression": "rmt.algebra.compression",
     "Derivation": "rmt.symbolic",
     "Discrete": "rmt.laws.discrete",
+    "FreeJacobi": "rmt.laws.free_jacobi",
+    "FreeMultiplicativeBrownian": "rmt.laws.free_multiplicative_brownian",
+    "FreePoisson": "rmt.laws.free_poisson",
     "FreePower": "rmt.algebra.free_power",
     "FreeProduct": "rmt.algebra.free_product",
+    "FreeStable": "rmt.laws.free_stable",
     "FreeSum": "rmt.algebra.free_sum",
     "FreeSumPower": "rmt.algebra.free_power",
     "FussCatalan": "rmt.laws.fuss_catalan",
+    "Gaussian": "rmt.laws.gaussian",
+    "Inverse": "rmt.algebra.inverse",
+    "KestenMcKay": "rmt.laws.kesten_mckay",
     "Law": "rmt.law",
     "MarchenkoPastur": "rmt.laws.marchenko_pastur",
+    "Mixture": "rmt.algebra.mixture",
+    "PolynomialLaw": "rmt.algebra.polynomial_law",
+    "RectangularSum": "rmt.algebra.rectangular",
     "ResidualSum": "rmt.algebra.residual",
     "Semicircle": "rmt.laws.semicircle",
     "Sqrt": "rmt.algebra.pushforward",
     "Square": "rmt.algebra.pushforward",
     "Symmetrized": "rmt.algebra.pushforward",
+    "Uniform": "rmt.laws.uniform",
     "UniversalResNet": "rmt.laws.universal_resnet",
     "cite": "rmt.references",
     "derive": "rmt.symbolic",
+    "polynomial_law": "rmt.algebra.polynomial_law",
 }
 
 

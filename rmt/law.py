@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rmt.density import Density
 from rmt.numeric.continuation import newton_to, solve
 from rmt.numeric.edges import find_intervals
+from rmt.numeric.explicit import ExplicitCurve, explicit_s
 from rmt.numeric.node import Linearised, Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError
@@ -36,8 +37,8 @@ ComplexArray = npt.NDArray[np.complex128]
 
 # Strategies of each question, best first; `Law.methods` lists those that a law has.
 LADDER: Mapping[str, tuple[str, ...]] = {
-    "pdf": ("closed_form", "pushforward", "subordination"),
-    "cdf": ("closed_form", "pushforward", "subordination", "quadrature"),
+    "pdf": ("closed_form", "pushforward", "explicit", "subordination"),
+    "cdf": ("closed_form", "pushforward", "explicit", "subordination", "quadrature"),
     "cauchy": ("closed_form", "subordination", "quadrature"),
     "moments": ("series", "quadrature"),
 }
@@ -94,6 +95,15 @@ class Law(ABC):
         return self._node()
 
     @cached_property
+    def _explicit(self) -> ExplicitCurve | None:
+        """The curve of a law whose S-transform is explicit (None for others, and where a parameter is no number)."""
+        try:
+            s = explicit_s(self.numeric)
+        except (PreconditionError, NotImplementedError):
+            return None
+        return None if s is None else ExplicitCurve(self.numeric, s)
+
+    @cached_property
     def _support(self) -> Support:
         atoms = self._atoms()
         edges = self._edges()
@@ -135,8 +145,8 @@ class Law(ABC):
         """Density of the continuous part at ``x`` (same shape; 0 outside the support, inf at a hard edge).
 
         Without ``method`` the first of `methods("pdf")` is taken: ``closed_form``; ``pushforward`` (change of
-        variables); ``subordination`` (the flattened system, solved by continuation and landed on the real axis
-        exactly).
+        variables); ``explicit`` (a compiled walk along the real axis, for laws with an explicit S-transform);
+        ``subordination`` (the flattened system, solved by continuation and landed on the real axis exactly).
 
         Raises
         ------
@@ -148,8 +158,8 @@ class Law(ABC):
     def cdf(self, x: npt.ArrayLike, *, method: str | None = None) -> Any:
         """P(X <= x), right-continuous, atoms included (same shape as ``x``).
 
-        ``subordination`` reads it off the potential of the solved system without quadrature; ``quadrature``
-        integrates the density (an independent check, slower).
+        ``explicit`` and ``subordination`` read it off the potential of the solved system without quadrature;
+        ``quadrature`` integrates the density (an independent check, slower).
         """
         return self._pointwise(self._density.cdf, "cdf", x, method)
 
@@ -382,6 +392,8 @@ class Law(ABC):
     def _has(self, question: str, method: str) -> bool:
         if method == "subordination":
             return type(self)._pdf_pushforward is Law._pdf_pushforward
+        if method == "explicit":
+            return self._has(question, "subordination") and self._explicit is not None
         if method in ("quadrature", "series"):
             return True
         own = getattr(type(self), f"_{question}_{method}", None)
@@ -514,6 +526,12 @@ class Law(ABC):
         from rmt.algebra.pushforward import Square
 
         return Square(self)
+
+    def inverse(self) -> Law:
+        """Law of 1/X, X without an atom at 0; its moments are the reciprocal moments."""
+        from rmt.algebra.inverse import Inverse
+
+        return Inverse(self)
 
     def symmetrized(self) -> Law:
         """Law of X with an independent random sign."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rmt.results import PreconditionError
 
-__all__ = ["as_float", "check_number", "exact_sqrt", "is_symbolic", "normalised", "parameter_repr"]
+__all__ = ["as_float", "check_interval", "check_number", "exact_sqrt", "is_symbolic", "normalised", "parameter_repr"]
 
 
 def is_symbolic(value: Any) -> bool:
@@ -24,6 +24,7 @@ def check_number(
     above: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
+    below: float | None = None,
 ) -> Any:
     """Return ``value`` if it is a symbol or a finite real number within the bounds.
 
@@ -41,6 +42,8 @@ def check_number(
         bounds.append(f">= {at_least:g}")
     if at_most is not None:
         bounds.append(f"<= {at_most:g}")
+    if below is not None:
+        bounds.append(f"< {below:g}")
     allowed = "a finite real number" + (" " + " and ".join(bounds) if bounds else "")
     try:
         number = float(value)
@@ -51,10 +54,25 @@ def check_number(
         and (above is None or number > above)
         and (at_least is None or number >= at_least)
         and (at_most is None or number <= at_most)
+        and (below is None or number < below)
     )
     if not fine:
         raise ValueError(f"{name}={value!r}: expected {allowed}")
     return value
+
+
+def check_interval(a: Any, b: Any) -> None:
+    """Refuse what are not the ends ``a < b`` of a bounded interval (symbols are taken at their word).
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, the value and what is allowed.
+    """
+    check_number("a", a)
+    check_number("b", b)
+    if not is_symbolic(a) and not is_symbolic(b) and not a < b:
+        raise ValueError(f"a={a!r}, b={b!r}: expected a < b; a point mass is Discrete({{a: 1}})")
 
 
 def as_float(value: Any, name: str) -> float:

@@ -15,6 +15,11 @@ __all__ = ["cite"]
 _KEYS: dict[str, tuple[str, ...]] = {
     "Semicircle": ("Wigner1958", "Voiculescu1986"),
     "MarchenkoPastur": ("MarchenkoPastur1967",),
+    "Arcsine": ("NicaSpeicher2006",),
+    "KestenMcKay": ("Kesten1959", "McKay1981"),
+    "FreeJacobi": ("Wachter1980", "Collins2005"),
+    "FreePoisson": ("MarchenkoPastur1967", "NicaSpeicher2006"),
+    "FreeMultiplicativeBrownian": ("Biane1997",),
     "FussCatalan": ("PensonZyczkowski2011", "HaagerupMoller2013"),
     "UniversalResNet": ("Tarnowski2018", "Biane1997"),
     "FreeSum": ("Voiculescu1986", "BelinschiBercovici2007", "BercoviciVoiculescu1998"),

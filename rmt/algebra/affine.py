@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
+from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ReflectedNode, ScaledNode, ShiftedNode
+from rmt.numeric.operations import ScaledNode, ShiftedNode
 from rmt.parameters import as_float, check_number
-from rmt.results import PreconditionError
 from rmt.support import Edge
 
 __all__ = ["Affine"]
@@ -53,7 +53,9 @@ class Affine(Law):
         scale, shift = self._numbers()
         node = self.law.numeric
         if scale < 0:
-            node = _reflected(self.law)
+            # a mean below 0 is cheap to see; only then is the support worth its price
+            below = not node.positive and node.mean < 0 and self.law.support().upper <= 0
+            node = ReflectedNode(node, positive=below)
         if abs(scale) != 1:
             node = ScaledNode(node, abs(scale))
         if shift != 0:
@@ -85,6 +87,8 @@ class Affine(Law):
             return question in ("pdf", "cdf")
         if method in ("closed_form", "subordination"):
             return method in self.law.methods(question)
+        if method == "explicit":
+            return False
         return True
 
     def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
@@ -137,29 +141,3 @@ class Affine(Law):
         if shift == 0:
             return math.log(abs(scale)) + self.law.log_moment()
         return self._log_moment_at_zero()
-
-
-def _reflected(law: Law) -> Node:
-    """Node of the law of -X: reflections are pushed down to where they are simple."""
-    from rmt.algebra.free_product import FreeProduct
-    from rmt.algebra.free_sum import FreeSum
-    from rmt.laws.discrete import Discrete
-    from rmt.laws.semicircle import Semicircle
-
-    if law.numeric.positive:
-        return ReflectedNode(law.numeric)
-    if isinstance(law, Semicircle):
-        return Semicircle(law.variance, -law.mean_value).numeric
-    if isinstance(law, Discrete):
-        return Discrete({-x: p for x, p in law.masses}).numeric
-    if isinstance(law, Affine):
-        return Affine(law.law, -law.scale, -law.shift).numeric
-    if isinstance(law, FreeSum):
-        return FreeSum(tuple(Affine(part, -1) for part in law.laws)).numeric
-    if isinstance(law, FreeProduct):
-        k = next(k for k, part in enumerate(law.laws) if not part.numeric.positive)
-        return FreeProduct((*law.laws[:k], Affine(law.laws[k], -1), *law.laws[k + 1 :])).numeric
-    raise PreconditionError(
-        f"-1 * {type(law).__name__}: the reflection of this law inside a free operation is not supported; "
-        "reflect the laws that it is built from"
-    )

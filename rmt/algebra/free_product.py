@@ -13,7 +13,7 @@ from rmt.numeric.node import Node
 from rmt.numeric.operations import PowerNode, ProductNode
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
-from rmt.series import moments_to_s_series, multiply, s_series_to_moments
+from rmt.series import moments_to_s_series, multiply, product_moments, s_series_to_moments
 from rmt.series.power_series import divide, lowest_terms
 
 __all__ = ["FreeProduct"]
@@ -79,49 +79,19 @@ class FreeProduct(Law):
 
     def _moments_series(self, n: int) -> list[Any]:
         means = [law.mean() for law in self.laws]
-        if any(mean == 0 for mean in means):
-            return _centred_product_moments(self.laws, n)
+        centred = [law for law, mean in zip(self.laws, means, strict=True) if mean == 0]
+        if len(centred) > 1:
+            raise PreconditionError("free product: two factors have mean 0; at most one may leave [0, oo)")
         # each factor scaled to mean 1, so that deep products neither overflow nor vanish on the way
         scaled = [
             [divide(m, mean**k) for k, m in enumerate(law.moments(n), 1)]
             for law, mean in zip(self.laws, means, strict=True)
+            if mean != 0
         ]
-        moments = s_series_to_moments(reduce(multiply, [moments_to_s_series(m) for m in scaled]))
-        mean = reduce(lambda a, b: a * b, means)
+        series = reduce(multiply, [moments_to_s_series(m) for m in scaled])
+        mean = reduce(lambda a, b: a * b, [mean for mean in means if mean != 0])
+        moments = product_moments(centred[0].moments(n), series) if centred else s_series_to_moments(series)
         return [lowest_terms(m * mean**k) for k, m in enumerate(moments, 1)]
 
     def _log_moment(self) -> float:
         return math.fsum(k * law.log_moment() for law, k in self._groups().items())
-
-
-def _centred_product_moments(laws: tuple[Law, ...], n: int) -> list[Any]:
-    """Moments of a product with one centred factor.
-
-    The S-transform does not exist; perturb the factor's mean formally instead: moments are polynomials in the moments
-    of the factors, so adding a shift t to the centred factor and taking the polynomial interpolation at t = 0 over
-    n + 1 exact points gives them exactly.
-    """
-    from fractions import Fraction
-
-    k = next(i for i, law in enumerate(laws) if law.mean() == 0)
-    others = [law.moments(n) for i, law in enumerate(laws) if i != k]
-    base = [1, *laws[k].moments(n)]
-    nodes = [Fraction(j) for j in range(1, n + 2)]
-    samples = []
-    for t in nodes:
-        shifted = [
-            sum(math.comb(p, j) * base[j] * t ** (p - j) for j in range(p + 1)) for p in range(1, n + 1)
-        ]
-        series = [moments_to_s_series(m) for m in [shifted, *others]]
-        samples.append(s_series_to_moments(reduce(multiply, series)))
-    out = []
-    for power in range(n):
-        value: Any = 0
-        for i, ti in enumerate(nodes):
-            weight = Fraction(1)
-            for j, tj in enumerate(nodes):
-                if i != j:
-                    weight *= -tj / (ti - tj)
-            value = value + weight * samples[i][power]
-        out.append(value)
-    return out

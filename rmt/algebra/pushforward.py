@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rmt.algebra.mixture import union
 from rmt.law import Law
+from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.mixture import MixtureNode
 from rmt.numeric.node import Node
 from rmt.numeric.operations import SquareNode, SymmetrisedRootNode
 from rmt.parameters import exact_sqrt
 from rmt.results import PreconditionError
 from rmt.support import Edge
 
-__all__ = ["Sqrt", "Square", "Symmetrized", "is_symmetric"]
+__all__ = ["Sqrt", "Square", "Symmetrized", "has_pushforward", "is_symmetric"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -26,12 +31,19 @@ def is_symmetric(law: Law) -> bool:
     from rmt.algebra.free_power import FreeSumPower
     from rmt.algebra.free_sum import FreeSum
     from rmt.laws.discrete import Discrete
+    from rmt.laws.cauchy import Cauchy
+    from rmt.laws.free_stable import FreeStable
+    from rmt.laws.gaussian import Gaussian
     from rmt.laws.semicircle import Semicircle
 
     if isinstance(law, Symmetrized):
         return True
-    if isinstance(law, Semicircle):
+    if isinstance(law, Semicircle | Gaussian):
         return bool(law.mean_value == 0)
+    if isinstance(law, Cauchy):
+        return bool(law.location == 0)
+    if isinstance(law, FreeStable):
+        return bool(law.location == 0 and 2 * law.rho == 1)
     if isinstance(law, Discrete):
         masses = dict(law.masses)
         return all(masses.get(-x) == p for x, p in law.masses)
@@ -44,25 +56,13 @@ def is_symmetric(law: Law) -> bool:
     return False
 
 
-def _no_node(name: str, advice: str) -> NotImplementedError:
-    return NotImplementedError(
-        f"{name} inside a free operation: its Cauchy transform is not one analytic curve of its child's; {advice}"
-    )
-
-
-def _union(pieces: list[tuple[float, float]], at_zero: float) -> tuple[Edge, ...]:
-    """Edges of a union of intervals that overlap; ``at_zero`` is the exponent at a lower end 0."""
-    merged: list[list[float]] = []
-    for lo, hi in sorted(pieces):
-        if merged and lo <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], hi)
-        else:
-            merged.append([lo, hi])
-    return tuple(
-        edge
-        for lo, hi in merged
-        for edge in (Edge(lo, at_zero if lo == 0 else 0.5, "lower"), Edge(hi, 0.5, "upper"))
-    )
+def has_pushforward(question: str, method: str, subordination: bool) -> bool:
+    """Strategies of a law that is the image of another one: a change of variables, and what its node allows."""
+    if method == "pushforward":
+        return question in ("pdf", "cdf")
+    if method == "subordination":
+        return subordination
+    return method != "closed_form"
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,7 +78,11 @@ class Sqrt(Law):
     law: Law
 
     def _node(self) -> Node:
-        raise _no_node("Sqrt", "use law.sqrt().symmetrized(), which is, or work with the law of the squares")
+        # G_sqrt(z) = E 1/(z - sqrt X) is not a function of E 1/(z**2 - X) alone
+        raise NotImplementedError(
+            "Sqrt inside a free operation: its Cauchy transform is not one analytic curve of its child's; use "
+            "law.sqrt().symmetrized(), which is, or work with the law of the squares"
+        )
 
     def _check(self) -> None:
         if self.law.support().lower < 0:
@@ -93,7 +97,7 @@ class Sqrt(Law):
         out = []
         for edge in self.law.support().edges:
             exponent = edge.exponent
-            if edge.position == 0 and exponent is not None:
+            if edge.position in (0, math.inf) and exponent is not None:
                 exponent = 2 * exponent + 1
             out.append(Edge(exact_sqrt(edge.position), exponent, edge.side))
         return tuple(out)
@@ -143,16 +147,12 @@ class Symmetrized(Law):
     def _node(self) -> Node:
         if isinstance(self.law, Sqrt):
             return SymmetrisedRootNode(self.law.law.numeric)
-        if is_symmetric(self.law):
-            return self.law.numeric
-        raise _no_node("Symmetrized", "symmetrise the square root of a law on [0, oo): law.sqrt().symmetrized()")
+        node = self.law.numeric
+        return node if is_symmetric(self.law) else MixtureNode([node, ReflectedNode(node)], [0.5, 0.5])
 
     def _has(self, question: str, method: str) -> bool:
-        if method == "pushforward":
-            return question in ("pdf", "cdf")
-        if method == "subordination":
-            return isinstance(self.law, Sqrt) or is_symmetric(self.law)
-        return method != "closed_form"
+        subordination = isinstance(self.law, Sqrt) or "subordination" in self.law.methods("cauchy")
+        return has_pushforward(question, method, subordination)
 
     def _atoms(self) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
@@ -166,14 +166,8 @@ class Symmetrized(Law):
         edges = self.law.support().edges
         if is_symmetric(self.law):
             return edges
-        if any(float(e.position) < 0 for e in edges):
-            pieces = [(float(lo), float(hi)) for lo, hi in self.law.support().intervals]
-            return _union([*pieces, *((-hi, -lo) for lo, hi in pieces)], at_zero=0.5)
-        other = {"lower": "upper", "upper": "lower"}
-        mirrored = [Edge(-e.position, e.exponent, other[e.side]) for e in reversed(edges)]
-        if edges and float(edges[0].position) == 0 and edges[0].exponent == 0:
-            return (*mirrored[:-1], *edges[1:])  # the two halves join smoothly at 0
-        return (*mirrored, *edges)
+        mirrored = [Edge(-e.position, e.exponent, "upper" if e.side == "lower" else "lower") for e in reversed(edges)]
+        return union([*zip(edges[::2], edges[1::2], strict=True), *zip(mirrored[::2], mirrored[1::2], strict=True)])
 
     def _moments_series(self, n: int) -> list[Any]:
         inner = self.law.law.moments(max(1, n // 2)) if isinstance(self.law, Sqrt) else None
@@ -191,6 +185,11 @@ class Symmetrized(Law):
         mirrored = np.array([masses[positions == -point].sum() for point in x], dtype=float)
         both: FloatArray = self.law._density.cdf(x, method) + 1 - self.law._density.cdf(-x, method) + mirrored
         return both / 2
+
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        # mapped: the edges of one half may lie inside the other
+        x, w = self.law._quadrature_rule()
+        return np.concatenate([x, -x]), np.concatenate([w, w]) / 2
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         if is_symmetric(self.law):
@@ -212,18 +211,13 @@ class Square(Law):
     law: Law
 
     def _node(self) -> Node:
-        if is_symmetric(self.law):
-            return SquareNode(self.law.numeric)
         if isinstance(self.law, Sqrt):
             return self.law.law.numeric
-        raise _no_node("Square", "square a symmetric law, or a square root")
+        return SquareNode(Symmetrized(self.law).numeric)
 
     def _has(self, question: str, method: str) -> bool:
-        if method == "pushforward":
-            return question in ("pdf", "cdf")
-        if method == "subordination":
-            return isinstance(self.law, Sqrt) or is_symmetric(self.law)
-        return method != "closed_form"
+        subordination = isinstance(self.law, Sqrt) or "subordination" in self.law.methods("cauchy")
+        return has_pushforward(question, method, subordination)
 
     def _atoms(self) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
@@ -231,34 +225,19 @@ class Square(Law):
             out[x**2] = out.get(x**2, 0) + p
         return out
 
-    def _edges(self) -> tuple[Edge, ...] | None:
-        edges = self.law.support().edges
-        if edges and float(edges[0].position) >= 0:
-            out = []
-            for e in edges:
-                exponent = e.exponent
-                if e.position == 0 and exponent is not None:
-                    exponent = (exponent - 1) / 2
-                out.append(Edge(e.position**2, exponent, e.side))
-            return tuple(out)
-        if is_symmetric(self.law):
-            upper = [e for e in edges if float(e.position) > 0]
-            squared = [Edge(e.position**2, e.exponent, e.side) for e in upper]
-            if len(upper) % 2:  # an interval around 0: the density of the square has a hard edge there
-                return (Edge(0, -0.5, "lower"), *squared)
-            return tuple(squared)
-        return self._folded_edges()
-
-    def _folded_edges(self) -> tuple[Edge, ...]:
-        """Union of the squared intervals; inner ends where the two folds overlap are not edges of the union."""
+    def _edges(self) -> tuple[Edge, ...]:
         pieces = []
-        for lo, hi in self.law.support().intervals:
-            a, b = float(lo), float(hi)
-            if a < 0 < b:
-                pieces += [(0.0, a * a), (0.0, b * b)]
+        edges = self.law.support().edges
+        for lower, upper in zip(edges[::2], edges[1::2], strict=True):
+            low, high = _squared(lower, "lower"), _squared(upper, "upper")
+            if float(lower.position) >= 0:
+                pieces.append((low, high))
+            elif float(upper.position) <= 0:
+                pieces.append((_squared(upper, "lower"), _squared(lower, "upper")))
             else:
-                pieces.append((min(a * a, b * b), max(a * a, b * b)))
-        return _union(pieces, at_zero=-0.5)
+                zero = Edge(0, Fraction(-1, 2), "lower")
+                pieces += [(zero, _squared(lower, "upper")), (zero, high)]
+        return union(pieces)
 
     def _moments_series(self, n: int) -> list[Any]:
         return self.law.moments(2 * n)[1::2]
@@ -280,6 +259,11 @@ class Square(Law):
         inner = self.law._density.cdf(s, method) - self.law._density.cdf(-s, method) + at_lower
         return np.where(x < 0, 0.0, inner)
 
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        # mapped: where two folds overlap, the edges of one lie inside the other
+        x, w = self.law._quadrature_rule()
+        return x**2, w
+
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         if self.law.support().lower >= 0:
             return self.law._density.ppf(q) ** 2
@@ -289,3 +273,10 @@ class Square(Law):
 
     def _log_moment(self) -> float:
         return 2 * self.law.log_moment()
+
+
+def _squared(edge: Edge, side: str) -> Edge:
+    exponent = edge.exponent
+    if exponent is not None and abs(float(edge.position)) in (0, math.inf):
+        exponent = (exponent - 1) / 2
+    return Edge(edge.position**2, exponent, side)

@@ -11,13 +11,9 @@ from rmt.numeric.node import Node
 from rmt.numeric.operations import ResidualNode, SquareNode, SumNode, SymmetrisedRootNode
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
-from rmt.series import free_cumulants_to_moments, moments_to_free_cumulants
+from rmt.series import moments_to_rectangular_cumulants, rectangular_cumulants_to_moments
 
 __all__ = ["ResidualSum"]
-
-# Branches weaker than this, relative to the skip, are solved as perturbations of the identity: 10^5 such blocks lose
-# no digits. Stronger ones are not near-identities and do not come in such numbers.
-_SMALL_BRANCH = 0.05
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,9 +45,10 @@ class ResidualSum(Law):
         if not node.positive:
             raise PreconditionError("branch: the law of Y Yᵀ lives on [0, oo); this one has negative support")
         skip = as_float(self.skip, "skip")
-        if node.mean < _SMALL_BRANCH * skip**2:
+        if node.mean < skip**2:
+            # a gap at 0 (no eigenvalue of the R-diagonal Y reaches the circle of radius a): a perturbation of the skip
             return ResidualNode(node, skip)
-        # the free sum itself, solved for +-sqrt(x), where the law is regular next to 0
+        # no gap: the free sum itself, solved for +-sqrt(x), where the law is regular next to 0
         return SquareNode(SumNode([DiscreteLeaf([-skip, skip], [0.5, 0.5]), SymmetrisedRootNode(node)]))
 
     def _atoms(self) -> dict[Any, Any]:
@@ -60,14 +57,7 @@ class ResidualSum(Law):
         return {self.skip**2: mass} if mass > 0 and not (isinstance(mass, float) and mass < 1e-13) else {}
 
     def _moments_series(self, n: int) -> list[Any]:
-        # even moments of the symmetrised laws; their free cumulants add
-        both = [_symmetric_cumulants([self.skip ** (2 * k) for k in range(1, n + 1)])]
-        both.append(_symmetric_cumulants(self.branch.moments(n)))
-        total = [x + y for x, y in zip(*both, strict=True)]
-        return free_cumulants_to_moments(total)[1::2]
-
-
-def _symmetric_cumulants(squares: list[Any]) -> list[Any]:
-    """Free cumulants of the symmetric law whose square has the given moments."""
-    moments = [moment for square in squares for moment in (0, square)]
-    return moments_to_free_cumulants(moments)
+        # square matrices: rectangular cumulants of ratio 1 add
+        skip = moments_to_rectangular_cumulants([self.skip ** (2 * k) for k in range(1, n + 1)], 1)
+        branch = moments_to_rectangular_cumulants(self.branch.moments(n), 1)
+        return rectangular_cumulants_to_moments([x + y for x, y in zip(skip, branch, strict=True)], 1)

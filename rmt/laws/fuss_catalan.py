@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.jet import ComplexArray
 from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, normalised
 from rmt.support import Edge
@@ -42,16 +42,7 @@ class FussCatalan(Law):
         check_number("order", self.order, above=0)
 
     def _node(self) -> Node:
-        order = as_float(self.order, "order")
-
-        def log_s(m: ComplexArray, w: ComplexArray, log: Any) -> tuple[ComplexArray, ComplexArray]:
-            return -order * log(w), -order / w
-
-        def gamma(m: ComplexArray, w: ComplexArray, log: Any) -> ComplexArray:
-            out: ComplexArray = order * (m - log(w))
-            return out
-
-        return ExplicitSLeaf(log_s, gamma, mean=1.0, variance=order)
+        return ExplicitSLeaf(LogS(factors=((1.0, -as_float(self.order, "order")),)))
 
     def _atoms(self) -> dict[Any, Any]:
         return {}
@@ -83,34 +74,65 @@ class FussCatalan(Law):
             exponent = -s / (s + 1)
         return (Edge(0, exponent, "lower"), Edge(upper, Fraction(1, 2), "upper"))
 
-    def _angle(self, x: FloatArray) -> FloatArray:
-        """The angle t in (0, pi/(order+1)) of the parametric density, by Newton steps kept inside a bracket."""
+    def _angles(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The angle t in (0, pi/(order+1)) of the parametric density, and ``turn = pi - (order + 1) t``.
+
+        Newton steps kept inside a bracket, for log x from the hard edge (unknown: turn) or from the upper edge
+        (unknown: t), whichever is nearer: each loses its digits at the other end.
+        """
         s = as_float(self.order, "order")
-        target = np.log(x)
-        low, high = np.zeros(x.shape), np.full(x.shape, np.pi / (s + 1))
-        t: FloatArray = (low + high) / 2
+        top, upper = np.pi / (s + 1), float(self._edges()[1].position)
+        hard = x < upper * np.exp(_log_share(np.array(top / 2), s))
+        target = np.where(hard, np.log(x), np.log1p((x - upper) / upper))
+        low, high = np.zeros(x.shape), np.full(x.shape, top / 2)
+        # log x ~ (order + 1) log(turn/sin(top)) at the hard edge
+        start = np.exp(target / (s + 1)) * np.sin(top) / (s + 1)
+        angle = np.where(hard & (start < high), start, high / 2)
         for _ in range(200):
-            value = (s + 1) * np.log(np.sin((s + 1) * t)) - np.log(np.sin(t)) - s * np.log(np.sin(s * t))
-            slope = (s + 1) ** 2 / np.tan((s + 1) * t) - 1 / np.tan(t) - s**2 / np.tan(s * t)
-            too_large = value > target  # log x falls as t grows
-            low, high = np.where(too_large, t, low), np.where(too_large, high, t)
-            new = t - (value - target) / slope
+            t = np.where(hard, top - angle, angle)
+            turn = (s + 1) * np.where(hard, angle, top - angle)
+            value = np.where(hard, _log_x(t, turn, s), _log_share(t, s))
+            slope = -((s + 1) ** 2) / np.tan(turn) - 1 / np.tan(t) + s**2 / np.tan(t + turn)  # of log x by t
+            beyond = (value > target) ^ hard  # log x falls as t grows
+            low, high = np.where(beyond, angle, low), np.where(beyond, high, angle)
+            new = angle - (value - target) / np.where(hard, -slope, slope)
             new = np.where((new > low) & (new < high), new, (low + high) / 2)
-            if np.all(np.abs(new - t) <= 2e-16 * t):
+            settled = np.abs(new - angle) <= 4e-16 * angle
+            angle = new
+            if np.all(settled):
                 break
-            t = new
-        return t
+        return np.where(hard, top - angle, angle), (s + 1) * np.where(hard, angle, top - angle)
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
         s = as_float(self.order, "order")
         with np.errstate(all="ignore"):
-            t = self._angle(x)
-            # rho = sin t * |1 + m| / (pi x |m|^...): with eta = exp(-i t') the form below follows from G = (1+m)/x
-            out: FloatArray = (
-                np.exp(2 * np.log(np.sin(t)) + (s - 1) * np.log(np.sin(s * t)) - s * np.log(np.sin((s + 1) * t)))
-                / np.pi
-            )
+            t, turn = self._angles(x)
+            log_rho = 2 * np.log(np.sin(t)) + (s - 1) * np.log(np.sin(t + turn)) - s * np.log(np.sin(turn))
+            out: FloatArray = np.exp(log_rho) / np.pi
         return np.where(np.isfinite(out), out, 0.0)
+
+    def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
+        # 1 - Im Phi/pi with Phi = Gamma - log g, m = exp(-i (s+1) t) sin t/sin st, Gamma = s (m - log(1 + m))
+        s = as_float(self.order, "order")
+        upper = float(self._edges()[1].position)
+        inside = (x > 0) & (x < upper)
+        with np.errstate(all="ignore"):
+            t, turn = self._angles(np.where(inside, x, upper / 2))
+            below: FloatArray = (turn + s * np.sin(t) * np.sin(turn) / np.sin(t + turn)) / np.pi
+        return np.where(inside, below, (x > 0).astype(float))
 
     def _log_moment(self) -> float:
         return -as_float(self.order, "order")
+
+
+def _log_x(t: FloatArray, turn: FloatArray, s: float) -> FloatArray:
+    """Log x at the angle t = (pi - turn)/(s + 1), where s t = pi - t - turn."""
+    out: FloatArray = (s + 1) * np.log(np.sin(turn)) - np.log(np.sin(t)) - s * np.log(np.sin(t + turn))
+    return out
+
+
+def _log_share(t: FloatArray, s: float) -> FloatArray:
+    """The same as a share of the upper edge, where t = 0."""
+    powers = ((s + 1, s + 1), (1.0, -1.0), (s, -s))
+    out: FloatArray = np.sum([power * np.log(np.sinc(factor * t / np.pi)) for factor, power in powers], axis=0)
+    return out

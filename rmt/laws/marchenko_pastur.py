@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.jet import ComplexArray
 from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, exact_sqrt, is_symbolic, normalised
 from rmt.support import Edge
@@ -41,22 +41,7 @@ class MarchenkoPastur(Law):
         check_number("ratio", self.ratio, above=0)
 
     def _node(self) -> Node:
-        c = as_float(self.ratio, "ratio")
-        # The part away from 0 is, for c > 1, mass 1/c of c times the law of ratio 1/c: S = 1/(c + m).
-        mass = min(1.0, 1 / c)
-        constant, slope = (1.0, c) if c <= 1 else (c, 1.0)
-
-        def log_s(m: ComplexArray, w: ComplexArray, log: Any) -> tuple[ComplexArray, ComplexArray]:
-            # constant + slope m, written with w = 1 + m, which keeps its digits where m -> -1
-            denominator = (constant - slope) + slope * w
-            return -log(denominator), -slope / denominator
-
-        def gamma(m: ComplexArray, w: ComplexArray, log: Any) -> ComplexArray:
-            denominator = (constant - slope) + slope * w
-            out: ComplexArray = m - constant / slope * (log(denominator) - math.log(constant))
-            return out
-
-        return ExplicitSLeaf(log_s, gamma, mean=constant, variance=constant * slope, mass=mass)
+        return ExplicitSLeaf(LogS(factors=((1 / as_float(self.ratio, "ratio"), -1.0),)))
 
     def _atoms(self) -> dict[Any, Any]:
         if is_symbolic(self.ratio) or self.ratio <= 1:

@@ -11,8 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.jet import ComplexArray
+from rmt.laws.free_multiplicative_brownian import (
+    angle_of_log_x,
+    float_moments,
+    log_upper_edge,
+    symbolic_edges,
+    symbolic_moments,
+)
 from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
@@ -29,7 +36,8 @@ class UniversalResNet(Law):
 
     ``a**(2 L) G = (zG - 1) exp((c/a**2) (1 - 2 z G))`` with skip a and depth L, that is
     ``S(m) = a**(-2 L) exp(-(c/a**2)(1 + 2 m))``. For a = 1 the edges are
-    ``(1 + c ± sqrt(c (c + 2))) exp(± sqrt(c (c + 2)))`` and 1/X has the law of X.
+    ``(1 + c ± sqrt(c (c + 2))) exp(± sqrt(c (c + 2)))`` and 1/X has the law of X. It is the law of
+    `FreeMultiplicativeBrownian` at time ``2 c/a**2``, scaled by ``a**(2 L)``.
 
     Parameters
     ----------
@@ -74,94 +82,36 @@ class UniversalResNet(Law):
 
     def _node(self) -> Node:
         log_scale, c = self._numbers()
-
-        def log_s(m: ComplexArray, w: ComplexArray, log: Any) -> tuple[ComplexArray, ComplexArray]:
-            return -log_scale - c * (1 + 2 * m), np.full(m.shape, -2 * c, dtype=complex)
-
-        def gamma(m: ComplexArray, w: ComplexArray, log: Any) -> ComplexArray:
-            return c * m * m
-
-        mean = math.exp(log_scale + c)
-        return ExplicitSLeaf(log_s, gamma, mean=mean, variance=2 * c * mean**2)
+        return ExplicitSLeaf(LogS(constant=-log_scale - c, slope=-2 * c))
 
     def _atoms(self) -> dict[Any, Any]:
         return {}
 
-    def _moments_series(self, n: int) -> list[Any]:
-        if hasattr(self.c, "free_symbols") or hasattr(self.skip, "free_symbols") or hasattr(self.depth, "free_symbols"):
-            import sympy
+    def _is_symbolic(self) -> bool:
+        return any(hasattr(value, "free_symbols") for value in (self.c, self.skip, self.depth))
 
-            scale, c = self._exponents()
-            return [
-                scale**k * sympy.exp(c * k) / k * sympy.assoc_laguerre(k - 1, 1, -2 * c * k) for k in range(1, n + 1)
-            ]
+    def _moments_series(self, n: int) -> list[Any]:
+        if self._is_symbolic():
+            return symbolic_moments(*self._exponents(), n)
         log_scale, c = self._numbers()
         if log_scale > 700 / n or c > 700 / n:
             raise PreconditionError(f"moments({n}) of {self!r} exceed the range of floats; ask for fewer")
-        # m_k = (e^{ck}/k) L^(1)_{k-1}(-2ck), all terms positive
-        out = []
-        for k in range(1, n + 1):
-            laguerre = sum(math.comb(k, k - 1 - j) * (2 * c * k) ** j / math.factorial(j) for j in range(k))
-            out.append(math.exp((log_scale + c) * k) * laguerre / k)
-        return out
+        return float_moments(log_scale, c, n)
 
     def _edges(self) -> tuple[Edge, ...]:
         half = Fraction(1, 2)
-        if hasattr(self.c, "free_symbols") or hasattr(self.skip, "free_symbols") or hasattr(self.depth, "free_symbols"):
-            import sympy
-
+        if self._is_symbolic():
             scale, c = self._exponents()
-            root = sympy.sqrt(c * (c + 2))
-            lower, upper = ((1 + c + sign * root) * sympy.exp(sign * root) * scale for sign in (-1, 1))
+            lower, upper = (edge * scale for edge in symbolic_edges(c))
         else:
             log_scale, c = self._numbers()
-            radius = math.sqrt(c * (c + 2))
-            # 1 + c + r = exp(acosh(1 + c)), without cancellation for either sign
-            exponent = 2 * math.asinh(math.sqrt(c / 2)) + radius
-            lower, upper = math.exp(log_scale - exponent), math.exp(log_scale + exponent)
+            end = log_upper_edge(c)
+            lower, upper = math.exp(log_scale - end), math.exp(log_scale + end)
         return (Edge(lower, half, "lower"), Edge(upper, half, "upper"))
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
-        """Parametric form (derived here): m = u - i t, t = pi x rho, u = -1/2 ± sqrt(1/4 - t² + t cot 2ct).
-
-        For each t, x = |(1+m)/m| exp(c (1 + 2u)); the branch + belongs to x > scale. t(x) is found by bisection and
-        Newton steps in log x, which is monotone in u on each branch.
-        """
         log_scale, c = self._numbers()
-        target = np.abs(np.log(x) - log_scale)  # X and 1/X have the same law up to scale; density of log x is even
-        top = _largest_t(c)
-        low, high = np.zeros(x.shape), np.full(x.shape, top)
-        edge = 2 * math.asinh(math.sqrt(c / 2)) + math.sqrt(c * (c + 2))
-        inside = target < edge
-
-        def log_x(t: FloatArray) -> FloatArray:
-            v = np.sqrt(np.maximum(0.25 - t * t + t / np.tan(2 * c * t), 0.0))  # u + 1/2 >= 0
-            upper = np.log(np.hypot(v + 0.5, t))
-            lower = np.log(np.hypot(v - 0.5, t))
-            out: FloatArray = upper - lower + 2 * c * v
-            return out
-
-        with np.errstate(all="ignore"):
-            for _ in range(80):
-                middle = (low + high) / 2
-                beyond = log_x(middle) > target  # log x falls from the edge at t = 0 to 0 at the largest t
-                low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
-        t = (low + high) / 2
-        return np.where(inside, t / (np.pi * x), 0.0)
+        return angle_of_log_x(np.log(x) - log_scale, c) / (np.pi * x)
 
     def _log_moment(self) -> float:
         return self._numbers()[0]
-
-
-def _largest_t(c: float) -> float:
-    """The t at x = scale: root of 1/4 - t² + t cot 2ct in (0, pi/(2c))."""
-    low, high = 0.0, math.pi / (2 * c)
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if 0.25 - middle * middle + middle / math.tan(2 * c * middle) > 0:
-            low = middle
-        else:
-            high = middle
-    return low

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet
-from rmt.numeric.node import Leaf, Linearised, log1p_like_1_over_w, log_like_w
+from rmt.numeric.node import Leaf, Linearised, log_like_w
 
 __all__ = ["QuadratureLeaf", "gauss_rule"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+Function = Callable[[FloatArray], FloatArray]
 
-# Sixteen Gauss–Legendre nodes integrate 1/(z - x) to rounding when z is this many node spacings away from the panel
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
+_TO_LEGENDRE = (np.arange(16)[:, np.newaxis] + 0.5) * np.polynomial.legendre.legvander(_NODES, 15).T * _WEIGHTS
+# Sixteen nodes integrate 1/(z - x) to rounding when z is this many node spacings away from every value on a panel
 # (Bernstein ellipse of parameter 3).
 _CLEARANCE = 11.0
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(16)
-_MAX_HALVINGS = 45
-_BLOCK = 256  # points at a time: bounds the memory of (points, panels, nodes)
+# How far off the real axis a bent panel runs: in its own half-widths in the middle, in those of the smaller neighbour
+# at its ends. With neighbours of at most twice its size the pole beside it lies outside the ellipse of parameter 1.38.
+_HEIGHT = 0.35
+_BENT, _BENT_WEIGHTS = np.polynomial.legendre.leggauss(52)
+_RAMP, _RAMP_WEIGHTS = np.polynomial.legendre.leggauss(24)
+# A panel is cut in two until its last Legendre coefficients are this small; continued off the axis they grow 100 times.
+_RESOLVED = 2e-15
+_MOST_CUTS = 12
+_MOST_LEVELS = 60
 # Gauss rule of the law itself, used far from the support: error rho^(-2 n), rho the ellipse parameter of z.
 _FAR_NODES = 16
 _FAR_ELLIPSE = 3.4
@@ -62,115 +72,257 @@ def gauss_rule(x: npt.ArrayLike, weights: npt.ArrayLike, n: int) -> tuple[FloatA
 class QuadratureLeaf(Leaf):
     """A law on [0, oo) carried by a function: that of x(t), t with density ``weight`` on the panels; unknown log z.
 
-    ``x`` and ``weight`` are functions of t, analytic on every panel ``(left, right)``. Gauss–Legendre on each panel is
-    exact to rounding for 1/(z - x(t)) while z stays a few node spacings away from the values on that panel; where it
-    comes closer the panel is halved, for that point only, so the integral sees its pole however close to the real axis
-    it lies. Far away a short Gauss rule of the whole law takes over.
+    ``x`` and ``weight`` are functions of t, analytic on every panel ``(left, right)``, and x is strictly monotone or
+    constant there (a constant is an atom). The Cauchy transform is a sum over fixed nodes, its pole notwithstanding:
+    where z comes near the values on a panel, the panel is bent off the real t-axis to the side on which x(t) moves away
+    from the upper half-plane. So the cost does not depend on how close z is to the real axis, and the sum is the
+    analytic continuation a little past it. The ends of each monotone branch cannot be moved: towards them panels
+    shrink, and of those as many are used as z calls for. Far away a short Gauss rule of the whole law takes over.
     """
 
     positive = True
 
-    def __init__(
-        self,
-        x: Callable[[FloatArray], FloatArray],
-        weight: Callable[[FloatArray], FloatArray],
-        panels: Sequence[tuple[float, float]],
-    ) -> None:
-        self.x, self.weight = x, weight
-        self.panels = np.asarray(panels, dtype=float)
-        values, masses = self._sample(self.panels)
-        self.norm = float(masses.sum())
-        self.values, self.masses = values, masses / self.norm
-        self.spacing = _spacing(values)
-        self.mean = float(np.sum(self.masses * values))
-        self.variance = float(np.sum(self.masses * (values - self.mean) ** 2))
-        self.lower, self.upper = float(values.min()), float(values.max())
-        self.far = gauss_rule(values.ravel(), self.masses.ravel(), _FAR_NODES)
-
-    def _sample(self, panels: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Values and masses at the nodes of panels, shapes (k, 16)."""
-        half = (panels[:, 1:] - panels[:, :1]) / 2
-        t = panels[:, :1] + half * (1 + _NODES)
-        return self.x(t), half * _WEIGHTS * self.weight(t)
+    def __init__(self, x: Function, weight: Function, panels: Sequence[tuple[float, float]]) -> None:
+        self.table = _Table.of(x, weight, np.asarray(panels, dtype=float))
+        values, masses = self.table.values, self.table.masses
+        self.mean = float(np.sum(masses * values))
+        self.variance = float(np.sum(masses * (values - self.mean) ** 2))
+        self.upper = float(self.table.ends.max())
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return log_z[np.newaxis]
 
-    def _integrate(self, z: ComplexArray, integrand: Callable[[ComplexArray, FloatArray], list[ComplexArray]]) -> Any:
-        """Integrals over the law of functions of (z, x), each of shape (n,)."""
-        centre, half = (self.upper + self.lower) / 2, max((self.upper - self.lower) / 2, 1e-300)
-        y = (z - centre) / half
-        near = np.flatnonzero(np.abs(y + np.sqrt(y - 1) * np.sqrt(y + 1)) < _FAR_ELLIPSE)
-        x, p = self.far
-        out = [np.sum(p * value, axis=1) for value in integrand(z[:, np.newaxis], x)]
-        if near.size == 0:
-            return out
-        for first in range(0, near.size, _BLOCK):
-            index = near[first : first + _BLOCK]
-            points = z[index]
-            distance = np.abs(points[:, np.newaxis, np.newaxis] - self.values)
-            close = np.any(distance < _CLEARANCE * self.spacing, axis=2)  # (points, panels)
-            weights = np.where(close[:, :, np.newaxis], 0.0, self.masses)
-            at = points[:, np.newaxis, np.newaxis]
-            sums = [np.sum(weights * value, axis=(1, 2)) for value in integrand(at, self.values)]
-            row, column = np.nonzero(close)
-            panels = self.panels[column]
-            for _ in range(_MAX_HALVINGS):
-                if row.size == 0:
-                    break
-                middle = panels.mean(axis=1, keepdims=True)
-                panels = np.concatenate(
-                    [np.concatenate([panels[:, :1], middle], axis=1), np.concatenate([middle, panels[:, 1:]], axis=1)]
-                )
-                row = np.concatenate([row, row])
-                values, masses = self._sample(panels)
-                here = points[row][:, np.newaxis]
-                fine = np.all(np.abs(here - values) >= _CLEARANCE * _spacing(values), axis=1)
-                for target, value in zip(sums, integrand(here[fine], values[fine]), strict=True):
-                    np.add.at(target, row[fine], np.sum(masses[fine] / self.norm * value, axis=1))
-                row, panels = row[~fine], panels[~fine]
-            else:
-                for target in sums:
-                    target[np.unique(row)] = np.nan
-            for target, value in zip(out, sums, strict=True):
-                target[index] = value
-        return out
+    def _sums(self, u: ComplexArray, potential: bool) -> ComplexArray:
+        """Integrals of x/(z - x), z/(z - x), -z x/(z - x)**2 and, if asked for, log(1 - x/z), shape (4, n)."""
+        from rmt.numeric.kernels import integrate_resolvent
+
+        # past arg z = pi the law is met from below
+        turned = u.imag > np.pi
+        z = np.exp(np.where(turned, u.conj(), u))
+        out = np.empty((4, z.size), dtype=complex)
+        integrate_resolvent(z, potential, *self.table.kernel_arguments, out)
+        return np.where(turned, out.conj(), out)
 
     def linearise(self, u: ComplexArray) -> Linearised:
-        z = np.exp(u[0])
-
-        def integrand(z: ComplexArray, x: FloatArray) -> list[ComplexArray]:
-            resolvent = 1 / (z - x)
-            kernel = x * resolvent
-            return [kernel, z * resolvent, -z * kernel * resolvent]
-
-        m, w, dm = self._integrate(z, integrand)
+        m, w, dm, _ = self._sums(u[0], potential=False)
         log = log_like_w(-u[0].imag)
         log_w = log(w)
-        log_s = log_w - log(z * m)
+        log_s = log_w - log(np.exp(u[0]) * m)
         return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - 1, -u[0] - log_s), log_w)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        # past arg z = pi the logarithms turn the other way
-        turned = u[0].imag > np.pi
-        z = np.where(turned, np.exp(u[0].conj()), np.exp(u[0]))
-
-        def integrand(z: ComplexArray, x: FloatArray) -> list[ComplexArray]:
-            return [log1p_like_1_over_w(-x / z, np.zeros(1))]
-
-        (centred,) = self._integrate(z, integrand)
-        out: ComplexArray = np.where(turned, centred.conj(), centred) + lin.inner
+        out: ComplexArray = self._sums(u[0], potential=True)[3] + lin.inner
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # singular are the ends of branches only: the law continues analytically across its own density
         z = np.exp(u[0])
-        # distance to the support, a segment: the law looks linear over a part of it
-        beyond = np.maximum(np.maximum(z.real - self.upper, self.lower - z.real), 0.0)
-        distance = np.hypot(beyond, z.imag)
-        out: FloatArray = np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-3 * self.upper))
+        distance = np.min(np.abs(z - self.table.ends[:, np.newaxis]), axis=0)
+        out: FloatArray = np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-14 * self.upper))
         return out
 
 
-def _spacing(values: FloatArray) -> FloatArray:
-    """Local spacing of the values along each panel, shape (k, 16)."""
-    return np.maximum(np.abs(np.gradient(values, axis=1)), 1e-300)
+@dataclass(frozen=True)
+class _Table:
+    """Nodes of every panel, straight and bent.
+
+    ``values`` and ``masses`` discretise the law away from its pole, ``ends`` are the images of the branch ends and the
+    atoms. Panels of one branch follow each other in t, from the smallest at its left end to the smallest at its right
+    end; the remainder beyond each of those shrinking panels is a panel too, and comes with the ends.
+    """
+
+    values: FloatArray
+    masses: FloatArray
+    ends: FloatArray
+    kernel_arguments: tuple[object, ...]
+
+    @staticmethod
+    def of(x: Function, weight: Function, panels: FloatArray) -> _Table:
+        cut = _resolved(x, weight, panels)
+        values, masses = _sample(x, weight, cut)
+        total = masses.sum()
+        branches, atoms = _branches(cut, values)
+        if atoms.size:
+            atom_x, atom_p = values[atoms, 0], masses[atoms].sum(axis=1) / total
+        else:
+            atom_x = atom_p = np.empty(0)
+        rows = _Rows(x, weight, total)
+        layout = [rows.add(cut[first:last], rising) for first, last, rising in branches]
+        flat_x, flat_p = rows.straight()
+        smooth = np.concatenate([np.arange(first, last) for first, last, _ in branches]) if branches else np.empty(0, int)
+        all_x = np.concatenate([values[smooth].ravel(), atom_x])
+        all_p = np.concatenate([masses[smooth].ravel() / total, atom_p])
+        ends = np.concatenate([*rows.ends, atom_x])
+        lower, upper = ends.min(), ends.max()
+        far = gauss_rule(all_x, all_p, _FAR_NODES)
+        spacing = np.maximum(np.abs(np.gradient(flat_x, axis=1)), 1e-150)
+        return _Table(
+            all_x,
+            all_p,
+            ends,
+            (
+                *far,
+                (upper + lower) / 2,
+                max((upper - lower) / 2, 1e-300),
+                _FAR_ELLIPSE,
+                atom_x,
+                atom_p,
+                np.array(layout, dtype=np.int64).reshape(-1, 6),
+                flat_x,
+                flat_p,
+                1 / (_CLEARANCE * spacing) ** 2,
+                *rows.bent(),
+            ),
+        )
+
+
+class _Rows:
+    """Collects the panels of all branches: their ends in t and how high their ends lie when bent."""
+
+    def __init__(self, x: Function, weight: Function, total: float) -> None:
+        self.x, self.weight, self.total = x, weight, total
+        self.panels: list[tuple[float, float, float, float]] = []
+        self.ends: list[FloatArray] = []
+
+    def add(self, panels: FloatArray, rising: bool) -> tuple[int, int, int, int, int, int]:
+        """Panels of one branch; where they start and end, and where the remainders of both ends are.
+
+        Returns (first of the inner panels, one past the last of them, levels at the left, first left remainder, levels
+        at the right, first right remainder).
+        """
+        if len(panels) == 1:
+            left, right = panels[0]
+            middle = (left + right) / 2
+            panels = np.array([[left, middle], [middle, right]])
+        side = -1.0 if rising else 1.0
+        start, stop = panels[0, 0], panels[-1, 1]
+        inner = panels[1:-1]
+        at_left, at_start = self._levels(start, panels[0, 1])
+        at_right, at_stop = self._levels(stop, panels[-1, 0])
+        self.ends.append(np.array([at_start, at_stop]))
+        marks = np.concatenate([at_left[::-1], inner[:, 1], at_right[1:]])
+        widths = np.diff(marks)
+        heights = np.empty(marks.size)
+        heights[1:-1] = np.minimum(widths[1:], widths[:-1])
+        # as if the shrinking went on: the height must not depend on how far it is followed
+        heights[0], heights[-1] = widths[0] / 2, widths[-1] / 2
+        heights *= side * _HEIGHT / 2
+        first = len(self.panels)
+        self.panels += list(zip(marks[:-1], marks[1:], heights[:-1], heights[1:], strict=True))
+        n_left, n_right = at_left.size - 1, at_right.size - 1
+        left_rest = len(self.panels)
+        self.panels += [(start, marks[n_left - j], 0.0, heights[n_left - j]) for j in range(n_left + 1)]
+        right_rest = len(self.panels)
+        last = marks.size - 1
+        self.panels += [(marks[last - n_right + j], stop, heights[last - n_right + j], 0.0) for j in range(n_right + 1)]
+        return first + n_left, first + last - n_right, n_left, left_rest, n_right, right_rest
+
+    def _levels(self, end: float, inside: float) -> tuple[FloatArray, float]:
+        """Points that halve the distance from inside a branch to its end, from inside out, and x at the end."""
+        eps = np.finfo(float).eps
+        points = end + (inside - end) * 0.5 ** np.arange(_MOST_LEVELS)
+        distinct = np.abs(points - end) > 4 * eps * abs(end)
+        # at a kink the function may have the value of the other side
+        here = float(self.x(points[distinct][-1:])[0])
+        distinct &= np.abs(self.x(points) - here) > 4 * eps * abs(here)
+        return points[: max(2, int(np.sum(np.cumprod(distinct))))], here
+
+    def straight(self) -> tuple[FloatArray, FloatArray]:
+        """Values and masses at 16 nodes a panel."""
+        values, masses = _sample(self.x, self.weight, np.array(self.panels).reshape(-1, 4)[:, :2])
+        return values, masses / self.total
+
+    def bent(self) -> tuple[FloatArray, ...]:
+        """Complex values and masses (real and imaginary parts) of panels bent at both ends, the left and the right."""
+        table = np.array(self.panels).reshape(-1, 4)
+        values, masses = _sample(self.x, self.weight, table[:, :2])
+        half = (table[:, 1] - table[:, 0]) / 2
+        density = masses / (half[:, np.newaxis] * _WEIGHTS * self.total)
+        side = np.sign(table[:, 2] + table[:, 3])
+        low, high = table[:, 2] / half, table[:, 3] / half
+        none = np.zeros(half.shape)
+        out: list[FloatArray] = []
+        for nodes, weights, at_left, at_right in (
+            (_BENT, _BENT_WEIGHTS, low, high),
+            (_RAMP, _RAMP_WEIGHTS, none, high),
+            (_RAMP, _RAMP_WEIGHTS, low, none),
+        ):
+            lift = ((1 - nodes) * at_left[:, np.newaxis] + (1 + nodes) * at_right[:, np.newaxis]) / 2
+            bump = side[:, np.newaxis] * _HEIGHT - (at_left + at_right)[:, np.newaxis] / 2
+            tau = nodes + 1j * (lift + bump * (1 - nodes**2))
+            slope = 1 + 1j * ((at_right - at_left)[:, np.newaxis] / 2 - 2 * bump * nodes)
+            mass = _off_axis(density, tau) * slope * weights * half[:, np.newaxis]
+            at = _off_axis(values, tau)
+            out += [np.ascontiguousarray(part) for part in (at.real, at.imag, mass.real, mass.imag)]
+        return tuple(out)
+
+
+def _sample(x: Function, weight: Function, panels: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Values and masses at the nodes of panels, shapes (k, 16)."""
+    half = (panels[:, 1:] - panels[:, :1]) / 2
+    t = panels[:, :1] + half * (1 + _NODES)
+    return x(t), half * _WEIGHTS * weight(t)
+
+
+def _resolved(x: Function, weight: Function, panels: FloatArray) -> FloatArray:
+    """The panels, cut until both functions are polynomials of degree 15 on each to rounding."""
+    before = np.full(len(panels), np.inf)
+    for _ in range(_MOST_CUTS):
+        values, masses = _sample(x, weight, panels)
+        widths = panels[:, 1] - panels[:, 0]
+        density = masses / (_WEIGHTS * widths[:, np.newaxis])
+        # where hardly any mass lies its digits do not count
+        with np.errstate(invalid="ignore"):
+            tail = np.maximum(_tail(values) / values.max(axis=1), _tail(density) / density.max())
+        rough = (tail > _RESOLVED) & (tail < 0.1 * before)  # what does not fall is rounding
+        # neighbours of at most twice the size
+        smallest = np.minimum(np.append(widths[1:], np.inf), np.append(np.inf, widths[:-1]))
+        rough |= widths > 2.1 * smallest
+        if not np.any(rough):
+            break
+        middle = panels.mean(axis=1)
+        pieces = [
+            piece
+            for (left, right), centre, cut in zip(panels, middle, rough, strict=True)
+            for piece in ([(left, centre), (centre, right)] if cut else [(left, right)])
+        ]
+        panels = np.array(pieces)
+        before = np.repeat(tail, np.where(rough, 2, 1))
+    return panels
+
+
+def _tail(samples: FloatArray) -> FloatArray:
+    """The larger of the last two Legendre coefficients of each panel."""
+    out: FloatArray = np.max(np.abs(samples @ _TO_LEGENDRE[-2:].T), axis=1)
+    return out
+
+
+def _branches(panels: FloatArray, values: FloatArray) -> tuple[list[tuple[int, int, bool]], IntArray]:
+    """Runs of adjacent panels on which x rises or falls throughout, (first, one past last, rising); constant panels."""
+    span = np.ptp(values, axis=1)
+    constant = span <= 4 * np.finfo(float).eps * np.abs(values).max(axis=1)
+    rising = values[:, -1] > values[:, 0]
+    branches: list[tuple[int, int, bool]] = []
+    for k in np.flatnonzero(~constant):
+        joins = branches and branches[-1][1] == k and branches[-1][2] == rising[k] and panels[k - 1, 1] == panels[k, 0]
+        if joins:
+            branches[-1] = (branches[-1][0], k + 1, bool(rising[k]))
+        else:
+            branches.append((int(k), int(k) + 1, bool(rising[k])))
+    return branches, np.flatnonzero(constant)
+
+
+def _off_axis(samples: FloatArray, tau: ComplexArray) -> ComplexArray:
+    """The polynomials through samples (k, 16) at the Gauss nodes, at complex points (k, n) beside [-1, 1]."""
+    level = samples[:, 7:8]
+    coefficients = (samples - level) @ _TO_LEGENDRE.T
+    # coefficients at the level of rounding would only grow off the axis
+    floor = 12 * np.finfo(float).eps * np.abs(samples).max(axis=1, keepdims=True)
+    significant = np.cumsum(np.abs(coefficients[:, ::-1]) > floor, axis=1)[:, ::-1] > 0
+    coefficients = np.where(significant, coefficients, 0.0)
+    before, here = np.ones_like(tau), tau
+    out = level + coefficients[:, :1] * before + coefficients[:, 1:2] * here
+    for k in range(2, 16):
+        before, here = here, ((2 * k - 1) * tau * here - (k - 1) * before) / k
+        out = out + coefficients[:, k : k + 1] * here
+    return out

@@ -5,7 +5,10 @@ Conventions, for a law mu with moments m_k:
 - moment series ``M(x) = 1 + Σ m_k x^k`` and ``ψ(x) = M(x) - 1``;
 - free cumulants ``R(g) = Σ κ_n g^{n-1}``, that is ``C(x) = 1 + Σ κ_n x^n`` with ``C(x M(x)) = M(x)``;
 - S-transform ``S(m) = (1+m) χ(m) / m`` with χ the compositional inverse of ψ;
-- Boolean cumulants ``1 - 1/M(x) = Σ b_n x^n``.
+- Boolean cumulants ``1 - 1/M(x) = Σ b_n x^n``;
+- classical cumulants ``log Σ m_n t^n/n! = Σ c_n t^n/n!``;
+- rectangular cumulants of ratio c: ψ(x) as a series in ``h = x (1 + ψ) (1 + c ψ)`` (Benaych-Georges, 2009), which add
+  where rectangular bi-invariant matrices do.
 
 Lists of moments and cumulants begin at order 1, the series of S at order 0; n numbers give n numbers. The formulas are
 Lagrange inversions of these definitions (Nica, Speicher, Lectures on the Combinatorics of Free Probability, 2006,
@@ -19,14 +22,27 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from rmt.series.power_series import divide, lowest_terms, multiply, power, reciprocal
+from rmt.series.power_series import (
+    compose,
+    divide,
+    integer_grading,
+    lowest_terms,
+    multiply,
+    power,
+    reciprocal,
+)
 
 __all__ = [
     "boolean_cumulants_to_moments",
+    "classical_cumulants_to_moments",
     "free_cumulants_to_moments",
     "moments_to_boolean_cumulants",
+    "moments_to_classical_cumulants",
     "moments_to_free_cumulants",
+    "moments_to_rectangular_cumulants",
     "moments_to_s_series",
+    "product_moments",
+    "rectangular_cumulants_to_moments",
     "s_series_to_moments",
 ]
 
@@ -85,6 +101,90 @@ def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     return _graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
 
 
+def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
+    """Classical cumulants c_1 … c_n from the moments: c_n = m_n - Σ_k binom(n-1, k-1) c_k m_{n-k}.
+
+    Examples
+    --------
+    >>> moments_to_classical_cumulants([1, 2, 5, 15])  # the Poisson law
+    [1, 1, 1, 1]
+    """
+
+    def convert(m: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        for n, moment in enumerate(m, 1):
+            known = (math.comb(n - 1, k - 1) * (c * m[n - k - 1]) for k, c in enumerate(out, 1))
+            out.append(lowest_terms(moment - sum(known)))
+        return out
+
+    return _graded(convert, m)
+
+
+def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
+    """Moments m_1 … m_n from the classical cumulants.
+
+    Examples
+    --------
+    >>> classical_cumulants_to_moments([0, 1, 0, 0])  # the normal law
+    [0, 1, 0, 3]
+    """
+
+    def convert(c: Sequence[Any]) -> list[Any]:
+        out: list[Any] = [1]
+        for n in range(1, len(c) + 1):
+            terms = (math.comb(n - 1, k - 1) * (c[k - 1] * out[n - k]) for k in range(1, n + 1))
+            out.append(lowest_terms(sum(terms)))
+        return out[1:]
+
+    return _graded(convert, c)
+
+
+def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
+    """Rectangular cumulants r_1 … r_n from the moments of the squared singular values.
+
+    r_k = (1/k) [x^{k-1}] ψ'(x) ((1 + ψ)(1 + ratio ψ))^{-k} (Lagrange).
+
+    Examples
+    --------
+    >>> moments_to_rectangular_cumulants([1, 2, 5, 14], 1)  # Gaussian matrices
+    [1, 0, 0, 0]
+    """
+    return _graded(lambda values: _rectangular(values, ratio, -1), m, divisor=_denominator(ratio))
+
+
+def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
+    """Moments m_1 … m_n from the rectangular cumulants: m_k = (1/k) [h^{k-1}] C'(h) ((1 + C)(1 + ratio C))^k.
+
+    Examples
+    --------
+    >>> rectangular_cumulants_to_moments([1, 0, 0, 0], 1)
+    [1, 2, 5, 14]
+    """
+    return _graded(lambda values: _rectangular(values, ratio, 1), r, divisor=_denominator(ratio))
+
+
+def _rectangular(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
+    scaled = [_exact_product(ratio, value) for value in values]
+    factor = multiply([1, *values], [1, *scaled])
+    slope = [k * value for k, value in enumerate(values, 1)]
+    out = []
+    for k in range(1, len(values) + 1):
+        powers = power(factor[:k], sign * k)
+        out.append(divide(sum((slope[j] * powers[k - 1 - j] for j in range(k)), 0), k))
+    return out
+
+
+def _denominator(ratio: Any) -> int:
+    return int(ratio.denominator) if isinstance(ratio, int | Fraction) else 1
+
+
+def _exact_product(ratio: Any, value: Any) -> Any:
+    """ratio * value, an integer where it is one."""
+    if isinstance(ratio, int | Fraction) and isinstance(value, int) and value * ratio.numerator % ratio.denominator == 0:
+        return value * ratio.numerator // ratio.denominator
+    return ratio * value
+
+
 def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     """Coefficients s_0 … s_{n-1} of S(m) from the moments m_1 … m_n: s_0 = 1/m_1.
 
@@ -102,8 +202,15 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
         return []
     if m[0] == 0:
         raise ValueError("m[0]=0: a law of mean 0 has no S-transform as a power series; shift it, or use its square")
+    d, scaled = 1, list(m)
+    rational = all(isinstance(v, int | Fraction) for v in m)
+    if rational:
+        # mean 1 and integers: the k-th moment times d^(k-1), see `_graded`
+        d, scaled = integer_grading([Fraction(v) / m[0] ** k for k, v in enumerate(m, 1)])
     # χ(m)/m by Lagrange; the moments themselves are the series ψ(x)/x.
-    quotient = [divide(power(m[:n], -n)[n - 1], n) for n in range(1, len(m) + 1)]
+    quotient = [divide(power(scaled[:n], -n)[n - 1], n) for n in range(1, len(m) + 1)]
+    if rational:
+        quotient = [q / (m[0] * d**k) for k, q in enumerate(quotient)]
     return multiply([1, 1, *[0] * len(m)], quotient)
 
 
@@ -124,23 +231,48 @@ def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
         return []
     if s[0] == 0:
         raise ValueError("s[0]=0: S(0) = 1/mean cannot vanish; give the coefficients of S(m) in increasing order")
-    quotient = multiply([1, 1, *[0] * len(s)], reciprocal(s))
-    return [divide(power(quotient[:k], k)[k - 1], k) for k in range(1, len(s) + 1)]
+    if not all(isinstance(v, int | Fraction) for v in s):
+        quotient = multiply([1, 1, *[0] * len(s)], reciprocal(s))
+        return [divide(power(quotient[:k], k)[k - 1], k) for k in range(1, len(s) + 1)]
+    # mean 1 and integers, see `_graded`
+    d, scaled = integer_grading([Fraction(v) / s[0] for v in s])
+    quotient = multiply([1, d, *[0] * len(s)], power(scaled, -1))
+    powers = (power(quotient[:k], k)[k - 1] for k in range(1, len(s) + 1))
+    moments = [Fraction(value, k * d ** (k - 1)) / s[0] ** k for k, value in enumerate(powers, 1)]
+    return [int(v) for v in moments] if all(isinstance(v, int) for v in s) and s[0] == 1 else moments
 
 
-def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any]) -> list[Any]:
+def product_moments(m: Sequence[Any], s: Sequence[Any]) -> list[Any]:
+    """Moments of a free product from the moments of one factor, of any mean, and the S-series of the other one.
+
+    ``1/z = x S(ψ(x))`` and ``m = ψ(x)`` with ψ of the first factor, so that m_k = (1/k) [x^{k-1}] ψ'(x) S(ψ(x))^{-k}
+    (Lagrange, derived here): no root of the S-transform of a centred law is needed.
+
+    Examples
+    --------
+    >>> [int(v) for v in product_moments([0, 1, 0, 2], [1, -1, 1, -1])]  # semicircle and Marchenko-Pastur
+    [0, 1, 0, 4]
+    """
+    inner = compose(s, [0, *m[:-1]])
+    slope = [k * value for k, value in enumerate(m, 1)]
+    out = []
+    for k in range(1, len(m) + 1):
+        powers = power(inner[:k], -k)
+        out.append(divide(lowest_terms(sum((slope[j] * powers[k - 1 - j] for j in range(k)), 0)), k))
+    return out
+
+
+def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any], divisor: int = 1) -> list[Any]:
     """Apply a conversion that is homogeneous of degree k in the k-th entry, on integers where all are rational.
 
     The gcds of Fraction arithmetic cost ten times the arithmetic; scaling the variable by a number d such that every
-    d^k times the k-th entry is an integer avoids them. Integers stay integers.
+    d^k times the k-th entry is an integer avoids them. Integers stay integers. ``divisor`` divides d.
     """
     if not all(isinstance(v, int | Fraction) for v in values):
         return [lowest_terms(v) for v in convert(values)]
-    # The lcm of the denominators would do, but those of cumulants grow like d^k and the lcm would be d^n.
-    d = 1
-    for k, v in enumerate(values, 1):
-        d *= v.denominator // math.gcd(v.denominator, d**k)
-    scaled = convert([int(v * d**k) for k, v in enumerate(values, 1)])
-    if all(isinstance(v, int) for v in values):
+    d, graded = integer_grading([0, *(v * divisor**k for k, v in enumerate(values, 1))])
+    d *= divisor
+    scaled = convert(graded[1:])
+    if d == 1:
         return [int(v) for v in scaled]
     return [Fraction(v) / d**k for k, v in enumerate(scaled, 1)]

@@ -17,7 +17,19 @@ from fractions import Fraction
 from numbers import Integral, Rational
 from typing import Any
 
-__all__ = ["add", "compose", "divide", "exp", "log", "lowest_terms", "multiply", "power", "reciprocal", "reversion"]
+__all__ = [
+    "add",
+    "compose",
+    "divide",
+    "exp",
+    "integer_grading",
+    "log",
+    "lowest_terms",
+    "multiply",
+    "power",
+    "reciprocal",
+    "reversion",
+]
 
 Series = Sequence[Any]
 
@@ -105,6 +117,8 @@ def power(a: Series, t: Any) -> list[Any]:
     if not a:
         return []
     _require_constant_term(a, "power")
+    if isinstance(t, Rational) and all(isinstance(c, int | Fraction) for c in a):
+        return _rational_power(a, Fraction(int(t.numerator), int(t.denominator)))
     constant = a[0]
     result = [_scalar_power(constant, t)]
     terms = [j for j in range(1, len(a)) if a[j] != 0]
@@ -112,6 +126,38 @@ def power(a: Series, t: Any) -> list[Any]:
         total = sum((((t + 1) * j - k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
         result.append(lowest_terms(divide(total, k * constant)))
     return result
+
+
+def _rational_power(a: Series, t: Fraction) -> list[Any]:
+    """The recurrence of `power` on integers: the gcds of Fraction arithmetic cost ten times the arithmetic.
+
+    With a_0 = 1, a(d x) of integer coefficients and t = p/q, the coefficients of a(d q^2 x)^t are integers.
+    """
+    p, q = t.numerator, t.denominator
+    head = _scalar_power(a[0], t)
+    plain = a[0] == 1 and all(isinstance(c, int) for c in a)
+    d, scaled = (1, list(a)) if plain else integer_grading([Fraction(c) / a[0] for c in a])
+    if q > 1:
+        scaled = [c * q ** (2 * j) for j, c in enumerate(scaled)]
+        d *= q * q
+    terms = [(j, c) for j, c in enumerate(scaled) if j > 0 and c != 0]
+    out = [1]
+    for k in range(1, len(a)):
+        total = sum(((p + q) * j - q * k) * c * out[k - j] for j, c in terms if j <= k)
+        out.append(total // (q * k))
+    if d == 1:
+        return out if head == 1 else [head * c for c in out]
+    return [head, *(head * Fraction(c, d**k) for k, c in enumerate(out[1:], 1))]
+
+
+def integer_grading(values: Sequence[Any]) -> tuple[int, list[int]]:
+    """(d, integers d**k v_k) for rational v_0 (an integer), v_1, …, with d small where they are graded."""
+    # the lcm of the denominators would do, but those of cumulants grow like d^k and the lcm would be d^n
+    d = 1
+    for k, v in enumerate(values):
+        if k > 0:
+            d *= v.denominator // math.gcd(v.denominator, d**k)
+    return d, [int(v * d**k) for k, v in enumerate(values)]
 
 
 def exp(a: Series) -> list[Any]:
@@ -190,6 +236,13 @@ def compose(a: Series, b: Series) -> list[Any]:
         return []
     if b[0] != 0:
         raise ValueError(f"b[0]={b[0]} in compose: the inner series must vanish at 0; shift the outer series instead")
+    rational = all(isinstance(c, int | Fraction) for c in (*a[:n], *b[:n]))
+    if rational and not all(isinstance(c, int) for c in (*a[:n], *b[:n])):
+        # on integers, see `_rational_power`
+        d, inner = integer_grading(b[:n])
+        common = math.lcm(*(c.denominator for c in a[:n]))
+        outer = [int(c * common) for c in a[:n]]
+        return [Fraction(c, common * d**k) for k, c in enumerate(compose(outer, inner))]
     result: list[Any] = [a[n - 1]] + [0] * (n - 1)
     for k in range(n - 2, -1, -1):  # Horner
         result = multiply(result, b[:n])
