@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
     from rmt.algebra.rectangular import RectangularSum
     from rmt.algebra.residual import ResidualSum
+    from rmt.finite.gaussian import GOE, GUE
+    from rmt.finite.largest import EdgeScaling, LargestEigenvalue, edge_scaling
+    from rmt.finite.tracy_widom import TracyWidom
+    from rmt.finite.wishart import Wishart
     from rmt.law import Law
     from rmt.laws.arcsine import Arcsine
     from rmt.laws.cauchy import Cauchy
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from rmt.symbolic import Derivation, derive
 
 __all__ = [
+    "GOE",
+    "GUE",
     "Affine",
     "Arcsine",
     "Cauchy",
@@ -52,6 +58,7 @@ __all__ = [
     "Derivation",
     "Discrete",
     "Edge",
+    "EdgeScaling",
     "FreeJacobi",
     "FreeMultiplicativeBrownian",
     "FreePoisson",
@@ -64,6 +71,7 @@ __all__ = [
     "Gaussian",
     "Inverse",
     "KestenMcKay",
+    "LargestEigenvalue",
     "Law",
     "MarchenkoPastur",
     "Mixture",
@@ -77,10 +85,13 @@ __all__ = [
     "Status",
     "Support",
     "Symmetrized",
+    "TracyWidom",
     "Uniform",
     "UniversalResNet",
+    "Wishart",
     "cite",
     "derive",
+    "edge_scaling",
     "load_curve",
     "polynomial_law",
     "symbolic",
@@ -88,12 +99,15 @@ __all__ = [
 
 # sympy (behind `derive`) takes half a second to load; a law must not wait for it
 _HOMES = {
+    "GOE": "rmt.finite.gaussian",
+    "GUE": "rmt.finite.gaussian",
     "Affine": "rmt.algebra.affine",
     "Arcsine": "rmt.laws.arcsine",
     "Cauchy": "rmt.laws.cauchy",
     "Compression": "rmt.algebra.compression",
     "Derivation": "rmt.symbolic",
     "Discrete": "rmt.laws.discrete",
+    "EdgeScaling": "rmt.finite.largest",
     "FreeJacobi": "rmt.laws.free_jacobi",
     "FreeMultiplicativeBrownian": "rmt.laws.free_multiplicative_brownian",
     "FreePoisson": "rmt.laws.free_poisson",
@@ -106,6 +120,7 @@ _HOMES = {
     "Gaussian": "rmt.laws.gaussian",
     "Inverse": "rmt.algebra.inverse",
     "KestenMcKay": "rmt.laws.kesten_mckay",
+    "LargestEigenvalue": "rmt.finite.largest",
     "Law": "rmt.law",
     "MarchenkoPastur": "rmt.laws.marchenko_pastur",
     "Mixture": "rmt.algebra.mixture",
@@ -116,10 +131,13 @@ _HOMES = {
     "Sqrt": "rmt.algebra.pushforward",
     "Square": "rmt.algebra.pushforward",
     "Symmetrized": "rmt.algebra.pushforward",
+    "TracyWidom": "rmt.finite.tracy_widom",
     "Uniform": "rmt.laws.uniform",
     "UniversalResNet": "rmt.laws.universal_resnet",
+    "Wishart": "rmt.finite.wishart",
     "cite": "rmt.references",
     "derive": "rmt.symbolic",
+    "edge_scaling": "rmt.finite.largest",
     "polynomial_law": "rmt.algebra.polynomial_law",
 }
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from rmt.parameters import as_float
 from rmt.piece import SMALLEST, Piece
 from rmt.quadrature import Quadrature
 from rmt.results import ConvergenceError, Curve
+from rmt.transforms import stieltjes_density
 
 if TYPE_CHECKING:
     from rmt.law import Law
@@ -127,7 +127,8 @@ class Density:
             order = np.argsort(np.concatenate([seen, x]))
             seen, levels = np.concatenate([seen, x])[order], np.concatenate([levels, level])[order]
             seen, levels = seen[~np.isnan(levels)], levels[~np.isnan(levels)]
-            first, last = seen[np.searchsorted(levels, 0.1) - 1], seen[min(np.searchsorted(levels, 0.9), seen.size - 1)]
+            first, last = np.searchsorted(levels, 0.1) - 1, np.searchsorted(levels, 0.9)
+            first, last = seen[max(int(first), 0)], seen[min(int(last), seen.size - 1)]
             x = np.linspace(first, last, 35)[1:-1]
         return piece.scaled(seen, levels)
 
@@ -137,6 +138,8 @@ class Density:
         """Density at ``x``; NaN where unresolved."""
         if method == "pushforward":
             return self.law._pdf_pushforward(x)
+        if method == "stieltjes":
+            return stieltjes_density(self.law, x)
         return self.values(x, method).density
 
     def values(self, x: FloatArray, method: str) -> Values:
@@ -201,16 +204,17 @@ class Density:
         if not np.any(missed):
             return out
         if piece not in self._curves:
-            self._curves[piece] = IntervalCurve(self.law.numeric, lambda theta: piece.grid(theta)[0])
+            self._curves[piece] = IntervalCurve(self.law.numeric, piece.at_places)
         x = x[missed]
-        solution = self._curves[piece](x, piece.angles(x))
+        solution = self._curves[piece](x, piece.places(x))
         rest = Values(x.size)
         rest.density = np.where(solution.converged, np.maximum(-solution.g.imag / np.pi, 0.0), np.nan)
         rest.tail = np.where(solution.converged, solution.potential.imag / np.pi, np.nan)
         # relative to what the continuous part alone contributes to g
         at_zero = float(self.atoms[1][self.atoms[0] == 0].sum())
         own = np.abs(solution.g - at_zero / x) if at_zero else np.abs(solution.g)
-        rest.error = (solution.error + 4 * np.finfo(float).eps) * own / np.pi
+        with np.errstate(invalid="ignore"):  # an unresolved point may have an infinite G
+            rest.error = (solution.error + 4 * np.finfo(float).eps) * own / np.pi
         rest.residual = np.where(solution.converged, solution.residual, np.nan)
         self.largest_residual = max(self.largest_residual, float(np.nanmax(rest.residual, initial=0.0)))
         out.put(missed, rest)
@@ -251,7 +255,8 @@ class Density:
         later = self.masses[[other.lower >= piece.upper for other in self.pieces]].sum()
         own = np.clip(mass - (upper_tail - above - later), 0.0, mass)
         _, _, from_lower, from_upper = piece.off_edges(x)
-        return np.where(from_lower < 1, own * from_lower, mass - (mass - own) * from_upper)
+        out: FloatArray = np.where(from_lower < 1, own * from_lower, mass - (mass - own) * from_upper)
+        return out
 
     # --- quantiles ------------------------------------------------------------------------------------------------
 

@@ -17,18 +17,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt import functionals, transforms
 from rmt.density import Density
-from rmt.numeric.continuation import newton_to, solve
+from rmt.numeric.continuation import solve
 from rmt.numeric.edges import find_intervals
 from rmt.numeric.explicit import ExplicitCurve, explicit_s
-from rmt.numeric.node import Linearised, Node
+from rmt.numeric.node import Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError
-from rmt.series import moments_to_free_cumulants
+from rmt.series import moments_to_boolean_cumulants, moments_to_classical_cumulants, moments_to_free_cumulants
 from rmt.support import Edge, Support
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+    from rmt.single_ring import SingleRing
 
 __all__ = ["LADDER", "Law"]
 
@@ -37,7 +40,7 @@ ComplexArray = npt.NDArray[np.complex128]
 
 # Strategies of each question, best first; `Law.methods` lists those that a law has.
 LADDER: Mapping[str, tuple[str, ...]] = {
-    "pdf": ("closed_form", "pushforward", "explicit", "subordination"),
+    "pdf": ("closed_form", "pushforward", "explicit", "subordination", "stieltjes"),
     "cdf": ("closed_form", "pushforward", "explicit", "subordination", "quadrature"),
     "cauchy": ("closed_form", "subordination", "quadrature"),
     "moments": ("series", "quadrature"),
@@ -85,7 +88,7 @@ class Law(ABC):
 
     def _log_moment(self) -> float:
         """E log|X| for a law without atom at 0."""
-        return self._log_moment_at_zero()
+        return functionals.log_moment(self)
 
     # --- support ----------------------------------------------------------------------------------------------
 
@@ -146,7 +149,8 @@ class Law(ABC):
 
         Without ``method`` the first of `methods("pdf")` is taken: ``closed_form``; ``pushforward`` (change of
         variables); ``explicit`` (a compiled walk along the real axis, for laws with an explicit S-transform);
-        ``subordination`` (the flattened system, solved by continuation and landed on the real axis exactly).
+        ``subordination`` (the flattened system, solved by continuation and landed on the real axis exactly);
+        ``stieltjes`` (extrapolated from the Cauchy transform off the axis: an independent check, slower).
 
         Raises
         ------
@@ -233,6 +237,14 @@ class Law(ABC):
         """[kappa_1, …, kappa_n]: the coefficients of R(g) = sum kappa_k g^(k-1)."""
         return moments_to_free_cumulants(self.moments(n))
 
+    def boolean_cumulants(self, n: int) -> list[Any]:
+        """[b_1, …, b_n]: ``1 - 1/M(x) = sum b_k x^k`` with M the moment series."""
+        return moments_to_boolean_cumulants(self.moments(n))
+
+    def classical_cumulants(self, n: int) -> list[Any]:
+        """[c_1, …, c_n]: ``log E exp(t X) = sum c_k t^k/k!``."""
+        return moments_to_classical_cumulants(self.moments(n))
+
     def log_moment(self) -> float:
         """E log|X|; -inf with an atom at 0."""
         if any(float(x) == 0 for x in self._atoms()):
@@ -243,65 +255,46 @@ class Law(ABC):
         """E f(X) by quadrature adapted to the edges, atoms included."""
         return self._density.expectation(f)
 
-    def _log_moment_at_zero(self) -> float:
-        # Re Phi(z) = E log|z - X| at z = 0
-        lower = self.support().lower
-        if not self.numeric.positive:
-            z, weights, step, exponent = np.zeros(1, dtype=complex), np.ones(1), 0.0, 0.0
-        elif lower > 0:
-            # 1 + m loses its digits at 0, and the mean over a circle of radius lower/2 is the value at its centre
-            z = lower / 2 * np.exp(1j * np.pi * (np.arange(28) + 0.5) / 28)
-            weights, step, exponent = np.full(28, 1 / 28), 0.0, 0.0
-        else:
-            # from a little below a hard edge by the derivative G, which grows there as |z|**exponent
-            step, exponent = 1e-12 * self.numeric.mean, float(self.support().edges[0].exponent or 0)
-            z, weights = np.array([-step + 0j]), np.ones(1)
-        solution = solve(self.numeric, z)
-        if not np.all(solution.converged):
-            raise ConvergenceError(f"log_moment of {self!r} was not resolved; use `expectation` with log|x|")
-        return float(weights @ (solution.potential.real + step * solution.g.real / (1 + exponent)))
+    def entropy(self) -> float:
+        """Differential entropy ``-∫ rho log rho``; -inf with atoms."""
+        return functionals.entropy(self)
+
+    def free_entropy(self) -> float:
+        """Voiculescu's free entropy ``∬ log|x - y| + 3/4 + log(2 pi)/2``; -inf with atoms.
+
+        The semicircle law has the largest of all laws of its variance, ``log(2 pi e variance)/2`` (Voiculescu 1993).
+
+        Raises
+        ------
+        NotImplementedError
+            For laws without a node (square roots).
+        """
+        return functionals.free_entropy(self)
+
+    def single_ring(self) -> SingleRing:
+        """Radial law of the eigenvalues of an R-diagonal J, this law being that of J Jᵀ.
+
+        Raises
+        ------
+        PreconditionError
+            If the law leaves [0, oo).
+        """
+        from rmt.single_ring import SingleRing
+
+        return SingleRing(self)
 
     # --- transforms ---------------------------------------------------------------------------------------------
 
     def cauchy(self, z: npt.ArrayLike, *, method: str | None = None) -> Any:
         """G(z) = E 1/(z - X) (same shape, complex). Real ``z`` means the limit from the upper half-plane."""
-        points = np.asarray(z, dtype=complex)
-        flat = points.ravel()
-        lower = flat.imag < 0
-        flat = np.where(lower, flat.conj(), flat)
-        strategy = self._choose("cauchy", method)
-        resolved = np.ones(flat.shape, dtype=bool)
-        if strategy == "subordination":
-            solution = solve(self.numeric, flat)
-            values, resolved = solution.g, solution.converged
-        else:
-            with np.errstate(divide="ignore", invalid="ignore"):  # at an atom
-                values = self._cauchy_closed_form(flat) if strategy == "closed_form" else self._density.cauchy(flat)
-        bad = flat[~(resolved & np.isfinite(values))]
-        if bad.size:
-            raise ConvergenceError(
-                f"Cauchy transform of {self!r} was not resolved at z = {bad[0]:.17g}: too close to an edge or atom; "
-                "move the point off it"
-            )
-        values = np.where(lower, values.conj(), values).reshape(points.shape)
-        return complex(values) if points.ndim == 0 else values
+        return transforms.cauchy(self, z, self._choose("cauchy", method))
 
     def _cauchy_closed_form(self, z: ComplexArray) -> ComplexArray:
         raise NotImplementedError
 
     def moment_transform(self, z: npt.ArrayLike) -> Any:
         """m(z) = z G(z) - 1 = sum m_k z^-k (same shape, complex)."""
-        points = np.asarray(z, dtype=complex)
-        if "subordination" not in self.methods("cauchy"):
-            out = points * np.asarray(self.cauchy(points)) - 1
-            return complex(out) if points.ndim == 0 else out
-        flat = points.ravel()
-        lower = flat.imag < 0
-        solution = solve(self.numeric, np.where(lower, flat.conj(), flat))
-        if not np.all(solution.converged):
-            raise ConvergenceError(f"moment transform of {self!r} was not resolved at some z; move them off the edges")
-        values = np.where(lower, solution.m.conj(), solution.m).reshape(points.shape)
-        return complex(values) if points.ndim == 0 else values
+        return transforms.moment_transform(self, z)
 
     def s_transform(self, m: npt.ArrayLike) -> Any:
         """S(m) = (1 + m)/(m z(m)), for m reached from 0 along a ray (same shape; real for real m outside).
@@ -315,71 +308,11 @@ class Law(ABC):
         """
         if self.numeric.mean == 0:
             raise PreconditionError(f"s_transform of {self!r}: the mean is 0; use `r_transform`, or square the law")
-        return self._inverse(m, "s_transform", lambda lin: (np.log(lin.jet.m), lin.jet.dm / lin.jet.m), self._s_at)
+        return transforms.s_transform(self, m)
 
     def r_transform(self, g: npt.ArrayLike) -> Any:
         """R(g) with R(G(z)) + 1/G(z) = z, for g reached from 0 along a ray (same shape)."""
-        return self._inverse(g, "r_transform", lambda lin: (np.log(lin.jet.g), lin.jet.dlog_g), self._r_at)
-
-    @staticmethod
-    def _s_at(lin: Linearised) -> complex:
-        return complex(np.exp(lin.jet.log_s[0]))
-
-    @staticmethod
-    def _r_at(lin: Linearised) -> complex:
-        # z - 1/g = m/g
-        return complex(lin.jet.m[0] / lin.jet.g[0])
-
-    def _inverse(
-        self,
-        value: npt.ArrayLike,
-        name: str,
-        coordinate: Callable[[Linearised], tuple[ComplexArray, ComplexArray]],
-        read: Callable[[Linearised], complex],
-    ) -> Any:
-        """Follow a coordinate of the system from 0 to each wanted value along a ray in its logarithm."""
-        wanted = np.asarray(value, dtype=complex)
-        out = np.empty(wanted.shape, dtype=complex)
-        node = self.numeric
-        spread = abs(node.mean) + math.sqrt(node.variance)
-        for index, target in np.ndenumerate(wanted):
-            if target == 0:
-                at_zero = 1 / node.mean if name == "s_transform" else node.mean
-                out[index] = at_zero
-                continue
-            upper = target if target.imag <= 0 else target.conjugate()
-            phase = upper / abs(upper)
-            # far away m ~ mean/z and g ~ 1/z
-            z = np.array([1e3 * spread / phase * (math.copysign(1, node.mean) if name == "s_transform" else 1)])
-            u = solve(node, np.where(np.abs(z.imag) < 1e-9 * np.abs(z), z.real, z)).unknowns
-            here = coordinate(node.linearise(u))[0]
-            end = here.real * 0 + np.log(np.array([upper + 0j]))
-            end = end + 2j * np.pi * np.round((here.imag - end.imag) / (2 * np.pi))
-
-            # the argument is constant on the ray: no side of the cut of the logarithm must be chosen by rounding
-            def unwrapped(lin: Linearised, end: ComplexArray = end) -> tuple[ComplexArray, ComplexArray]:
-                here, slope = coordinate(lin)
-                return here + 2j * np.pi * np.round((end.imag - here.imag) / (2 * np.pi)), slope
-
-            step = (end - here) / max(1, math.ceil(abs((end - here)[0]) / 0.2))
-            while abs((end - here)[0]) > 1e-13:
-                move = step if abs((end - here)[0]) > abs(step[0]) else end - here
-                trial, _, ok = newton_to(node, u, unwrapped, here + move)
-                if ok[0]:
-                    u, here = trial, here + move
-                else:
-                    step = step / 2
-                    if abs(step[0]) < 1e-8:
-                        raise ConvergenceError(
-                            f"{name} of {self!r} stops before {complex(target):.6g}: an edge of the support; "
-                            "ask for smaller arguments"
-                        )
-            result = read(node.linearise(u))
-            out[index] = result if target.imag <= 0 else result.conjugate()
-        if np.isrealobj(np.asarray(value)):
-            real: FloatArray = out.real
-            return float(real) if wanted.ndim == 0 else real
-        return complex(out) if wanted.ndim == 0 else out
+        return transforms.r_transform(self, g)
 
     # --- strategies -----------------------------------------------------------------------------------------------
 
@@ -387,6 +320,10 @@ class Law(ABC):
         """Strategies that this law has for ``"pdf"``, ``"cdf"``, ``"cauchy"`` or ``"moments"``, best first."""
         if question not in LADDER:
             raise ValueError(f"question={question!r}: expected one of {', '.join(LADDER)}")
+        if question == "pdf":
+            # quadrature next to its own poles would be no check of anything
+            inverts = self.methods("cauchy")[0] != "quadrature"
+            return tuple(name for name in LADDER["pdf"] if (inverts if name == "stieltjes" else self._has("pdf", name)))
         return tuple(name for name in LADDER[question] if self._has(question, name))
 
     def _has(self, question: str, method: str) -> bool:
@@ -426,16 +363,23 @@ class Law(ABC):
     def curve(self, points: int = 400, tol: float = 1e-10) -> Curve:
         """Density and distribution function on a grid that resolves the edges.
 
-        Points are the images of equidistant angles, so that they crowd at the edges (logarithmically at a hard edge
-        or over many decades); mass and mean of the curve are checked against the series.
+        Half of the points are the images of equidistant angles, so that they crowd at the edges (logarithmically at a
+        hard edge or over many decades); the others are placed where a straight line between neighbours would miss most
+        mass: at narrow peaks and cusps. Mass, mean and second moment are checked against the distribution function
+        and the series.
 
         Parameters
         ----------
         points : int
             Number of points, shared among the intervals of the support.
         tol : float
-            Requested error of the density relative to its largest value; points worse than that are NaN and the
-            status says so.
+            Requested error of the density relative to itself, or to its mean height where that is larger; points worse
+            than that are NaN and the status says so.
+
+        Raises
+        ------
+        ConvergenceError
+            If the checks fail; the message names the region.
         """
         if points < 8:
             raise ValueError(f"points={points!r}: expected an integer >= 8")

@@ -35,10 +35,6 @@ class Status(enum.Enum):
         "Some points were not resolved to the requested tolerance (their density is NaN). "
         "Move them away from edges and atoms of the support, or ask for a larger `tol`."
     )
-    INCONSISTENT = (
-        "Mass, moments and density of the curve disagree. This is a bug: please report the law's repr; "
-        "meanwhile compare `law.pdf(x, method=...)` over `law.methods('pdf')`."
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +51,10 @@ class Curve:
     status : Status
         `Status.OK`, or what is wrong and what to do.
     metadata : mapping
-        The law, the atoms and edges of its support, tolerances, the largest residual, checks of mass and moments.
+        The law and how it was solved (``law``, ``method``, ``tol``); the atoms and edges of its support (an unbounded
+        end is None); ``largest_residual`` of the solved system (0 where nothing was solved) and ``largest_error`` of
+        the density, relative to it or to its mean height; the checks that were passed: ``density_against_cdf`` (mass)
+        and ``moments_against_series`` (relative; None where moments do not exist); the mass beside the grid.
     """
 
     x: FloatArray

@@ -16,7 +16,8 @@ class Edge:
     Attributes
     ----------
     position : number
-        Where; exact if the law's parameters are exact and a closed form exists.
+        Where; exact if the law's parameters are exact and a closed form exists. ``-inf`` or ``inf`` (with exponent
+        None) where the law is unbounded.
     exponent : number or None
         The density behaves as ``|x - position|**exponent`` inside: 1/2 at a soft edge, -L/(L+1) at the hard edge of a
         product of L square Gaussian matrices. None where it is not a pure power, or not known.

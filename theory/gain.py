@@ -87,8 +87,10 @@ class GainLaw(Law):
         width = min(1.0, 1.5 * math.sqrt(q))
         probe = np.linspace(0.01, 1, 97) * reach
         even = bool(np.array_equal(self._squared_slope(probe), self._squared_slope(-probe)))
-        marks = [0.0 if even else -reach, *(k for k in self.nonlinearity.kinks if abs(k) < reach), reach]
-        marks = [mark for mark in marks if mark >= marks[0]]
+        turns = {end for branch in self._branches[0] for end in branch}
+        marks = sorted({-reach, reach, *turns, *(k for k in self.nonlinearity.kinks if abs(k) < reach)})
+        if even:
+            marks = [0.0, *(mark for mark in marks if mark > 1e-12 * reach)]
         panels: list[tuple[float, float]] = []
         for left, right in itertools.pairwise(marks):
             cuts = np.linspace(left, right, math.ceil((right - left) / width) + 1)

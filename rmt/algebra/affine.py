@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt import functionals
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.node import Node
@@ -140,4 +141,4 @@ class Affine(Law):
         scale, shift = self._numbers()
         if shift == 0:
             return math.log(abs(scale)) + self.law.log_moment()
-        return self._log_moment_at_zero()
+        return functionals.log_moment(self)

@@ -2,40 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from rmt.law import Law
+from rmt.numeric.continuation import solve
+from rmt.numeric.endpoints import find_atoms
 from rmt.numeric.node import Node
 from rmt.numeric.operations import PowerNode, SumPowerNode
-from rmt.parameters import as_float, check_number, is_symbolic
+from rmt.numeric.validity import moment_violation, transform_violation
+from rmt.parameters import as_float, check_number, is_symbolic, normalised
 from rmt.results import PreconditionError
 from rmt.series import free_cumulants_to_moments, moments_to_s_series, power, s_series_to_moments
 
 __all__ = ["FreePower", "FreeSumPower"]
 
+# Moments that are tested where the exponent is below 1, and the one that bounds the search for atoms.
+_TESTED, _REACH = 14, 24
+_CELLS = 1000
+
 
 @dataclass(frozen=True, repr=False)
 class FreePower(Law):
-    """Multiplicative free power: ``S -> S**exponent``, exponent >= 1 real and as large as you like.
+    """Multiplicative free power: ``S -> S**exponent``, exponent > 0 real and as large as you like.
 
     Depth enters a network law only here, so it costs nothing. Exists for every law on [0, oo) and exponent >= 1
-    (Belinschi and Bercovici, arXiv:math/0402370). An atom at x > 0 of mass p survives as x**t with mass
-    ``t p - (t - 1)`` if that is positive; the mass at 0 stays.
+    (Belinschi and Bercovici, arXiv:math/0402370); below 1 only for some laws, the freely infinitely divisible ones
+    among them, which is tested when numbers are asked for. A power of a power is one power. An atom at x > 0 of mass p
+    becomes one at x**t of mass ``t p + 1 - t`` if that is positive; the mass at 0 stays.
 
     Raises
     ------
     ValueError
-        If ``exponent`` < 1.
+        If ``exponent`` is not positive.
     PreconditionError
-        When numbers are asked for and the law leaves [0, oo).
+        When numbers are asked for and the law leaves [0, oo), or its power below 1 is no law.
     """
 
     law: Law
     exponent: Any
 
     def __post_init__(self) -> None:
-        check_number("exponent", self.exponent, at_least=1)
+        check_number("exponent", self.exponent, above=0)
+        if isinstance(self.law, FreePower):
+            object.__setattr__(self, "exponent", normalised(self.law.exponent * self.exponent))
+            object.__setattr__(self, "law", self.law.law)
 
     def _node(self) -> Node:
         node = self.law.numeric
@@ -43,19 +58,25 @@ class FreePower(Law):
             raise PreconditionError(
                 "free_power: the law has negative support, where S**t is not defined; use the law of a square"
             )
-        return PowerNode(node, as_float(self.exponent, "exponent"))
+        exponent = as_float(self.exponent, "exponent")
+        out = PowerNode(node, exponent)
+        if exponent < 1:
+            _test(self, "free_power", out, self.law)
+        return out
 
-    def _atoms(self) -> dict[Any, Any]:
+    @cached_property
+    def _known_atoms(self) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         t = self.exponent
         for x, p in self.law._atoms().items():
             if not is_symbolic(x) and float(x) == 0:
                 out[0] = p
-                continue
-            mass = t * p - (t - 1)
-            if mass > 0 and not (isinstance(mass, float) and mass < 1e-13):
+            elif _is_left(mass := t * p + (1 - t)):
                 out[x**t] = mass
-        return out
+        return out if is_symbolic(t) or t >= 1 else out | _new_atoms(self, out)
+
+    def _atoms(self) -> dict[Any, Any]:
+        return dict(self._known_atoms)
 
     def _moments_series(self, n: int) -> list[Any]:
         series = moments_to_s_series(self.law.moments(n))
@@ -67,30 +88,89 @@ class FreePower(Law):
 
 @dataclass(frozen=True, repr=False)
 class FreeSumPower(Law):
-    """Additive free power: ``R -> exponent R``, exponent >= 1 real (Nica and Speicher 1996).
+    """Additive free power: ``R -> exponent R``, exponent > 0 real.
 
-    An atom at x of mass p survives at ``exponent x`` with mass ``t p - (t - 1)`` if that is positive.
+    Exists for every law and exponent >= 1 (Nica and Speicher 1996); below 1 only for some laws, the freely infinitely
+    divisible ones among them (semicircle, Marchenko–Pastur, Cauchy), which is tested when numbers are asked for. A
+    power of a power is one power. An atom at x of mass p becomes one at ``t x`` of mass ``t p + 1 - t`` if that is
+    positive.
 
     Raises
     ------
     ValueError
-        If ``exponent`` < 1.
+        If ``exponent`` is not positive.
+    PreconditionError
+        When numbers are asked for and the power below 1 is no law.
     """
 
     law: Law
     exponent: Any
 
     def __post_init__(self) -> None:
-        check_number("exponent", self.exponent, at_least=1)
+        check_number("exponent", self.exponent, above=0)
+        if isinstance(self.law, FreeSumPower):
+            object.__setattr__(self, "exponent", normalised(self.law.exponent * self.exponent))
+            object.__setattr__(self, "law", self.law.law)
 
     def _node(self) -> Node:
-        return SumPowerNode(self.law.numeric, as_float(self.exponent, "exponent"))
+        exponent = as_float(self.exponent, "exponent")
+        node = SumPowerNode(self.law.numeric, exponent)
+        if exponent < 1:
+            if node.positive:
+                # a law on [0, oo) may reach below 0 when its terms become fewer: semicircle(1) + 2 does
+                node.positive = False
+                node.positive = _starts_at_zero(node)
+            _test(self, "free_sum_power", node, self.law)
+        return node
+
+    @cached_property
+    def _known_atoms(self) -> dict[Any, Any]:
+        t = self.exponent
+        out = {t * x: mass for x, p in self.law._atoms().items() if _is_left(mass := t * p + (1 - t))}
+        return out if is_symbolic(t) or t >= 1 else out | _new_atoms(self, out)
 
     def _atoms(self) -> dict[Any, Any]:
-        t = self.exponent
-        masses = {t * x: t * p - (t - 1) for x, p in self.law._atoms().items()}
-        return {x: p for x, p in masses.items() if p > 0 and not (isinstance(p, float) and p < 1e-13)}
+        return dict(self._known_atoms)
 
     def _moments_series(self, n: int) -> list[Any]:
         return free_cumulants_to_moments([self.exponent * k for k in self.law.free_cumulants(n)])
 
+
+def _is_left(mass: Any) -> bool:
+    """Whether a mass is positive beyond rounding."""
+    return bool(mass > 0) and not (isinstance(mass, float) and mass < 1e-13)
+
+
+def _test(power: FreePower | FreeSumPower, name: str, node: Node, law: Law) -> None:
+    """Refuse a power that is no law."""
+    try:
+        moments = [float(m) for m in power.moments(_TESTED, method="series")]
+    except PreconditionError:  # heavy tails: the transforms decide alone
+        violation = None
+    else:
+        violation = moment_violation(moments, node.positive)
+    if violation is None and node.variance > 0:
+        violation = transform_violation(node)
+    if violation is not None:
+        raise PreconditionError(
+            f"{name}({power.exponent}) of {law!r} is no law: {violation}; every exponent >= 1 gives a law"
+        )
+
+
+def _starts_at_zero(node: Node) -> bool:
+    """Whether a law has no mass below 0."""
+    solution = solve(node, np.array([-1e-9 * np.sqrt(node.variance)]))
+    return bool(solution.converged[0] and 1 - solution.potential.imag[0] / np.pi < 1e-9)
+
+
+def _new_atoms(power: FreePower | FreeSumPower, known: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Atoms of a power below 1 that the law itself has lost: (mu ⊞ mu)^(1/2) has those of mu."""
+    try:
+        moments = [float(m) for m in power.moments(_REACH, method="series")]
+    except PreconditionError:
+        return {}
+    reach = 1.5 * (moments[-1] ** (1 / _REACH) + moments[1] ** 0.5)
+    found = find_atoms(lambda z: solve(power.numeric, z).g, 0.0, reach, _CELLS)
+    return {
+        x: round(p, 9) for x, p in found if not any(abs(x - float(other)) < 1e-6 * reach for other in known)
+    }

@@ -62,7 +62,7 @@ def has_pushforward(question: str, method: str, subordination: bool) -> bool:
         return question in ("pdf", "cdf")
     if method == "subordination":
         return subordination
-    return method != "closed_form"
+    return method not in ("closed_form", "explicit")
 
 
 @dataclass(frozen=True, repr=False)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from rmt.law import Law
+from rmt.numeric.continuation import solve
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
 from rmt.numeric.operations import ResidualNode, SquareNode, SumNode, SymmetrisedRootNode
@@ -45,10 +48,13 @@ class ResidualSum(Law):
         if not node.positive:
             raise PreconditionError("branch: the law of Y Yᵀ lives on [0, oo); this one has negative support")
         skip = as_float(self.skip, "skip")
+        # The spectrum keeps off 0 if the ring of eigenvalues of the R-diagonal Y does not reach the circle of radius a.
         if node.mean < skip**2:
-            # a gap at 0 (no eigenvalue of the R-diagonal Y reaches the circle of radius a): a perturbation of the skip
             return ResidualNode(node, skip)
-        # no gap: the free sum itself, solved for +-sqrt(x), where the law is regular next to 0
+        inverse_mean = -solve(node, np.array([-1e-9 * skip**2])).g.real[0]
+        if inverse_mean * skip**2 < 1 - 1e-6:
+            return ResidualNode(node, skip, branch_leads=True)
+        # otherwise the free sum itself, solved for +-sqrt(x), where the law is regular next to 0
         return SquareNode(SumNode([DiscreteLeaf([-skip, skip], [0.5, 0.5]), SymmetrisedRootNode(node)]))
 
     def _atoms(self) -> dict[Any, Any]:

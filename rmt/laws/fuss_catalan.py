@@ -84,22 +84,25 @@ class FussCatalan(Law):
         top, upper = np.pi / (s + 1), float(self._edges()[1].position)
         hard = x < upper * np.exp(_log_share(np.array(top / 2), s))
         target = np.where(hard, np.log(x), np.log1p((x - upper) / upper))
+        # to first order log x is (order + 1) log(turn/sin(top)) here and log upper - order (order + 1) t**2/2 there
+        start = np.where(hard, np.exp(target / (s + 1)) * np.sin(top) / (s + 1), np.sqrt(-2 * target / (s * (s + 1))))
+        angle = np.minimum(start, top / 2)
         low, high = np.zeros(x.shape), np.full(x.shape, top / 2)
-        # log x ~ (order + 1) log(turn/sin(top)) at the hard edge
-        start = np.exp(target / (s + 1)) * np.sin(top) / (s + 1)
-        angle = np.where(hard & (start < high), start, high / 2)
-        for _ in range(200):
+        moving = np.ones(x.shape, dtype=bool)
+        for _ in range(100):
             t = np.where(hard, top - angle, angle)
             turn = (s + 1) * np.where(hard, angle, top - angle)
-            value = np.where(hard, _log_x(t, turn, s), _log_share(t, s))
+            excess = np.where(hard, _log_x(t, turn, s), _log_share(t, s)) - target
             slope = -((s + 1) ** 2) / np.tan(turn) - 1 / np.tan(t) + s**2 / np.tan(t + turn)  # of log x by t
-            beyond = (value > target) ^ hard  # log x falls as t grows
+            beyond = (excess > 0) ^ hard  # log x falls as t grows
             low, high = np.where(beyond, angle, low), np.where(beyond, high, angle)
-            new = angle - (value - target) / np.where(hard, -slope, slope)
-            new = np.where((new > low) & (new < high), new, (low + high) / 2)
-            settled = np.abs(new - angle) <= 4e-16 * angle
-            angle = new
-            if np.all(settled):
+            # Newton in the logarithm of the angle, in which the hard edge is linear
+            step = excess / (np.where(hard, -slope, slope) * angle)
+            moving &= np.abs(step) > 2e-16
+            new = angle * np.exp(-step)
+            new = np.where((new >= low) & (new <= high), new, (low + high) / 2)
+            angle = np.where(moving, new, angle)
+            if not np.any(moving):
                 break
         return np.where(hard, top - angle, angle), (s + 1) * np.where(hard, angle, top - angle)
 

@@ -50,7 +50,7 @@ _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _SMALLEST_STEP = 1e-13
 _BESIDE = 1e-4
-_MAX_SWEEPS = 120
+_MAX_SWEEPS = 400
 
 
 @dataclass(frozen=True)

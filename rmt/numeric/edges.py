@@ -183,8 +183,8 @@ def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Inter
         gaps, hard_edge = _scan(node, _scan_grid(0.0, high, atoms, spread), atom_at_zero)
     else:
         scale = np.sqrt(node.variance)
-        ends = np.arcsinh((np.array([low, high]) - node.mean) / scale)
-        spread = node.mean + scale * np.sinh(np.linspace(*ends, 2 * _SCAN))
+        first, last = (float(np.arcsinh((end - node.mean) / scale)) for end in (low, high))
+        spread = node.mean + scale * np.sinh(np.linspace(first, last, 2 * _SCAN))
         gaps, _ = _scan(node, _scan_grid(low, high, atoms, spread), 0.0)
         gaps = [*([bounded[0]] if bounded[0] else []), *gaps]
     gaps = [*gaps, *([bounded[1]] if bounded[1] else [])]
@@ -447,7 +447,7 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     scale = node.mean + node.variance / node.mean if node.positive else np.sqrt(node.variance)
     # the deeper, the closer to the power; beside an atom, and where z itself is matched, digits end sooner
     decades = np.arange(4.0, 40.0, 2.0) if atom or not node.positive else np.arange(4.0, 250.0, 6.0)
-    s = solve(node, side * scale * 10.0**-decades)
+    s = solve(node, side * scale * 10.0**-decades, insist=False)
     fine = s.converged & (s.error * np.abs(s.g) < 1e-7 * np.abs(s.g.imag)) & (s.g.imag < 0)
     depth, height = decades[fine] * np.log(10.0), np.log(-s.g.imag[fine])
     if depth.size < 3:

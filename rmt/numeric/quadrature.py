@@ -161,16 +161,13 @@ class _Table:
             all_p,
             ends,
             (
-                *far,
                 (upper + lower) / 2,
                 max((upper - lower) / 2, 1e-300),
                 _FAR_ELLIPSE,
-                atom_x,
-                atom_p,
+                np.array(far),
+                np.array([atom_x, atom_p]),
                 np.array(layout, dtype=np.int64).reshape(-1, 6),
-                flat_x,
-                flat_p,
-                1 / (_CLEARANCE * spacing) ** 2,
+                np.ascontiguousarray(np.stack([flat_x, flat_p, 1 / (_CLEARANCE * spacing) ** 2], axis=1)),
                 *rows.bent(),
             ),
         )
@@ -233,7 +230,10 @@ class _Rows:
         return values, masses / self.total
 
     def bent(self) -> tuple[FloatArray, ...]:
-        """Complex values and masses (real and imaginary parts) of panels bent at both ends, the left and the right."""
+        """Nodes of panels bent up at both ends, at the right and at the left, each (rows, 4, nodes).
+
+        The four are the real and imaginary parts of values and masses.
+        """
         table = np.array(self.panels).reshape(-1, 4)
         values, masses = _sample(self.x, self.weight, table[:, :2])
         half = (table[:, 1] - table[:, 0]) / 2
@@ -253,7 +253,7 @@ class _Rows:
             slope = 1 + 1j * ((at_right - at_left)[:, np.newaxis] / 2 - 2 * bump * nodes)
             mass = _off_axis(density, tau) * slope * weights * half[:, np.newaxis]
             at = _off_axis(values, tau)
-            out += [np.ascontiguousarray(part) for part in (at.real, at.imag, mass.real, mass.imag)]
+            out.append(np.ascontiguousarray(np.stack([at.real, at.imag, mass.real, mass.imag], axis=1)))
         return tuple(out)
 
 

@@ -2,6 +2,7 @@ r"""Laws in the notation of the field, for notebooks: ``\mathrm{MP}_{1/2} \boxpl
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from functools import singledispatch
 from typing import Any
@@ -13,7 +14,10 @@ from rmt.algebra.compression import Compression
 from rmt.algebra.free_power import FreePower, FreeSumPower
 from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.free_sum import FreeSum
+from rmt.algebra.inverse import Inverse
+from rmt.algebra.mixture import Mixture
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
+from rmt.algebra.rectangular import RectangularSum
 from rmt.algebra.residual import ResidualSum
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
@@ -34,7 +38,21 @@ def law_to_latex(law: Law) -> str:
 
 @singledispatch
 def _latex(law: Law) -> str:
-    return rf"\mathrm{{{type(law).__name__}}}"
+    """The name with its parameters as an index: all families that have no symbol of their own in the field."""
+    values = [getattr(law, f.name) for f in dataclasses.fields(law)]  # type: ignore[arg-type]
+    shown = ",\\,".join(_value(value) for value in values if value is not None)
+    return rf"\mathrm{{{type(law).__name__}}}" + (f"_{{{shown}}}" if shown else "")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Law):
+        return _latex(value)
+    if callable(value) and hasattr(value, "__name__"):
+        return rf"\mathtt{{{value.__name__}}}".replace("_", r"\_")
+    if isinstance(value, tuple):
+        parts = [_value(item) for item in value]
+        return ",\\,".join(parts if len(parts) <= _MOST_TERMS else [*parts[:2], r"\ldots", parts[-1]])
+    return _number(value)
 
 
 def _number(value: Any) -> str:
@@ -52,7 +70,8 @@ def _joined(laws: tuple[Law, ...], operator: str) -> str:
 
 def _inside(law: Law) -> str:
     text = _latex(law)
-    return rf"\left({text}\right)" if isinstance(law, FreeSum | FreeProduct | Affine) else text
+    composed = isinstance(law, FreeSum | FreeProduct | RectangularSum | Mixture | Affine)
+    return rf"\left({text}\right)" if composed else text
 
 
 @_latex.register
@@ -116,6 +135,21 @@ def _(law: Compression) -> str:
 @_latex.register
 def _(law: ResidualSum) -> str:
     return rf"\left|{_number(law.skip)}\,O + Y\right|^2_{{\,YY^\top \sim {_latex(law.branch)}}}"
+
+
+@_latex.register
+def _(law: RectangularSum) -> str:
+    return _joined(law.laws, rf"\boxplus_{{{_number(law.ratio)}}}")
+
+
+@_latex.register
+def _(law: Mixture) -> str:
+    return " + ".join(rf"{_number(weight)}\,{_inside(part)}" for part, weight in law.parts)
+
+
+@_latex.register
+def _(law: Inverse) -> str:
+    return rf"{_inside(law.law)}^{{-1}}"
 
 
 @_latex.register

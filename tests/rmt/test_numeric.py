@@ -203,8 +203,10 @@ def test_quadrature_leaf_sees_its_pole(z):
     assert abs(solution.potential[0] - potential) < 1e-8 * max(1, abs(potential))
 
 
-def test_quadrature_leaf_does_not_pretend_on_its_own_support():
-    assert not solve(UNIFORM, [1.1]).converged[0]
+def test_quadrature_leaf_is_resolved_on_its_own_support():
+    solution = solve(UNIFORM, [0.50001, 1.1, 2.3])
+    assert np.all(solution.converged)
+    np.testing.assert_allclose(solution.g.imag, -np.pi / 2, rtol=1e-13)
 
 
 def test_quadrature_leaf_in_a_product_agrees_with_many_atoms():

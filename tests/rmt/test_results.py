@@ -88,8 +88,7 @@ def test_a_tolerance_that_cannot_be_met_is_reported():
 
 def test_statuses_say_what_to_do():
     assert Status.OK.value.endswith(".")
-    for status in (Status.UNRESOLVED, Status.INCONSISTENT):
-        assert len(status.value.split(". ")) >= 2
+    assert len(Status.UNRESOLVED.value.split(". ")) >= 2
 
 
 def test_exceptions_are_of_the_built_in_kinds():
@@ -117,5 +116,5 @@ def test_names_are_all_there():
     for name in rmt.__all__:
         assert getattr(rmt, name) is not None
     assert set(rmt.__all__) <= set(dir(rmt))
-    with pytest.raises(AttributeError, match="no attribute 'Gaussian'"):
-        _ = rmt.Gaussian
+    with pytest.raises(AttributeError, match="no attribute 'Lorentz'"):
+        _ = rmt.Lorentz

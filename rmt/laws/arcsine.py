@@ -1,0 +1,123 @@
+"""The arcsine law."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.law import Law
+from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.jet import ComplexArray
+from rmt.numeric.node import Node
+from rmt.numeric.resolvent import ResolventLeaf, sqrt_upper
+from rmt.parameters import as_float, check_interval, normalised
+from rmt.series.power_series import divide
+from rmt.support import Edge
+
+__all__ = ["Arcsine"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False)
+class Arcsine(Law):
+    """Arcsine law on [a, b]: density ``1/(pi sqrt((x - a)(b - x)))``, ``G(z) = 1/sqrt((z - a)(z - b))``.
+
+    With centre c and half-width h, ``R(g) = c + (sqrt(1 + h**2 g**2) - 1)/g``. It is the free sum of two coins on
+    {a/2, b/2}; on [-2, 2] it is the law of u + u* for a Haar unitary u (Nica and Speicher 2006, example 1.14 and
+    lecture 12).
+
+    Parameters
+    ----------
+    a, b : number
+        The ends, a < b.
+
+    Raises
+    ------
+    ValueError
+        If an end is not a finite number, or a >= b.
+    """
+
+    a: Any = -2
+    b: Any = 2
+
+    def __post_init__(self) -> None:
+        check_interval(self.a, self.b)
+
+    def _numbers(self) -> tuple[float, float]:
+        return as_float(self.a, "a"), as_float(self.b, "b")
+
+    def _node(self) -> Node:
+        a, b = self._numbers()
+        if b <= 0:
+            # so that the law of -X, on [0, oo), is followed by its log z
+            return ReflectedNode(_leaf(-b, -a))
+        return _leaf(a, b)
+
+    def _atoms(self) -> dict[Any, Any]:
+        return {}
+
+    def _moments_series(self, n: int) -> list[Any]:
+        # E (c + h Y)^k, E Y^2j = binom(2j, j)/4^j
+        c, square = divide(self.a + self.b, 2), divide((self.b - self.a) ** 2, 16)
+        return [
+            normalised(sum(math.comb(k, 2 * j) * math.comb(2 * j, j) * c ** (k - 2 * j) * square**j
+                           for j in range(k // 2 + 1)))
+            for k in range(1, n + 1)
+        ]
+
+    def _edges(self) -> tuple[Edge, ...]:
+        exponent = divide(-1, 2)
+        return (Edge(self.a, exponent, "lower"), Edge(self.b, exponent, "upper"))
+
+    def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
+        a, b = self._numbers()
+        out: FloatArray = 1 / (np.pi * np.sqrt((x - a) * (b - x)))
+        return out
+
+    def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
+        a, b = self._numbers()
+        out: FloatArray = 2 / np.pi * np.arcsin(np.sqrt(np.clip((x - a) / (b - a), 0.0, 1.0)))
+        return out
+
+    def _cauchy_closed_form(self, z: ComplexArray) -> ComplexArray:
+        a, b = self._numbers()
+        out: ComplexArray = 1 / (sqrt_upper(z - a) * sqrt_upper(z - b))
+        return out
+
+    def _log_moment(self) -> float:
+        # log |(z - c + sqrt((z - a)(z - b)))/2| at z = 0
+        a, b = self._numbers()
+        if a < 0 < b:
+            return math.log((b - a) / 4)
+        return 2 * math.log((math.sqrt(abs(a)) + math.sqrt(abs(b))) / 2)
+
+
+def _leaf(a: float, b: float) -> ResolventLeaf:
+    return ResolventLeaf(
+        lambda z: _transforms(z, a, b),
+        lambda z: _phi(z, a, b),
+        singular=(a, b),
+        mean=(a + b) / 2,
+        variance=(b - a) ** 2 / 8,
+        positive=a >= 0,
+    )
+
+
+def _transforms(z: ComplexArray, a: float, b: float) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]:
+    """(G, dG/dz, m, dm/dz), without cancellation far away."""
+    c = (a + b) / 2
+    root = sqrt_upper(z - a) * sqrt_upper(z - b)
+    g = 1 / root
+    # factor by factor: next to a hard edge at 0 the cube of g overflows long before dm does
+    return g, (c - z) * g * g * g, (2 * c * z - a * b) * g / (z + root), (a * b - c * z) * g * g * g
+
+
+def _phi(z: ComplexArray, a: float, b: float) -> ComplexArray:
+    """E log(z - X)."""
+    out: ComplexArray = 2 * np.log((sqrt_upper(z - a) + sqrt_upper(z - b)) / 2)
+    return out

@@ -1,0 +1,201 @@
+"""Analytic functions that a user wrote: values, derivatives, Taylor series, integrals along paths.
+
+A Python function is differentiated by Cauchy's integral: the mean over a small circle, which converges geometrically
+and, unlike a difference, loses almost no digits. The circle shrinks where the Fourier coefficients on it do not decay,
+that is next to a singularity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.jet import ComplexArray
+
+__all__ = ["Analytic", "path_integral", "power_series_end", "taylor", "upper_jet"]
+
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
+Function = Callable[[ComplexArray], ComplexArray]
+
+_NODES = 12
+_CIRCLE = np.exp(2j * np.pi * (np.arange(_NODES) + 0.5) / _NODES)
+# Row k takes the values on the circle of radius 1 to the Taylor coefficient of order k.
+_TO_TAYLOR = _CIRCLE[np.newaxis, :] ** -np.arange(_NODES)[:, np.newaxis] / _NODES
+_SHRINK, _SHRINKAGES = 0.2, 6
+# Taylor terms of this order, relative to the first, tell whether the circle is small enough.
+_DECAY = 3e-3
+_LEGENDRE, _WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial.legendre.leggauss(16)[1] / 2
+_HALVINGS = 12
+_RATE_RADIUS = 0.05
+
+
+@dataclass(frozen=True)
+class Analytic:
+    """A function of one complex variable, real on the real axis, with its exact derivative where that is known."""
+
+    function: Function
+    derivative: Function | None = None
+
+    def __call__(self, x: ComplexArray) -> ComplexArray:
+        return self.function(x)
+
+    def jet(self, x: ComplexArray, radius: FloatArray) -> tuple[ComplexArray, ComplexArray]:
+        """(value, derivative) at ``x``, shape (n,); ``radius`` is a first guess of a circle free of singularities."""
+        value = self.function(x)
+        if self.derivative is not None:
+            return value, self.derivative(x)
+        return value, _circle_jet(self.function, x, radius)
+
+
+def _circle_jet(function: Function, x: ComplexArray, radius: FloatArray) -> ComplexArray:
+    """Derivative at ``x`` by Cauchy's integral over circles around it."""
+    slope = np.full(x.shape, np.nan, dtype=complex)
+    live = np.arange(x.size)
+    size = radius.copy()
+    for _ in range(_SHRINKAGES):
+        values = function((x[live] + size[live] * _CIRCLE[:, np.newaxis]).ravel()).reshape(_NODES, -1)
+        taylor = _TO_TAYLOR[1:8] @ values
+        slope[live] = taylor[0] / size[live]
+        wide = np.max(np.abs(taylor[4:]), axis=0) > _DECAY * np.abs(taylor[0]) + 1e-14 * np.max(np.abs(values), axis=0)
+        live = live[wide | ~np.isfinite(slope[live])]
+        if live.size == 0:
+            break
+        size[live] *= _SHRINK
+    return slope
+
+
+def upper_jet(
+    function: Function, z: ComplexArray, radius: FloatArray
+) -> tuple[ComplexArray, ComplexArray, FloatArray]:
+    """(value, derivative, radius used) from values in the upper half-plane only, continued analytically to ``z``.
+
+    The circle around ``z`` is lifted until it lies above the real axis, where a transform has its cut; its Taylor
+    series reaches back to ``z``, and a little below the axis as well.
+    """
+    size = radius.copy()
+    value = np.full(z.shape, np.nan, dtype=complex)
+    slope = value.copy()
+    live = np.arange(z.size)
+    powers = np.arange(_NODES)[:, np.newaxis]
+    for _ in range(2 * _SHRINKAGES):
+        r = size[live]
+        centre = z[live].real + 1j * np.maximum(z[live].imag, 1.05 * r)
+        values = function((centre + r * _CIRCLE[:, np.newaxis]).ravel()).reshape(_NODES, -1)
+        taylor = _TO_TAYLOR @ values
+        # beyond the circle the series is used as far as the last terms say that it is worth something
+        step = (z[live] - centre) / r
+        step = step / np.maximum(1, np.abs(step) / 2)
+        monomials = step ** powers
+        value[live] = np.sum(taylor * monomials, axis=0)
+        slope[live] = np.sum(powers[1:] * taylor[1:] * monomials[:-1], axis=0) / r
+        scale = np.max(np.abs(values), axis=0)
+        wide = np.max(np.abs(taylor[7:]), axis=0) > 1e-10 * scale
+        live = live[wide | ~np.isfinite(value[live])]
+        if live.size == 0:
+            break
+        size[live] *= _SHRINK
+    return value, slope, size
+
+
+def path_integral(integrand: Callable[[IndexArray, FloatArray], ComplexArray], count: int) -> ComplexArray:
+    """Integrals over (0, 1) of ``count`` functions, ``integrand(index, s)`` being that of ``index`` at ``s``.
+
+    Gauss–Legendre panels, halved where the two halves disagree with the whole.
+    """
+    total = np.zeros(count, dtype=complex)
+
+    def panels(index: IndexArray, left: FloatArray, size: float) -> ComplexArray:
+        s = left[:, np.newaxis] + size * _LEGENDRE
+        values = integrand(np.repeat(index, s.shape[1]), s.ravel()).reshape(s.shape)
+        out: ComplexArray = size * (values @ _WEIGHTS)
+        return out
+
+    index, left, size = np.arange(count), np.zeros(count), 1.0
+    whole = panels(index, left, size)
+    for _ in range(_HALVINGS):
+        size /= 2
+        first, second = panels(index, left, size), panels(index, left + size, size)
+        better = first + second
+        rough = np.abs(whole - better) > 1e-14 + 1e-13 * np.abs(better)
+        np.add.at(total, index[~rough], better[~rough])
+        index, left = np.tile(index[rough], 2), np.concatenate([left[rough], left[rough] + size])
+        whole = np.concatenate([first[rough], second[rough]])
+        if index.size == 0:
+            break
+    np.add.at(total, index, whole)
+    return total
+
+
+def taylor(function: Function, count: int, radius: float) -> list[float] | None:
+    """The first ``count`` Taylor coefficients at 0 of a function that is real on the real axis.
+
+    Sampled on half circles in the lower half-plane (the other half is the complex conjugate) of radii up to
+    ``radius``. On each circle free of singularities the coefficient c_k has the error ``eps max|f| / r**k``; each order
+    is taken from the circle on which that is least (Bornemann, arXiv:0910.1841). None where no circle is free of
+    singularities: the function is not analytic at 0, or not real on the real axis.
+    """
+    half = max(256, 8 * count)
+    points = np.exp(-1j * np.pi * (np.arange(half) + 0.5) / half)
+    orders = np.arange(2 * half)
+    turn = np.exp(1j * np.pi * orders / (2 * half))
+    best, bound = np.zeros(count), np.full(count, np.inf)
+    last = np.inf
+    for r in radius * 0.85 ** np.arange(400):
+        with np.errstate(all="ignore"):
+            values = function(r * points)
+            size = np.max(np.abs(values))
+            error = size * r ** -orders[:count].astype(float)
+        if not np.all(np.isfinite(error)):
+            continue
+        scaled = np.fft.ifft(np.concatenate([values, values[::-1].conj()])) * turn
+        # beyond the middle the coefficients are those of negative powers
+        if np.max(np.abs(scaled[half // 2 :])) > 1e-14 * size:
+            continue
+        better = error < bound
+        best[better] = scaled.real[:count][better] * r ** -orders[:count][better].astype(float)
+        bound[better] = error[better]
+        if not np.any(better) and size > 0.99 * last:
+            break
+        last = size
+    return None if np.isinf(bound[0]) else [float(c) for c in best]
+
+
+def power_series_end(function: Function, count: int = 24) -> tuple[Analytic, float] | None:
+    """A function ``x**a (c_0 + c_1 x + …)``, c_0 != 0, by its series at 0, and the radius within which to use that.
+
+    Written so, it keeps its digits where those of an argument such as ``-1 + x`` are lost. None where the function is
+    not of this kind.
+    """
+    given = Analytic(function)
+    with np.errstate(all="ignore"):
+        rate = taylor(lambda x: x * np.divide(*given.jet(x, _RATE_RADIUS * np.abs(x))[::-1]), 1, 0.5)
+    if rate is None:
+        return None
+    # an exponent is most often a simple fraction, of which rounding has left a neighbour
+    simple = float(Fraction(rate[0]).limit_denominator(1000))
+    exponent = simple if abs(rate[0] - simple) < 1e-11 else rate[0]
+    regular = taylor(lambda x: function(x) * x**-exponent, count, 0.5)
+    if regular is None or regular[0] == 0:
+        return None
+    c = np.array(regular)
+    orders = np.arange(count)
+    with np.errstate(divide="ignore"):
+        # the terms fall like 4**-k within this radius
+        radius = 0.25 * float(np.min(np.abs(c[0] / c[1:]) ** (1 / orders[1:])))
+
+    def value(x: ComplexArray) -> ComplexArray:
+        out: ComplexArray = np.exp(exponent * np.log(x)) * np.polynomial.polynomial.polyval(x, c)
+        return out
+
+    def derivative(x: ComplexArray) -> ComplexArray:
+        out: ComplexArray = np.exp((exponent - 1) * np.log(x)) * np.polynomial.polynomial.polyval(
+            x, c * (exponent + orders)
+        )
+        return out
+
+    return Analytic(value, derivative), min(radius, 0.5)

@@ -1,0 +1,186 @@
+"""What transforms tell about atoms and about [0, oo): their behaviour at the ends of their domains.
+
+- S on (-1, 0): positive and decreasing down to -q, where it has its pole; 1 - q is the mass at 0.
+- R at infinity: ``R = x - (1 - p)/g + …`` at an atom of mass p at x, as ``G ~ p/(z - x)``.
+- S at infinity: ``x S = 1 + (1 - p)/m + …`` in the same way.
+- a law lives on [0, oo) iff z runs up to 0 when g runs down from 0 along the real axis.
+
+All derived here from ``z = R(g) + 1/g`` and ``z = (1 + m)/(m S(m))``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.analytic import Analytic, taylor
+from rmt.numeric.jet import ComplexArray
+
+__all__ = ["atom_of_r", "atom_of_s", "find_atoms", "find_edges", "mass_of_s", "psi_is_positive", "r_is_positive"]
+
+FloatArray = npt.NDArray[np.float64]
+Function = Callable[[ComplexArray], ComplexArray]
+
+_REAL = 1e-9
+# Masses below this are rounding.
+_LIGHTEST = 1e-9
+# Cells of the search along the real axis; a continuous part alone looks like a mass of about pi/_CELLS in each.
+_CELLS = 4000
+_SUSPECT = 4e-3
+_FAR = 1e12
+# Below this share the imaginary part of G on the axis is rounding.
+_INSIDE = 1e-9
+_EXPONENTS = (1 / 2, -1 / 2, 0.0, 1 / 3, -2 / 3, -1 / 3, 3 / 2, 1.0, -3 / 4, -4 / 5)
+
+
+def mass_of_s(s: Analytic) -> tuple[float, str | None]:
+    """(q, what is wrong): q the mass away from 0 that an S-transform tells, 1 if it has no pole on (-1, 0)."""
+
+    def falling(m: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether 1/S is positive and falls as m does."""
+        with np.errstate(all="ignore"):
+            value, slope = s.jet(m.astype(complex), 1e-2 * (1 + m))
+            real = np.abs(value.imag) < _REAL * np.abs(value)
+            # where S overflows next to an essential singularity 1/S is 0, and fine
+            return np.isinf(value.real) | (real & (value.real > 0) & (slope.real < _REAL * value.real))
+
+    grid = -np.linspace(0, 1, 402)[1:-1]
+    fine = falling(grid)
+    if np.all(fine):
+        return 1.0, None
+    first = int(np.argmin(fine))
+    high, low = (grid[first - 1] if first else 0.0), grid[first]
+    for _ in range(60):
+        middle = (high + low) / 2
+        high, low = (middle, low) if falling(np.array([middle]))[0] else (high, middle)
+    mass = -float((high + low) / 2)
+    with np.errstate(all="ignore"):
+        beside = s(np.array([-mass * (1 - 1e-6) + 0j, 0j]))
+    if abs(beside[0]) > 1e2 * abs(beside[1]):
+        return mass, None
+    return mass, f"S must be positive and decreasing from its pole to 0, and is not at m = {-mass:.6g}"
+
+
+def atom_of_r(r: Function) -> tuple[float, float] | None:
+    """(x, p) of the atom that R at infinity tells, or None."""
+    limit = _at_infinity(r)
+    if limit is None:
+        return None
+    x, slope = limit
+    return (x, 1 + slope) if 1 + slope > _LIGHTEST else None
+
+
+def atom_of_s(s: Function) -> tuple[float, float] | None:
+    """(x, p) of the atom at x > 0 that S at infinity tells, or None."""
+    limit = _at_infinity(s)
+    if limit is None or limit[0] <= 0:
+        return None
+    p = 1 - limit[1] / limit[0]
+    return (1 / limit[0], p) if p > _LIGHTEST else None
+
+
+def _at_infinity(f: Function) -> tuple[float, float] | None:
+    """(a, b) with f(x) = a + b/x + … where f is analytic at infinity."""
+    coefficients = taylor(lambda t: f(1 / t.conj()).conj(), 2, _FAR)
+    return None if coefficients is None else (coefficients[0], coefficients[1])
+
+
+def r_is_positive(r: Function, mean: float, size: float) -> bool:
+    """Whether the law of an R-transform lives on [0, oo)."""
+    if mean <= 0:
+        return False
+    g = -np.logspace(-6, 12, 2000) / size
+    with np.errstate(all="ignore"):
+        value = r(g.astype(complex))
+    z = value.real + 1 / g
+    for k in range(g.size):
+        if not abs(value.imag[k]) <= _REAL * abs(value[k]):
+            return False
+        if z[k] > -1e-9 * size:
+            return True
+        if k and z[k] < z[k - 1]:
+            return False
+    return bool(z[-1] > -1e-6 * size)
+
+
+def psi_is_positive(psi: Function, size: float) -> bool:
+    """Whether the law of a moment transform lives on [0, oo): psi falls from 0 to no less than -1 on z < 0."""
+    z = -np.logspace(4, -9, 2000) * size
+    with np.errstate(all="ignore"):
+        value = psi(np.asarray(z, dtype=complex))
+    if not np.all(np.abs(value.imag) < _REAL):  # also where it is not finite
+        return False
+    return bool(np.all(np.diff(value.real) < _REAL) and np.all(value.real > -1 - _REAL))
+
+
+def find_atoms(cauchy: Function, centre: float, reach: float, cells: int = _CELLS) -> list[tuple[float, float]]:
+    """Atoms (x, p) of mass 0.01 and more of a law within ``centre ± reach``, from its Cauchy transform above the axis.
+
+    Peaks on a line close to the axis, followed down to it: near an atom ``z - x = -G/G'``.
+    """
+    step = 2 * reach / cells
+    # off the axis of symmetry by an irrational share of a cell
+    x = centre + reach * np.linspace(-1, 1, cells + 1) + 0.382 * step
+    mass = -step * cauchy(np.asarray(x + 1j * step, dtype=complex)).imag
+    inner = mass[1:-1]
+    peaks = 1 + np.flatnonzero((inner > _SUSPECT) & (inner >= mass[:-2]) & (inner >= mass[2:]))
+    found: list[tuple[float, float]] = []
+    for place in x[peaks]:
+        height = step
+        seen = []
+        for _ in range(5):
+            for _ in range(3):
+                z = np.array([place + 1j * height, place + 1.01j * height])
+                g = cauchy(z)
+                place = float((z[0] + g[0] * (z[1] - z[0]) / (g[1] - g[0])).real)
+            seen.append(-height * float(cauchy(np.array([place + 1j * height])).imag[0]))
+            height /= 10
+        is_atom = seen[-1] > _SUSPECT and abs(seen[-1] - seen[-2]) < 1e-3 * seen[-1]
+        if is_atom and not any(abs(place - other) < 1e-6 * reach for other, _ in found):
+            found.append((0.0 if abs(place) < 1e-9 * reach else place, seen[-1]))
+    return found
+
+
+def find_edges(
+    cauchy: Function, centre: float, reach: float, positive: bool
+) -> list[tuple[float, float, float | None, float | None]]:
+    """Intervals (lower, upper, exponents of the density at both) on which an explicit Cauchy transform is not real."""
+
+    def inside(x: FloatArray) -> npt.NDArray[np.bool_]:
+        g = cauchy(x.astype(complex))
+        out: npt.NDArray[np.bool_] = -g.imag > _INSIDE * np.abs(g)
+        return out
+
+    # off the axis of symmetry by an irrational share of a cell
+    grid = centre + reach * (np.linspace(-1, 1, _CELLS + 1) + 0.382 / _CELLS)
+    if positive:
+        grid = np.concatenate([np.exp(np.linspace(np.log(1e-12 * reach), np.log(reach), _CELLS)), grid[grid > 0]])
+        grid = np.unique(grid)
+    here = inside(grid)
+    changes = np.flatnonzero(here[1:] != here[:-1])
+    low, high, within = grid[changes], grid[changes + 1], here[changes]
+    for _ in range(80):
+        middle = (low + high) / 2
+        same = inside(middle) == within
+        low, high = np.where(same, middle, low), np.where(same, high, middle)
+    ends = list((low + high) / 2)
+    if here[0]:
+        ends.insert(0, 0.0)
+    out = []
+    for lower, upper in zip(ends[::2], ends[1::2], strict=True):
+        step = 1e-4 * (upper - lower)
+        x = np.concatenate([lower + step * np.array([1, 1e-2]), upper - step * np.array([1, 1e-2])])
+        density: FloatArray = -cauchy(np.asarray(x, dtype=complex)).imag
+        down, up = np.log(density[[0, 2]] / density[[1, 3]]) / np.log(100.0)
+        out.append((float(lower), float(upper), _simple(float(down)), _simple(float(up))))
+    return out
+
+
+def _simple(exponent: float) -> float | None:
+    """The exponent of an edge k/n - 1 or k/n to which a measured slope comes close, or None."""
+    for candidate in _EXPONENTS:
+        if abs(exponent - candidate) < 0.02:
+            return candidate
+    return None

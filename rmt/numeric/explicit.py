@@ -1,0 +1,107 @@
+"""Laws with an explicit S-transform (`LogS`): the whole curve by one compiled walk along the real axis.
+
+Where log z is an explicit function of one unknown u there is nothing to match: starting from one point inside an
+interval (which `continuation.solve` reached from infinity, so the branch is chosen there and nowhere else), each point
+is reached from its neighbour by the derivatives of log z(u) and a few Newton steps of third order. log z is solved with
+its argument, which must be exactly 0 on the upper side of the support; that rejects the false solutions that z alone
+admits. A step is taken back and halved when it is large against the distance to the nearest singularity or does not
+contract. What is not reached stays NaN and is left to the general solver.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.continuation import solve
+from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
+from rmt.numeric.log_s import LogS
+from rmt.numeric.node import Node
+from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
+
+__all__ = ["ExplicitCurve", "explicit_s"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def explicit_s(node: Node) -> LogS | None:
+    """The S-transform of a node if it belongs to the family of `LogS`, otherwise None."""
+    match node:
+        case ExplicitSLeaf():
+            return node.s
+        case ScaledNode():
+            inner = explicit_s(node.child)
+            return None if inner is None else inner.scaled(node.scale)
+        case PowerNode():
+            inner = explicit_s(node.child)
+            return None if inner is None else inner.power(node.exponent)
+        case ProductNode():
+            parts = [explicit_s(child) for child in node.children]
+            known = [part for part in parts if part is not None]
+            return reduce(LogS.times, known) if len(known) == len(parts) else None
+        case DiscreteLeaf():
+            return _mask(node.x[:, 0], node.p[:, 0])
+    return None
+
+
+def _mask(x: FloatArray, p: FloatArray) -> LogS | None:
+    """One atom, or one beside an atom at 0: S = (1 + m)/(x (p + m))."""
+    if x.size == 1 and x[0] > 0:
+        return LogS(-float(np.log(x[0])))
+    if x.size == 2 and x[0] == 0 and x[1] > 0:
+        return LogS(-float(np.log(x[1] * p[1])), factors=((1.0, 1.0), (float(p[1]), -1.0)))
+    return None
+
+
+class ExplicitCurve:
+    """The curve of one law with an explicit S-transform, with a start on each interval asked for."""
+
+    def __init__(self, node: Node, s: LogS) -> None:
+        self.node, self.s = node, s
+        self._starts: dict[tuple[float, float], tuple[float, complex]] = {}
+
+    def _start(self, lower: float, upper: float) -> tuple[float, complex]:
+        """A point inside the interval and u there."""
+        if (lower, upper) not in self._starts:
+            x = np.sqrt(lower * upper) if lower > 0 else upper / 2
+            solution = solve(self.node, [x])
+            u = np.nan
+            if solution.converged[0]:
+                m = solution.m[0]
+                u = np.log(m / (m + self.s.mass))
+            self._starts[lower, upper] = (float(x), complex(u))
+        return self._starts[lower, upper]
+
+    def __call__(self, x: FloatArray, lower: float, upper: float) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(density, P(X > x), error of the density) at points inside the interval, in any order; NaN where not reached.
+
+        P(X > x) counts the atoms above x.
+        """
+        from rmt.numeric.kernels import walk_explicit
+
+        middle, start = self._start(lower, upper)
+        out = np.full((3, x.size), np.nan)
+        if np.isnan(start):
+            return out[0], out[1], out[2]
+        order = None if np.all(x[1:] >= x[:-1]) else np.argsort(x)
+        ascending = np.ascontiguousarray(x) if order is None else x[order]
+        ratios, powers, turns = self.s.terms
+        q = self.s.mass
+        walk_explicit(
+            ascending,
+            int(np.searchsorted(ascending, middle)),
+            start,
+            -self.s.constant - np.log(q),
+            self.s.slope * q,
+            sum(exponent for _, exponent in self.s.factors),
+            ratios,
+            powers,
+            turns,
+            q,
+            *out,
+        )
+        if order is not None:
+            out[:, order] = out.copy()
+        return out[0], out[1], out[2]

@@ -1,0 +1,201 @@
+"""Leaves of laws given by an S-, R- or moment transform that a user wrote.
+
+Each transform is a function in the plane, real on the real axis, that is analytic where the law needs it: S on the
+values of m, R on those of g (both in the lower half-plane), psi on the upper half-plane. The potentials are integrals
+along paths that are straight in a logarithm, so that hard edges and far tails cost no more than the bulk (derived
+here).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.numeric.analytic import Analytic, path_integral, upper_jet
+from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_of_w, log_upper
+from rmt.numeric.node import Leaf, Linearised, log_like_w
+from rmt.numeric.resolvent import ResolventLeaf
+
+__all__ = ["RLeaf", "SLeaf", "psi_leaf"]
+
+FloatArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.intp]
+
+# Radius of the circles of derivatives, relative to the distance from the singularities that are always there.
+_RADIUS = 0.05
+_REACH = 0.2
+# The part of a vertical ray below this share of the other lengths contributes nothing.
+_LOWEST = 1e-18
+# Beyond this many spectral radii the potential is the series in the moments.
+_FAR = 6.0
+
+
+class SLeaf(Leaf):
+    """A law on [0, oo) with S-transform ``s`` and the mass ``1 - mass`` at 0.
+
+    ``near``, if there is one, is a pair: S as a function of w at ``m = mass (w - 1)``, which loses no digits at w = 0,
+    where the law has a hard edge or its atom, and the |w| below which to use it. As in
+    `rmt.numeric.leaves.ExplicitSLeaf`, the unknown is log eta of the part away from 0, ``eta = m/(m + mass)``, and w
+    here is the w of that part.
+    """
+
+    positive = True
+
+    def __init__(
+        self, s: Analytic, near: tuple[Analytic, float] | None, mean: float, variance: float, mass: float
+    ) -> None:
+        self.s, self.near, self.mass = s, near, mass
+        self.mean, self.variance = mean, variance
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        out: ComplexArray = (np.log(self.mean / self.mass) - log_z)[np.newaxis]
+        return out
+
+    def _jet(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+        """(S, d log S/dm) for w in the lower half-plane."""
+        value, slope = self.s.jet(self.mass * (w - 1), _RADIUS * self.mass * np.abs(w))
+        if self.near is not None:
+            near, below = self.near
+            close = np.abs(w) < below
+            value[close], by_w = near.jet(w[close], _RADIUS * np.abs(w[close]))
+            slope[close] = by_w / self.mass
+        return value, slope / value
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        log = log_like_w(u[0].imag)
+        # beyond arg z = pi everything is the complex conjugate of what it is on this side
+        mirrored = u[0].imag < -np.pi
+        own_w = 1 / (1 - np.exp(np.where(mirrored, u[0].conj(), u[0])))
+        value, rate = self._jet(own_w)
+        own_w, value, rate = (np.where(mirrored, x.conj(), x) for x in (own_w, value, rate))
+        q = self.mass
+        m = q * np.exp(u[0]) * own_w
+        w = np.asarray(own_w if q == 1 else (1 - q) + q * own_w, dtype=complex)
+        log_eta = u[0] if q == 1 else u[0] + np.log(q) + log(own_w) - log(w)
+        dm = m * own_w
+        return Linearised(Jet(m, w, -log(1 / value), dm, rate * dm, log_eta), own_w)
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        # Gamma, the integral of -m d log S along own_w = exp(s L), 0 < s < 1, which starts at m = 0
+        length = log_like_w(u[0].imag)(lin.inner)
+        mirrored = u[0].imag < -np.pi
+        length = np.where(mirrored, length.conj(), length)
+
+        def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
+            path = s * length[index]
+            w = np.exp(path)
+            rate: ComplexArray = self._jet(w)[1] * np.expm1(path) * w
+            return rate
+
+        gamma = -(self.mass**2) * length * path_integral(integrand, length.size)
+        return np.where(mirrored, gamma.conj(), gamma)
+
+
+class RLeaf(Leaf):
+    """A law with R-transform ``r``; the unknown is log g, z = R(g) + 1/g.
+
+    ``far``, if there is one, is a pair: 1 + g R(g) as a function of 1/g, which loses no digits where it is small, and
+    the |1/g| below which to use it.
+    """
+
+    def __init__(
+        self, r: Analytic, far: tuple[Analytic, float] | None, mean: float, variance: float, positive: bool
+    ) -> None:
+        self.r, self.far = r, far
+        self.mean, self.variance, self.positive = mean, variance, positive
+        self.scale = 1 / np.sqrt(variance)
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        return -(log_z + log1p(-self.mean / z))[np.newaxis]
+
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        return log1p(eps)[np.newaxis]  # a step in g itself, as in the semicircle's leaf
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        mirrored = u[0].imag < -np.pi
+        g = np.exp(np.where(mirrored, u[0].conj(), u[0]))
+        r, slope = self.r.jet(g, _RADIUS * (self.scale + np.abs(g)))
+        m = g * r
+        w, dm = 1 + m, m + g * g * slope
+        if self.far is not None:
+            far, below = self.far
+            away = np.abs(g) * below > 1
+            t = 1 / g[away]
+            w[away], by_t = far.jet(t, _RADIUS * np.abs(t))
+            dm[away] = -t * by_t
+        g, r, slope, m, w, dm = (np.where(mirrored, x.conj(), x) for x in (g, r, slope, m, w, dm))
+        log_r = log_of_w(r, u[0].imag) if self.positive else log_lower(r)
+        native = log_r + u[0] - log_of_w(w, u[0].imag) if self.positive else None
+        return Linearised(Jet(m, w, -log_r, dm, -slope * g / r, native))
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        # Gamma = g R(g) - integral of R from 0 to g, along g = i c (1 - exp(s L)), which stays in the lower half-plane
+        mirrored = u[0].imag < -np.pi
+        g = np.exp(np.where(mirrored, u[0].conj(), u[0]))
+        length = log1p(1j * g / self.scale)
+
+        def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
+            path = s * length[index]
+            values: ComplexArray = self.r(-1j * self.scale * np.expm1(path)) * np.exp(path)
+            return values
+
+        integral = -1j * self.scale * length * path_integral(integrand, g.size)
+        out: ComplexArray = lin.jet.m - np.where(mirrored, integral.conj(), integral)
+        return out
+
+
+def psi_leaf(
+    psi: Analytic, w: Analytic | None, moments: Sequence[float], positive: bool, atoms: Sequence[float]
+) -> ResolventLeaf:
+    """Leaf of a law with moment transform ``psi`` on the upper half-plane, continued from there past the real axis.
+
+    ``w(z)`` is 1 + psi(z), written such that it loses no digits where it is small; None where only psi is known.
+    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say).
+    """
+    mean, variance = moments[0], moments[1] - moments[0] ** 2
+    size = np.sqrt(variance)
+    far = _FAR * (moments[-1] ** (1 / len(moments)) + size)
+    series = np.array(moments) / np.arange(1, len(moments) + 1)
+
+    def cauchy(z: ComplexArray) -> ComplexArray:
+        out: ComplexArray = (1 + psi(z) if w is None else w(z)) / z
+        return out
+
+    def transforms(z: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]:
+        above = np.where(z.imag >= 0, z, z.real)
+        m, g = psi(above), cauchy(above)
+        radius = _REACH * (np.abs(z) if positive else size + np.abs(z - mean))
+        if psi.derivative is None or np.any(z.imag < 0):
+            value, dm, _ = upper_jet(psi, z, radius)
+            m = np.where(z.imag >= 0, m, value)
+            g = np.where(z.imag >= 0, g, (1 + value) / z)
+        else:
+            dm = psi.derivative(z)
+        dg = (dm - g) / z
+        # 1 + psi vanishes at 0, and its quotient by z has lost its digits: the Taylor series of G has not
+        close = np.abs(z) < 1e-2 * size
+        if not positive and np.any(close):
+            g[close], dg[close], _ = upper_jet(cauchy, z[close], radius[close])
+        return g, dg, m, dm
+
+    def phi(z: ComplexArray) -> ComplexArray:
+        # the series far above z minus the integral of G over the vertical ray from z to there
+        highest = np.log(far + np.maximum(0, np.abs(z) - far))
+        lowest = np.log(_LOWEST * np.minimum(size, np.maximum(1 / np.abs(cauchy(z)), 1e-280)))
+
+        def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
+            heights = np.exp(lowest[index] + s * (highest - lowest)[index])
+            values: ComplexArray = cauchy(z[index] + 1j * heights) * heights
+            return values
+
+        top = z + 1j * np.exp(highest)
+        powers = top[:, np.newaxis] ** -np.arange(1.0, len(series) + 1)
+        integral = 1j * (highest - lowest) * path_integral(integrand, z.size)
+        out: ComplexArray = log_upper(top) - powers @ series - integral
+        return out
+
+    return ResolventLeaf(
+        transforms, phi, singular=[*atoms, np.inf], mean=mean, variance=variance, positive=positive
+    )

@@ -1,0 +1,66 @@
+"""Mixtures: laws that share the spectral argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rmt.numeric.jet import ComplexArray, Jet
+from rmt.numeric.node import Linearised, Node, jet_of_g, log_like_w
+from rmt.numeric.operations import ManyNode, added_tails, leading_child
+
+__all__ = ["MixtureNode"]
+
+
+class MixtureNode(ManyNode):
+    """Law sum p_i mu_i: z is common, and g, m, w and Phi are averages."""
+
+    def __init__(self, children: Sequence[Node], weights: Sequence[float]) -> None:
+        super().__init__(children)
+        self.weights = tuple(weights)
+        self.positive = all(child.positive for child in self.children)
+        pairs = list(zip(self.weights, self.children, strict=True))
+        self.mean = sum(p * child.mean for p, child in pairs)
+        self.variance = sum(p * (child.variance + (child.mean - self.mean) ** 2) for p, child in pairs)
+        self.tracked = all(child.tracked for child in self.children)
+        low, high = zip(*(child.unbounded for child in self.children), strict=True)
+        self.unbounded, self.full = (any(low), any(high)), any(child.full for child in self.children)
+        self.full = any(child.full for child in self.children)
+
+    def tail(self) -> tuple[float, complex]:
+        tails = [(a, np.log(p) + b) for p, (a, b) in zip(self.weights, [c.tail() for c in self.children], strict=True)]
+        return added_tails(tails, self.variance)
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        return np.concatenate([child.start(z, log_z) for child in self.children])
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
+        jets = [lin.jet for lin in lins]
+        leading = leading_child(np.array([j.dlog_z if self.positive else j.dz for j in jets]))
+        log_z, dlog_z = leading([j.log_z for j in jets]), leading([j.dlog_z for j in jets])
+        z, dz = leading([j.z for j in jets]), leading([j.dz for j in jets])
+        m, w, dm = np.zeros_like(z), np.zeros_like(z), np.zeros_like(z)
+        inner = []
+        for p, lin in zip(self.weights, lins, strict=True):
+            j = lin.jet
+            if self.positive:
+                shift, rate = (log_z - j.log_z) / j.dlog_z, dlog_z / j.dlog_z
+            else:
+                shift, rate = (z - j.z) / j.dz, dz / j.dz
+            m, w, dm = m + p * (j.m + j.dm * shift), w + p * (j.w + j.dm * shift), dm + p * j.dm * rate
+            inner.append((lin, shift, rate))
+        if not self.positive:
+            g = w / z
+            return Linearised(jet_of_g(g, dm / z - g * dz / z, m, dm, False), inner)
+        # as functions of z, w and z m both turn through the lower half-plane while z turns through the upper one
+        log = log_like_w(-log_z.imag)
+        log_s = log(w) - log(np.exp(log_z) * m)
+        return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - dlog_z, -log_z - log_s), inner)
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        parts = zip(self.weights, self.children, self._split(u), lin.inner, strict=True)
+        phi = [p * (child.potential(part, inner[0]) - inner[0].jet.log_g) for p, child, part, inner in parts]
+        out: ComplexArray = np.sum(phi, axis=0) + lin.jet.log_g
+        return out

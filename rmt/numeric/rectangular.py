@@ -1,0 +1,94 @@
+"""Rectangular free convolution in the coordinates of the solver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rmt.numeric.jet import ComplexArray, Jet, log_of_w
+from rmt.numeric.node import Linearised, Node, continued_log_z
+from rmt.numeric.operations import ManyNode, leading_child
+from rmt.numeric.tracking import tracked
+
+__all__ = ["RectangularNode"]
+
+_ROUNDING = 1e-6
+
+
+class RectangularNode(ManyNode):
+    """Law of (A + B + …)(A + B + …)ᵀ for free bi-invariant rectangular matrices: h is common, m adds.
+
+    With c = rows/columns, ``wt = 1 + c m = z G(z)`` of the law of the transposed product, ``h = w wt/z`` and
+    ``S = h/(m wt)``, m as a function of h is the rectangular R-transform (Benaych-Georges, Rectangular random matrices,
+    related convolution, 2009: his ``T(m) = w wt`` and ``C(h) = m``).
+
+    Gamma, derived here: ``dPhi = w dlog z`` and ``log z = log w + log wt - log h`` give
+    ``Phi - 2 m + (1/c - 1) log wt + log h = -∫ m dlog h``, which adds, and ``h = g wt``, so that
+    ``Gamma - 2 m + log(wt)/c`` adds.
+    """
+
+    positive = tracked = True
+
+    def __init__(self, children: Sequence[Node], ratio: float) -> None:
+        # the side of the axis on which z lies is read off the argument of a child's eta
+        super().__init__([tracked(child) for child in children])
+        self.ratio = ratio
+        self.mean = sum(child.mean for child in self.children)
+        # m = c_1 h + c_2 h^2 + … with c_1 the mean and c_2 = m_2 - (1 + c) m_1^2, and these add
+        cumulant = sum(child.variance - ratio * child.mean**2 for child in self.children)
+        self.variance = cumulant + ratio * self.mean**2
+        self.unbounded = (False, any(child.unbounded[1] for child in self.children))
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        parts = []
+        for child in self.children:
+            moved = z - (1 + self.ratio) * (self.mean - child.mean)
+            # next to the positive axis only the given logarithm tells the side
+            log_moved = continued_log_z(moved)
+            turns = np.round((log_z - log_moved).imag / (2 * np.pi))
+            parts.append(child.start(moved, log_moved + 2j * np.pi * turns))
+        return np.concatenate(parts)
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
+        jets = [lin.jet for lin in lins]
+        log_wt = [self._log_wt(j) for j in jets]
+        rates = [j.dm / j.m + self.ratio * j.dm / (1 + self.ratio * j.m) + j.dlog_s for j in jets]
+        leading = leading_child(np.array(rates))
+        log_h = leading([j.log_eta + j.log_w + wt + j.log_s for j, wt in zip(jets, log_wt, strict=True)])
+        dlog_h = leading(rates)
+        m, dm = np.zeros_like(log_h), np.zeros_like(log_h)
+        inner = []
+        for lin, wt, dlog in zip(lins, log_wt, rates, strict=True):
+            j = lin.jet
+            rate = dlog_h / dlog
+            shift = (log_h - (j.log_eta + j.log_w + wt + j.log_s)) / dlog
+            m, dm = m + (j.m + j.dm * shift), dm + j.dm * rate
+            inner.append((lin, shift, rate))
+        # all arguments are beyond pi if one is; on the negative axis, where rounding decides, nothing depends on it
+        beyond = sum(j.log_z.imag - np.pi for j in jets) > _ROUNDING
+        log_m = _log_of_m(m, beyond)
+        side = np.where(beyond, -2 * np.pi, 0.0)
+        log_w = log_of_w(1 + m, side)
+        wt = 1 + self.ratio * m
+        log_s = log_h - log_m - log_of_w(wt, side)
+        dlog_s = dlog_h - dm / m - self.ratio * dm / wt
+        return Linearised(Jet(m, 1 + m, log_s, dm, dlog_s, log_m - log_w), inner)
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        parts = zip(self.children, self._split(u), lin.inner, strict=True)
+        added = [child.potential(part, inner[0]) + self._log_wt(inner[0].jet) / self.ratio for child, part, inner in parts]
+        out: ComplexArray = np.sum(added, axis=0) - self._log_wt(lin.jet) / self.ratio
+        return out
+
+    def _log_wt(self, jet: Jet) -> ComplexArray:
+        """Logarithm of 1 + ratio m, which turns as w does."""
+        return log_of_w(1 + self.ratio * jet.m, jet.log_eta.imag)
+
+
+def _log_of_m(m: ComplexArray, beyond: np.ndarray) -> ComplexArray:
+    """Logarithm of m, argument in [-pi, 0] while arg z <= pi and in [-2 pi, -pi] beyond, up to overshoots."""
+    out = np.log(-m)
+    wrong = np.where(beyond, out.imag > np.pi / 2, out.imag < -np.pi / 2)
+    return out - 1j * np.pi - 2j * np.pi * np.where(wrong, np.where(beyond, 1.0, -1.0), 0.0)
