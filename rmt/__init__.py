@@ -32,12 +32,14 @@ if TYPE_CHECKING:
     from rmt.laws.arcsine import Arcsine
     from rmt.laws.cauchy import Cauchy
     from rmt.laws.discrete import Discrete
+    from rmt.laws.empirical import Empirical
     from rmt.laws.free_jacobi import FreeJacobi
     from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
     from rmt.laws.free_poisson import FreePoisson
     from rmt.laws.free_stable import FreeStable
     from rmt.laws.fuss_catalan import FussCatalan
     from rmt.laws.gaussian import Gaussian
+    from rmt.laws.implicit import ImplicitLaw
     from rmt.laws.kesten_mckay import KestenMcKay
     from rmt.laws.marchenko_pastur import MarchenkoPastur
     from rmt.laws.semicircle import Semicircle
@@ -59,6 +61,7 @@ __all__ = [
     "Discrete",
     "Edge",
     "EdgeScaling",
+    "Empirical",
     "FreeJacobi",
     "FreeMultiplicativeBrownian",
     "FreePoisson",
@@ -69,6 +72,7 @@ __all__ = [
     "FreeSumPower",
     "FussCatalan",
     "Gaussian",
+    "ImplicitLaw",
     "Inverse",
     "KestenMcKay",
     "LargestEigenvalue",
@@ -99,8 +103,6 @@ __all__ = [
 
 # sympy (behind `derive`) takes half a second to load; a law must not wait for it
 _HOMES = {
-    "GOE": "rmt.finite.gaussian",
-    "GUE": "rmt.finite.gaussian",
     "Affine": "rmt.algebra.affine",
     "Arcsine": "rmt.laws.arcsine",
     "Cauchy": "rmt.laws.cauchy",
@@ -108,6 +110,7 @@ _HOMES = {
     "Derivation": "rmt.symbolic",
     "Discrete": "rmt.laws.discrete",
     "EdgeScaling": "rmt.finite.largest",
+    "Empirical": "rmt.laws.empirical",
     "FreeJacobi": "rmt.laws.free_jacobi",
     "FreeMultiplicativeBrownian": "rmt.laws.free_multiplicative_brownian",
     "FreePoisson": "rmt.laws.free_poisson",
@@ -117,7 +120,10 @@ _HOMES = {
     "FreeSum": "rmt.algebra.free_sum",
     "FreeSumPower": "rmt.algebra.free_power",
     "FussCatalan": "rmt.laws.fuss_catalan",
+    "GOE": "rmt.finite.gaussian",
+    "GUE": "rmt.finite.gaussian",
     "Gaussian": "rmt.laws.gaussian",
+    "ImplicitLaw": "rmt.laws.implicit",
     "Inverse": "rmt.algebra.inverse",
     "KestenMcKay": "rmt.laws.kesten_mckay",
     "LargestEigenvalue": "rmt.finite.largest",

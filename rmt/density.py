@@ -93,13 +93,25 @@ class Density:
         total = 1 - self.atoms[1].sum()
         if len(self._ends) <= 1:
             return np.full(len(self._ends), total)
-        # off the middle, where symmetric laws have g = 0 and the subordination functions a pole
-        gaps = np.array([a.upper + 0.382 * (b.lower - a.upper) for a, b in itertools.pairwise(self._ends)])
-        below = self._continuous(gaps)
+        below = np.array([self._between(a, b) for a, b in itertools.pairwise(self._ends)])
         if np.any(np.isnan(below)):
             raise ConvergenceError(f"masses of the intervals of {self.law!r}: the gaps between them were not resolved")
         out: FloatArray = np.diff(np.concatenate([[0.0], below, [total]]))
         return out
+
+    def _between(self, a: Piece, b: Piece) -> float:
+        """Mass of the continuous part below the gap between two intervals."""
+        if a.upper < b.lower:
+            # off the middle, where symmetric laws have g = 0 and the subordination functions a pole
+            return float(self._continuous(np.array([a.upper + 0.382 * (b.lower - a.upper)]))[0])
+        if "closed_form" in self.law.methods("cdf") or "pushforward" in self.law.methods("cdf"):
+            return float(self._continuous(np.array([a.upper]))[0])
+        # they touch where the density is infinite: from a little below, and the rest by the exponent
+        step = 1e-12 * min(piece.extent for piece in (a, b) if piece.bounded or piece is b)
+        solution = solve(self.law.numeric, np.array([a.upper - step]))
+        rest = -solution.g.imag[0] / np.pi * step / (1 + (a.upper_exponent or 0.0))
+        below = 1 - solution.potential.imag[0] / np.pi - float(self.jumps(np.array([a.upper - step]))[0])
+        return float(below + rest) if solution.converged[0] else math.nan
 
     def _continuous(self, x: FloatArray) -> FloatArray:
         """Mass of the continuous part below points, before the masses of the intervals are known; NaN if unresolved."""
@@ -108,8 +120,14 @@ class Density:
             return self.law._cdf_pushforward(x) - self.jumps(x)
         if method == "closed_form":
             return self.law._cdf_closed_form(x) - self.jumps(x)
-        solution = solve(self.law.numeric, x)
-        return np.where(solution.converged, 1 - solution.potential.imag / np.pi, np.nan) - self.jumps(x)
+        # two intervals touch where the density is infinite, at 0: a little beside it, less what lies between
+        exponents = {piece.lower: piece.lower_exponent for piece in self._ends[1:]}
+        touching = np.array([point in exponents and point == 0 for point in x], dtype=bool)
+        beside = np.where(touching, 1e-20 * math.sqrt(self.law.numeric.variance), 0.0)
+        solution = solve(self.law.numeric, x + beside)
+        cdf = np.where(solution.converged, 1 - solution.potential.imag / np.pi, np.nan)
+        between = -beside * solution.g.imag / np.pi / (1 + (exponents.get(0.0) or 0.0))
+        return cdf - between - self.jumps(x)
 
     def _scaled(self, piece: Piece, below: float, mass: float) -> Piece:
         """An unbounded interval with its scale: looked for over many decades, then between its first and last tenth."""

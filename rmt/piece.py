@@ -80,7 +80,7 @@ class Piece:
 
     def _unbounded_grid(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         tangent = np.tan(theta / 2)
-        with np.errstate(under="ignore", over="ignore"):
+        with np.errstate(all="ignore"):  # at the ends themselves
             if self.lower == -math.inf and self.upper == math.inf:
                 up, up_rate = _run_off(_log_cos2(theta), self.upper_growth)
                 down, down_rate = _run_off(_log_sin2(theta), self.lower_growth)
@@ -153,8 +153,11 @@ class Piece:
 
         Away from 0 the density at a hard edge changes with the rounding of x, here by less than a relative tolerance.
         """
+        low, high = 0.0, np.pi
         bottom = self.underflow()
-        low, high = (2 * math.asin(math.sqrt(bottom[0])) if bottom else 0.0), np.pi
+        if bottom is not None:
+            angle = 2 * math.asin(math.sqrt(bottom[1]))
+            low, high = (low, high - angle) if bottom[0] else (angle, high)
         ends = ((True, self.lower, self.lower_exponent), (False, self.upper, self.upper_exponent))
         for lower, edge, exponent in ends:
             if edge == 0 or not math.isfinite(edge) or exponent is None or exponent >= 0:
@@ -224,7 +227,11 @@ class Piece:
     def at_angles(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """x(theta), where to ask for the density, and by what to multiply it to have the density per unit of angle."""
         x, rate = self.grid(theta)
-        factor, points = np.ones(x.shape), np.maximum(x, SMALLEST) if self.lower == 0 else x.copy()
+        factor, points = np.ones(x.shape), x.copy()
+        if self.lower == 0:
+            points = np.maximum(x, SMALLEST)
+        elif self.upper == 0:
+            points = np.minimum(x, -SMALLEST)
         # next to a hard edge away from 0 the distance has no digits in x, but it has in the angle
         ends = ((self.lower, self.lower_exponent, 1.0), (self.upper, self.upper_exponent, -1.0))
         for (edge, exponent, inwards), distance in zip(ends, self.distances(theta), strict=True):
@@ -236,13 +243,18 @@ class Piece:
             factor[close] = (distance[close] / abs(points[close] - edge)) ** exponent
         return x, points, factor * rate
 
-    def underflow(self) -> tuple[float, float] | None:
-        """For a hard edge at 0, s = sin(theta/2)**2 where x ~ s**power reaches `SMALLEST`, and dx/ds there."""
-        if self.lower != 0 or self.lower_exponent is None or self.lower_exponent >= 0:
-            return None
-        power = stretch(self.lower_exponent)
-        s = (SMALLEST / (self.upper if self.bounded else self.size)) ** (1 / power)
-        return s, SMALLEST * power / s
+    def underflow(self) -> tuple[bool, float, float] | None:
+        """For a hard edge at 0: is it the upper end; s where |x| ~ s**power reaches `SMALLEST`; and d|x|/ds there.
+
+        s is sin(theta/2)**2 at the lower end, cos(theta/2)**2 at the upper one.
+        """
+        ends = ((False, self.lower, self.lower_exponent), (True, self.upper, self.upper_exponent))
+        for upper, edge, exponent in ends:
+            if edge == 0 and exponent is not None and exponent < 0:
+                power = stretch(exponent)
+                s = (SMALLEST / (self.upper - self.lower if self.bounded else self.size)) ** (1 / power)
+                return upper, s, SMALLEST * power / s
+        return None
 
 
 def stretch(exponent: float | None) -> float:
@@ -255,9 +267,10 @@ def stretch(exponent: float | None) -> float:
 def _growth(distance: FloatArray, tail: FloatArray) -> float:
     """How fast x should run off for a tail of the given masses: 1/alpha for a tail x**-alpha, 0 beyond `_STEEPEST`."""
     seen = np.flatnonzero((tail > 1e-10) & (tail < 1e-4) & (distance > 0))
-    if seen.size < 2:
+    apart = seen[distance[seen] < distance[seen[-1]] / 3] if seen.size else seen
+    if apart.size == 0:
         return 0.0
-    a, b = seen[-2:]
+    a, b = apart[-1], seen[-1]
     alpha = float(np.log(tail[a] / tail[b]) / np.log(distance[b] / distance[a]))
     if alpha > _STEEPEST:
         return 0.0

@@ -40,6 +40,8 @@ _MOST_HALVINGS = 14
 _MASS_TOLERANCE = 1e-13
 _TAIL_TOLERANCE = 1e-12
 _MOMENT_TOLERANCE = 1e-11
+# What lies below the smallest number is left out where it is less than this share of the angle's range.
+_NEGLIGIBLE = 1e-14
 # Beside a hard edge away from 0 the rounding of x shows in the density.
 _NOISE = 1e-9
 # Below this share of its largest coefficient a polynomial's last ones tell that it follows the density everywhere.
@@ -88,6 +90,24 @@ class Panels:
         return np.where(fits, density, np.nan), np.where(fits, level, np.nan)
 
 
+@dataclass(frozen=True)
+class _Bottom:
+    """Where x underflows at a hard edge at 0: the mass to the edge is ``linear s + square s**2``, nearly linear.
+
+    ``upper`` says that the edge is the upper end of the interval, whose mass is ``whole``.
+    """
+
+    upper: bool
+    whole: float
+    linear: float
+    square: float
+
+    def variable(self, theta: FloatArray) -> FloatArray:
+        """The s of angles: |x| ~ s**power."""
+        out: FloatArray = (np.cos if self.upper else np.sin)(theta / 2) ** 2
+        return out
+
+
 class Quadrature:
     """Integrals over the continuous part of one law, and over the law."""
 
@@ -95,7 +115,7 @@ class Quadrature:
         self._density = density
         self._method = density.law.methods("pdf")[0]
         self._known: dict[float, float] = {}
-        self._bottoms: dict[Piece, tuple[float, float, float] | None] = {}
+        self._bottoms: dict[Piece, _Bottom | None] = {}
 
     @cached_property
     def panels(self) -> list[Panels]:
@@ -191,33 +211,32 @@ class Quadrature:
             return np.full(theta.shape, np.nan)
         x, _ = piece.grid(theta)
         bottom = self._bottom(piece, before)
-        tiny = np.zeros(x.shape, dtype=bool) if bottom is None else x < SMALLEST
+        tiny = (np.abs(x) < SMALLEST) & (bottom is not None)
         out = np.empty(x.shape)
         x = x[~tiny]
         out[~tiny] = self._density.cdf(x, method) - self._density.jumps(x) - before
         if bottom is not None:
-            _, linear, square = bottom
-            s = np.sin(theta[tiny] / 2) ** 2
-            out[tiny] = linear * s + square * s * s
+            s = bottom.variable(theta[tiny])
+            mass = bottom.linear * s + bottom.square * s * s
+            out[tiny] = bottom.whole - mass if bottom.upper else mass
         return out
 
-    def _bottom(self, piece: Piece, before: float) -> tuple[float, float, float] | None:
-        """(s, a, b): at a hard edge at 0, below the s where x underflows, the mass a s + b s**2 (s = sin(theta/2)**2).
-
-        Fitted to mass and density there; x ~ s**power makes the mass nearly linear in s.
-        """
+    def _bottom(self, piece: Piece, before: float) -> _Bottom | None:
+        """What lies between a hard edge at 0 and the smallest number, fitted to mass and density at the latter."""
         if piece not in self._bottoms:
-            end = piece.underflow()
             self._bottoms[piece] = None
-            if end is not None:
-                s, rate = end
-                x = np.array([SMALLEST])
+            end = piece.underflow()
+            if end is not None and end[1] > _NEGLIGIBLE:
+                upper, s, rate = end
+                whole = float(self._density.masses[self._density.pieces.index(piece)])
+                x = np.array([-SMALLEST if upper else SMALLEST])
                 slope = float(self._density.pdf(x, self._method)[0]) * rate
                 method = self._density.law.methods("cdf")[0]
                 mass = slope * s
                 if method != "quadrature":
                     mass = float((self._density.cdf(x, method) - self._density.jumps(x))[0]) - before
-                self._bottoms[piece] = (s, 2 * mass / s - slope, (slope - mass / s) / s)
+                    mass = whole - mass if upper else mass
+                self._bottoms[piece] = _Bottom(upper, whole, 2 * mass / s - slope, (slope - mass / s) / s)
         return self._bottoms[piece]
 
     def _at(
@@ -237,12 +256,11 @@ class Quadrature:
         density[known] = [self._known[point] for point in points[known].tolist()]
         with np.errstate(invalid="ignore", over="ignore"):
             per_angle = np.where(density == 0, 0.0, density * factor)
-        bottom = self._bottom(piece, before) if np.any(x < SMALLEST) else None
+        tiny = np.abs(x) < SMALLEST
+        bottom = self._bottom(piece, before) if np.any(tiny) else None
         if bottom is not None:
-            _, linear, square = bottom
-            tiny = x < SMALLEST
-            rate = np.sin(angles[tiny]) / 2
-            per_angle[tiny] = (linear + 2 * square * np.sin(angles[tiny] / 2) ** 2) * rate
+            slope = bottom.linear + 2 * bottom.square * bottom.variable(angles[tiny])
+            per_angle[tiny] = slope * np.sin(angles[tiny]) / 2
         return x.reshape(theta.shape), per_angle.reshape(theta.shape)
 
     def _cell_masses(

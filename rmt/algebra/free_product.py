@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
+from rmt.algebra.free_sum import heavy_atoms
 from rmt.law import Law
 from rmt.numeric.node import Node
 from rmt.numeric.operations import PowerNode, ProductNode
@@ -68,10 +69,7 @@ class FreeProduct(Law):
         if at_zero:
             out[0] = max(at_zero)
         heavy = [[(x, p) for x, p in part.items() if is_symbolic(x) or float(x) != 0] for part in atoms]
-        if len(heavy) > 12:
-            # an excess needs a mass above 1 - 1/n in every factor: one candidate each
-            heavy = [[max(part, key=lambda item: float(item[1]))] if part else [] for part in heavy]
-        for choice in itertools.product(*heavy):
+        for choice in itertools.product(*heavy_atoms(heavy)):
             excess = sum(p for _, p in choice) - (len(choice) - 1)
             if excess > 0 and not (isinstance(excess, float) and excess < 1e-13):
                 out[reduce(lambda a, b: a * b, (x for x, _ in choice))] = excess

@@ -9,9 +9,10 @@ from typing import Any
 from rmt.law import Law
 from rmt.numeric.node import Node
 from rmt.numeric.operations import SumNode, SumPowerNode
+from rmt.parameters import is_symbolic
 from rmt.series import free_cumulants_to_moments
 
-__all__ = ["FreeSum"]
+__all__ = ["FreeSum", "heavy_atoms"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,10 +41,8 @@ class FreeSum(Law):
         return nodes[0] if len(nodes) == 1 else SumNode(nodes)
 
     def _atoms(self) -> dict[Any, Any]:
-        # at most one combination per law can have an excess, so heavy atoms suffice
-        heavy = [list(law._atoms().items()) for law in self.laws]
         out: dict[Any, Any] = {}
-        for choice in itertools.product(*heavy):
+        for choice in itertools.product(*heavy_atoms([list(law._atoms().items()) for law in self.laws])):
             excess = sum(p for _, p in choice) - (len(choice) - 1)
             if excess > 0 and not (isinstance(excess, float) and excess < 1e-13):
                 out[sum(x for x, _ in choice)] = excess
@@ -52,3 +51,12 @@ class FreeSum(Law):
     def _moments_series(self, n: int) -> list[Any]:
         cumulants = [law.free_cumulants(n) for law in self.laws]
         return free_cumulants_to_moments([sum(parts) for parts in zip(*cumulants, strict=True)])
+
+
+def heavy_atoms(atoms: list[list[tuple[Any, Any]]]) -> list[list[tuple[Any, Any]]]:
+    """Of each law the atoms that can take part in one of a free sum or product, whose masses must exceed n - 1."""
+    if any(is_symbolic(p) for part in atoms for _, p in part):
+        return atoms
+    heaviest = [max((p for _, p in part), default=0) for part in atoms]
+    lacking = len(atoms) - 1 - sum(heaviest)
+    return [[(x, p) for x, p in part if p + 1e-12 > top + lacking] for part, top in zip(atoms, heaviest, strict=True)]

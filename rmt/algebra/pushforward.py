@@ -259,11 +259,6 @@ class Square(Law):
         inner = self.law._density.cdf(s, method) - self.law._density.cdf(-s, method) + at_lower
         return np.where(x < 0, 0.0, inner)
 
-    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
-        # mapped: where two folds overlap, the edges of one lie inside the other
-        x, w = self.law._quadrature_rule()
-        return x**2, w
-
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         if self.law.support().lower >= 0:
             return self.law._density.ppf(q) ** 2

@@ -100,6 +100,7 @@ class GUE(Law):
 
     @property
     def _levels(self) -> tuple[int, int]:
+        """Number of orthonormal functions, and their parameter, of which there is none."""
         return self.n, 0
 
     def _edge_constants(self) -> tuple[int, float, float]:
@@ -186,15 +187,8 @@ class GOE(Law):
         """
         return largest_law(self, method)
 
-    @property
-    def _levels(self) -> tuple[int, int]:
-        return self.n, 0
-
     def _edge_constants(self) -> tuple[int, float, float]:
         return 1, 2 * math.sqrt(1 - 0.5 / self.n), self.n**-0.5 * (self.n - 0.5) ** (-1 / 6)
-
-    def _orbitals(self, x: FloatArray) -> FloatArray:
-        raise NotImplementedError("the levels of GOE are no determinantal process")
 
 
 def gue_moments(n: int, order: int) -> list[Fraction]:

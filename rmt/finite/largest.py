@@ -51,7 +51,7 @@ def edge_scaling(ensemble: GUE | GOE | Wishart) -> EdgeScaling:
     size. GUE: 2 and n^(-2/3). GOE: ``2 sqrt(1 - 1/(2 n))`` and ``n^(-1/2) (n - 1/2)^(-1/6)`` (Johnstone and Ma 2012).
     Complex Wishart: ``(sqrt p + sqrt n)^2/n`` and ``(sqrt p + sqrt n) (1/sqrt p + 1/sqrt n)^(1/3)/n`` (Johansson 2000;
     El Karoui 2006). Real Wishart: the same with p - 1/2 and n - 1/2 but for the division by n (Ma 2012, after
-    Johnstone 2001).
+    Johnstone 2001). For p-values far below 1e-16 ask ``TracyWidom(beta).sf`` at the standardised eigenvalue.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def largest_law(ensemble: GUE | GOE | Wishart, method: str) -> Law:
         If ``exact`` is asked of a real ensemble.
     """
     if method == "exact":
-        return LargestEigenvalue(ensemble)
+        return LargestEigenvalue(ensemble)  # type: ignore[arg-type]  # which refuses real ensembles
     if method != "limit":
         raise ValueError(f"method={method!r}: expected 'limit' or 'exact'")
     scaling = edge_scaling(ensemble)
@@ -96,7 +96,7 @@ class LargestEigenvalue(Law):
         If the ensemble has real entries: its distribution function is no determinant of a scalar kernel.
     """
 
-    ensemble: GUE | GOE | Wishart
+    ensemble: GUE | Wishart
 
     def __post_init__(self) -> None:
         if edge_scaling(self.ensemble).beta != 2:

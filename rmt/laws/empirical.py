@@ -138,7 +138,9 @@ class Empirical(Law):
     def _edges(self) -> tuple[Edge, ...]:
         half = Fraction(1, 2)
         return tuple(
-            edge for lower, upper, _ in self._intervals for edge in (Edge(lower, half, "lower"), Edge(upper, half, "upper"))
+            edge
+            for lower, upper, _ in self._intervals
+            for edge in (Edge(lower, half, "lower"), Edge(upper, half, "upper"))
         )
 
     @cached_property

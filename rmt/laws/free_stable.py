@@ -114,29 +114,45 @@ class FreeStable(Law):
         upper = Edge(self.location + (-reach if alpha < 1 else reach), half, "upper") if above else None
         return (lower or Edge(-math.inf, None, "lower"), upper or Edge(math.inf, None, "upper"))
 
-    def _parameter(self, x: FloatArray, rho: float) -> FloatArray:
-        """The t of the points x > 0 of the standard law, by Newton steps in log t kept inside a bracket."""
+    def _side(self, x: FloatArray, rho: float) -> tuple[FloatArray, FloatArray]:
+        """(density, P(X > x)) of the standard law at points x > 0 of its support.
+
+        The t of each point by Newton steps in its logarithm, kept inside a bracket. Where the law is bounded on this
+        side or lives on it alone, sines of angles near pi are written as those of the small differences.
+        """
         alpha = as_float(self.alpha, "alpha")
+        alone = alpha < 1 and rho > 1 - _ROUNDING  # then t is counted from pi, where the edge is
+        bounded = alone or abs(alpha * rho - 1) < _ROUNDING
         target = np.log(x)
-        low, high = np.full(x.shape, -740.0), np.full(x.shape, math.log(math.pi * rho))
+        low, high = np.full(x.shape, -740.0), np.full(x.shape, math.log(math.pi * (1.0 if alone else rho)))
         s: FloatArray = high - 1
         for _ in range(200):
             t = np.exp(s)
-            f = math.pi * alpha * rho + (1 - alpha) * t
-            rest = alpha * (math.pi * rho - t)
-            value = (1 / alpha - 1) * np.log(np.sin(f)) - np.log(np.sin(t)) / alpha + np.log(np.sin(rest)) - target
-            slope = t * ((1 / alpha - 1) * (1 - alpha) / np.tan(f) - 1 / (alpha * np.tan(t)) - alpha / np.tan(rest))
-            too_large = value > 0  # x falls as t grows
-            low, high = np.where(too_large, s, low), np.where(too_large, high, s)
+            sine = np.log(np.sin(t))
+            if bounded:
+                f, rest, by_f, by_rest = abs(1 - alpha) * t, alpha * t, abs(1 - alpha), alpha
+            else:
+                f, rest = math.pi * alpha * rho + (1 - alpha) * t, alpha * (math.pi * rho - t)
+                by_f, by_rest = 1 - alpha, -alpha
+            value = (1 / alpha - 1) * np.log(np.sin(f)) - sine / alpha + np.log(np.sin(rest)) - target
+            slope = t * (
+                (1 / alpha - 1) * by_f / np.tan(f) - 1 / (alpha * np.tan(t)) + by_rest / np.tan(rest)
+            )
+            before = (value < 0) if alone else (value > 0)  # x falls as t grows, but grows with t counted from pi
+            low, high = np.where(before, s, low), np.where(before, high, s)
             new = s - value / slope
             new = np.where((new > low) & (new < high), new, (low + high) / 2)
             if np.all(np.abs(new - s) <= 4e-16 * np.maximum(1, np.abs(s))):
                 break
             s = new
-        return np.exp(s)
+        t = np.exp(s)
+        f = abs(1 - alpha) * t if bounded else math.pi * alpha * rho + (1 - alpha) * t
+        density = np.sin(t) / (np.pi * (np.sin(f) / np.sin(t)) ** (1 / alpha))
+        angle = math.pi - t if alone else t
+        return density, angle / math.pi - (1 - 1 / alpha) * x * density
 
     def _pdf_and_cdf(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        alpha, rho, scale, location = self._numbers()
+        _, rho, scale, location = self._numbers()
         y = (x - location) / scale
         density = np.full(x.shape, math.sin(math.pi * rho) / math.pi)  # at 0, where r = 1
         below = np.full(x.shape, 1 - rho)
@@ -146,14 +162,10 @@ class FreeStable(Law):
         # the law of -X has 1 - rho for rho: each side is seen from 0 outwards
         for sign, own in ((1, rho), (-1, 1 - rho)):
             side = inside & (sign * y > 0)
-            if not np.any(side):
-                continue
-            with np.errstate(all="ignore"):
-                t = self._parameter(np.abs(y[side]), own)
-                r = (np.sin(math.pi * alpha * own + (1 - alpha) * t) / np.sin(t)) ** (1 / alpha)
-                density[side] = np.sin(t) / (np.pi * r)
-            tail = t / math.pi - (1 - 1 / alpha) * np.abs(y[side]) * density[side]
-            below[side] = 1 - tail if sign > 0 else tail
+            if np.any(side):
+                with np.errstate(all="ignore"):
+                    density[side], tail = self._side(np.abs(y[side]), own)
+                below[side] = 1 - tail if sign > 0 else tail
         return density / scale, below
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:

@@ -279,7 +279,8 @@ class ImplicitLaw(Law):
             for x, p in find_atoms(self._cauchy_of_psi, 0.0, self._reach):
                 out[x] = round(p, 12)
             return out
-        if atom is not None:
+        # where the transform vanishes at infinity, rounding has told of an atom far away
+        if atom is not None and abs(atom[0]) <= self._reach and atom[1] <= 1:
             out[0 if abs(atom[0]) < 1e-9 * self._reach else atom[0]] = atom[1]
         return out
 

@@ -1,15 +1,17 @@
 """Many points of one interval: a few solved from infinity, the others continued from them along the real axis.
 
 `continuation.solve` chooses the branch at a few points. Between solved points the unknowns are interpolated in the
-place, log tan(angle/2), where the angle is that in which both edges of the interval are regular, and Newton's method is run at the point itself. An answer is
-kept only under the conditions of a step of the continuation: a first increment that is small against the distance over
-which the system is close to linear, and increments that contract at once. As the interpolation leans on neighbours from
-both sides, a neighbour on a wrong branch would make that first increment large. What is refused (next to edges, cusps
-and singularities) is tried again from the points that were accepted beside it, and then goes back to `solve`.
+place, log tan(angle/2), where the angle is that in which both edges of the interval are regular, and Newton's method is
+run at the point itself. An answer is kept only under the conditions of a step of the continuation: a first increment
+that is small against the distance over which the system is close to linear, and increments that contract at once. As
+the interpolation leans on neighbours from both sides, a neighbour on a wrong branch would make that first increment
+large. What is refused (next to edges, cusps and singularities) is tried again from the points that were accepted beside
+it, and then goes back to `solve`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -81,6 +83,9 @@ class IntervalCurve:
         while stride > 1 and self.places.size > 1:
             new = np.arange(stride // 2, _KNOTS, stride)
             answer = _continued(self.node, points[new], places[new], self.places, self.unknowns)
+            refused = np.flatnonzero(~answer.converged)
+            if refused.size:
+                answer.take(refused, solve(self.node, points[new[refused]], insist=False))
             self._add(places[new], answer, np.arange(new.size))
             stride //= 2
 
@@ -98,9 +103,9 @@ class IntervalCurve:
 
     def _add(self, places: FloatArray, answer: Solution, index: npt.NDArray[np.intp]) -> None:
         """Take over those of the points ``index`` of an answer that converged; ``places`` are theirs."""
-        good = answer.converged[index]
-        if self.places.size + int(np.sum(good)) > _MOST_KNOTS:
-            return
+        good = np.flatnonzero(answer.converged[index])
+        room = max(_MOST_KNOTS - self.places.size, 0)
+        good = good[:: max(1, math.ceil(good.size / room))] if room else good[:0]
         merged, order = np.unique(np.concatenate([self.places, places[good]]), return_index=True)
         unknowns = np.concatenate([self.unknowns, answer.unknowns[:, index[good]]], axis=1)
         self.places, self.unknowns = merged, unknowns[:, order]

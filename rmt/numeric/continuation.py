@@ -41,14 +41,14 @@ class _Pace:
     contraction: float
     tolerance: float
     settle: int
+    smallest_step: float
 
 
-_BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2, settle=0)
-_CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2)
+_BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2, settle=0, smallest_step=1e-6)
+_CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2, smallest_step=1e-13)
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
-_SMALLEST_STEP = 1e-13
 _BESIDE = 1e-4
 _MAX_SWEEPS = 400
 
@@ -229,14 +229,14 @@ def _follow(node: Node, u: ComplexArray, path: _Path, pace: _Pace) -> tuple[Comp
     step = np.full(n, 1.0 if stationary else 0.25)
     ok = np.ones(n, dtype=bool)
     todo = np.arange(n)
-    for _ in range(_MAX_SWEEPS):
+    for sweep in range(_MAX_SWEEPS):
         trial = np.maximum(tau[todo] * (1 - step[todo]), 0.0)
         start = u[:, todo]
         moved, accepted = _trial(node, start, path, trial, todo, pace, _START_REACH if stationary else pace.reach)
         u[:, todo] = np.where(accepted, moved, start)
         tau[todo] = np.where(accepted, trial, tau[todo])
         step[todo] = np.where(accepted, np.minimum(2 * step[todo], 1.0), step[todo] / 3)
-        stuck = step[todo] < _SMALLEST_STEP
+        stuck = (step[todo] < pace.smallest_step) | ((tau[todo] > 0.9) & (3 * sweep > _MAX_SWEEPS))
         ok[todo[stuck]] = False
         todo = todo[~stuck & (tau[todo] > 0)]
         if todo.size == 0:

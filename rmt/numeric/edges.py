@@ -87,7 +87,7 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
         grid = _scan_grid(0.0, high, atoms, np.exp(np.linspace(np.log(smallest), np.log(high), _SCAN)[:-1]))
         gaps, hard_edge = _scan(node, grid, atom_at_zero)
         if hard_edge and atom_at_zero == 0:
-            deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 23)), 0.0, 1)
+            deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 12)), 0.0, 1)
             gaps = [*deeper, *gaps]
     else:
         left = _far_point(node, -1)
@@ -446,7 +446,7 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     """Exponent of the density at 0 on one side, from its slope in log x as deep as it can be told from rounding."""
     scale = node.mean + node.variance / node.mean if node.positive else np.sqrt(node.variance)
     # the deeper, the closer to the power; beside an atom, and where z itself is matched, digits end sooner
-    decades = np.arange(4.0, 40.0, 2.0) if atom or not node.positive else np.arange(4.0, 250.0, 6.0)
+    decades = np.arange(4.0, 40.0, 2.0) if atom or not node.positive else np.arange(4.0, 100.0, 6.0)
     s = solve(node, side * scale * 10.0**-decades, insist=False)
     fine = s.converged & (s.error * np.abs(s.g) < 1e-7 * np.abs(s.g.imag)) & (s.g.imag < 0)
     depth, height = decades[fine] * np.log(10.0), np.log(-s.g.imag[fine])

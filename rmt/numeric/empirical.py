@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, Jet
+from rmt.numeric.jet import ComplexArray, Jet, log_upper
 from rmt.numeric.node import Leaf, Linearised, jet_of_g, log1p_like_1_over_w, log_like_w
 
 __all__ = ["EmpiricalLeaf", "smoothed", "smoothed_intervals"]
@@ -81,8 +81,7 @@ class EmpiricalLeaf(Leaf):
                 # Phi - log z and log w are both small when z is far from the atoms
                 terms = log1p_like_1_over_w(-self.x / np.exp(part), part.imag)
             else:
-                terms = np.log(part - self.x)
-                terms.imag[terms.imag < 0] += 2 * np.pi  # just below the axis
+                terms = log_upper(part - self.x)
             out[block] = terms @ self.p
         return out + (lin.inner if self.positive else lin.jet.log_g)
 
@@ -121,7 +120,7 @@ def smoothed(
     resolved = error < 1e-9 * w.imag
     potential = np.empty(x.size, dtype=complex)
     for block in leaf.blocks(x.size):
-        potential[block] = np.log(w[block, np.newaxis] - leaf.x) @ leaf.p
+        potential[block] = log_upper(w[block, np.newaxis] - leaf.x) @ leaf.p
     return g, 1 - (potential + variance * g * g / 2).imag / np.pi, resolved
 
 

@@ -202,31 +202,62 @@ class SymmetrisedRootNode(UnaryNode):
         return out
 
 
-class SquareNode(UnaryNode):
-    """Law of X**2 for X symmetric: the child is met at sqrt(z), m is common."""
+class SquareNode(Node):
+    """Law of X**2 for X symmetric: the child is met at sqrt(z), m is common.
+
+    log z is an unknown besides: next to 0 ``w = sqrt(z) g`` is small, and made of the child's m, or of its z, it would
+    have lost its digits.
+    """
 
     positive = tracked = True
 
     def __init__(self, child: Node) -> None:
-        super().__init__(child)
+        self.child = child
+        self.size = child.size + 1
         self.mean = child.variance
         self.variance = 2 * child.variance**2  # only the scale of the start matters
-        self.unbounded, self.full = (False, any(child.unbounded)), False
+        self.unbounded = (False, any(child.unbounded))
 
     def tail(self) -> tuple[float, complex]:
         a, b = self.child.tail()
         return a / 2, b
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        return self.child.start(np.exp(log_z / 2), log_z / 2)
+        return np.concatenate([self.child.start(np.exp(log_z / 2), log_z / 2), log_z[np.newaxis]])
 
     def linearise(self, u: ComplexArray) -> Linearised:
-        lin = self.child.linearise(u)
+        lin = self.child.linearise(u[:-1])
         j = lin.jet
-        return Linearised(Jet(j.m, j.w, 2 * j.log_s + j.log_eta, j.dm, 2 * j.dlog_s + j.dlog_eta, j.log_eta), lin)
+        root = np.exp(u[-1] / 2)
+        gap, rate = root - j.z, root / 2
+        # moves (c0 + c1 eps) of the child and (e0 + e1 eps) of log z; the parameter is that of what moves sqrt(z) less
+        own = np.abs(rate) <= np.abs(j.dz)
+        c0, c1 = np.where(own, gap / j.dz, 0), np.where(own, rate / j.dz, 1)
+        e0, e1 = np.where(own, 0, -gap / rate), np.where(own, 1, j.dz / rate)
+        log_root = (u[-1] + e0) / 2
+        log_s = j.log_s + j.dlog_s * c0
+        dlog_s = j.dlog_s * c1
+        jet = Jet(
+            m=j.m + j.dm * c0,
+            w=np.exp(log_root) * j.g * (1 + j.dlog_g * c0),
+            log_s=log_s - log_root,
+            dm=j.dm * c1,
+            dlog_s=dlog_s - e1 / 2,
+            native_log_eta=-log_s - log_root,
+        )
+        return Linearised(jet, (lin, c0, c1, e0, e1))
+
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        inner, c0, c1, e0, e1 = lin.inner
+        return np.concatenate([self.child.spread(inner, c0 + c1 * eps), (e0 + e1 * eps)[np.newaxis]])
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        return 2 * self.child.potential(u, lin.inner) - lin.jet.log_w
+        return 2 * self.child.potential(u[:-1], lin.inner[0]) - lin.jet.log_w
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # on paths in log z the node is linear in it, however far; elsewhere a second large step betrays a first one
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), np.minimum(np.abs(du[-1]), 0.5))
+        return out
 
 
 class ResidualNode(Node):
@@ -467,8 +498,9 @@ def _is_negative(node: Node) -> bool:
 def added_tails(tails: Sequence[tuple[float, complex]], variance: float) -> tuple[float, complex]:
     """Tail of a free sum: R ~ exp(b) g**(a - 1) at small g, and the smallest a outweighs the others."""
     a = min(order for order, _ in tails)
-    leading = sum(np.exp(b) for order, b in tails if order == a)
-    if a == 1 and leading == 0:
+    parts = np.array([np.exp(b) for order, b in tails if order == a])
+    leading = parts.sum()
+    if a == 1 and abs(leading) < 1e-14 * np.abs(parts).sum():  # means that cancel
         return 2.0, complex(np.log(variance))
     return a, complex(log_lower(np.array(leading, dtype=complex)))
 

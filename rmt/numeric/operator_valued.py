@@ -12,9 +12,13 @@ eigenbasis R needs the scalar curve of x_i at r = rank A_i points only. These ar
 node, so that the whole is one flattened Newton system, and any node may be a variable. Where R is rational (semicircle,
 Marchenko–Pastur and their affine images and sums) it is evaluated at T itself.
 
-In the upper half-plane ``-Im G >= 0``, and with ``W = T^{-1} + R(T)`` the eigenvalues of W (the subordination points of
-x_i) lie in the upper half-plane for each positive eigenvalue of M, in the lower one for each negative eigenvalue: the latter are met at the
-conjugate point.
+In the upper half-plane ``-Im G >= 0``, and the eigenvalues of ``T^{-1} + R(T)`` (the subordination points of x_i) lie in
+the upper half-plane for each positive eigenvalue of M, in the lower one for each negative eigenvalue: the latter are
+met at the conjugate point.
+
+G is carried as ``G = Λ Ĝ Ρ`` with ``Ĝ = g ⊕ S`` and triangular ``Λ = [1, 0; l, 1]``, ``Ρ = [1, r; 0, 1]``. Next to
+an atom or a hard edge G is large along one direction, and its entries lose what lies across; g, l, r and S do not. The
+equation keeps its form with ``Ρ A Λ`` in place of each matrix A (and ``Ρ E_11 Λ = E_11``).
 
 The potential is additive as in the scalar case (derived here): ``Ψ = E Tr log(b - pencil)`` has ``dΨ = Tr G db`` and
 ``Ψ = -log det G + Σ_i Σ_k Γ_i(g_ik)``, g_ik the eigenvalues of T_i, since ``d(Ψ + log det G) = Σ Tr T_i dR_i(T_i)``.
@@ -23,7 +27,9 @@ Congruence splits ``Ψ = Φ_p + log det K``, whose imaginary part is π times th
 
 from __future__ import annotations
 
+import copy
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,21 +74,35 @@ class RationalR:
         return self.slope + sum(a * c for a, c in self.poles)
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """G at n points in its factors: ``Ĝ`` (block diagonal), ``Λ`` and ``Ρ``, each of shape (n, N, N)."""
+
+    g: ComplexArray
+    left: ComplexArray
+    right: ComplexArray
+
+    @property
+    def whole(self) -> ComplexArray:
+        """G itself."""
+        return self.left @ self.g @ self.right
+
+
 # A derivative dG -> Σ X dG Y over pairs of stacks of matrices.
 _Pairs = list[tuple[ComplexArray, ComplexArray]]
 
 
-class _Channel:
-    """One variable: the term ``A R(G A)`` at stacks G of shape (n, N, N), with its unknowns (``rows`` of them).
+class _Channel(ABC):
+    """One variable: the term ``A R(G A)``, with its unknowns (``rows`` of them).
 
     ``A = U M U*`` with M invertible of rank r, and U made of coordinate vectors where that is possible: next to a hard
     edge the entries of G differ by orders of magnitude, and must not be mixed.
     """
 
     rows = 0
+    law: RationalR | Node
 
     def __init__(self, matrix: ComplexArray) -> None:
-        self.matrix = matrix
         touched = np.flatnonzero(np.any(matrix != 0, axis=1))
         values, vectors = np.linalg.eigh(matrix)
         kept = np.abs(values) > _RANK_TOLERANCE * np.max(np.abs(values))
@@ -92,34 +112,61 @@ class _Channel:
         else:
             self.u, self.middle = vectors[:, kept], np.diag(values[kept])
         self.d = np.linalg.eigvalsh(self.middle)
+        self.inverse = np.linalg.inv(self.middle)
+
+    def ends(self, frame: _Frame) -> tuple[ComplexArray, ComplexArray]:
+        """``Ρ U`` (n, N, r) and ``U* Λ`` (n, r, N)."""
+        return frame.right @ self.u, self.u.conj().T @ frame.left
 
     def compressed(self, g: ComplexArray) -> ComplexArray:
         """U* G U, of shape (n, r, r)."""
         return self.u.conj().T @ g @ self.u
 
+    @abstractmethod
+    def start(self, g: complex) -> ComplexArray:
+        """Unknowns where G is nearly the multiple ``g`` of 1, shape (rows, 1)."""
+
+    @abstractmethod
+    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
+        """The term in the frame, its derivative by Ĝ as pairs, and data for `spread` and `potential`."""
+
+    @abstractmethod
+    def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
+        """Increments of the unknowns for the increment of Ĝ in the frame."""
+
+    @abstractmethod
+    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        """Size of an increment, from G before and after it and the unknowns."""
+
+    @abstractmethod
+    def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
+        """Sum of Γ over the eigenvalues of T."""
+
 
 class _RationalChannel(_Channel):
     """A variable with rational R: no unknowns."""
 
+    law: RationalR
+
     def __init__(self, matrix: ComplexArray, law: RationalR) -> None:
         super().__init__(matrix)
         self.law = law
-        self.inverse = np.linalg.inv(self.middle)
 
-    def start(self, g: ComplexArray) -> ComplexArray:
-        return np.empty((0, g.shape[0]), dtype=complex)
+    def start(self, g: complex) -> ComplexArray:
+        return np.empty((0, 1), dtype=complex)
 
-    def linearise(self, g: ComplexArray, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
-        a, law = self.matrix, self.law
-        term = np.broadcast_to(law.constant * a + 0j, g.shape)
+    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
+        law = self.law
+        first, last = self.ends(frame)
+        a = first @ self.middle @ last
+        term = law.constant * a
         pairs: _Pairs = []
         if law.slope:
-            term = term + law.slope * (a @ g @ a)
-            whole = np.broadcast_to(a + 0j, g.shape)
-            pairs.append((law.slope * whole, whole))
+            term = term + law.slope * (a @ frame.g @ a)
+            pairs.append((law.slope * a, a))
         for weight, c in law.poles:
-            # S = A (1 - c G A)^-1 = U (M^-1 - c H)^-1 U*
-            s = self.u @ _inverse(self.inverse - c * self.compressed(g)) @ self.u.conj().T
+            # A (1 - c G A)^-1 = U (M^-1 - c U* G U)^-1 U*
+            s = first @ _inverse(self.inverse - c * (last @ frame.g @ first)) @ last
             term = term + weight * s
             pairs.append((weight * c * s, s))
         return term, pairs, None
@@ -127,11 +174,14 @@ class _RationalChannel(_Channel):
     def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
         return np.empty((0, dg.shape[0]), dtype=complex)
 
-    def strain(self, g: ComplexArray, dg: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        out = np.zeros(g.shape[0])
+    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        out = np.zeros(before.shape[0])
         for _, c in self.law.poles:
-            step = _relative(self.inverse - c * self.compressed(g), c * self.compressed(dg))
-            out = np.maximum(out, np.linalg.norm(step, axis=(1, 2)))
+            shifted = self.inverse - c * self.compressed(before)
+            step = _inverse(shifted) @ (self.inverse - c * self.compressed(after)) - np.eye(self.d.size)
+            weight = np.sqrt(equilibrate(shifted))
+            balanced = step * weight[:, np.newaxis, :] ** 2 / weight[:, :, np.newaxis] ** 2
+            out = np.maximum(out, np.linalg.norm(balanced, axis=(1, 2)))
         return out
 
     def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
@@ -152,6 +202,8 @@ class _RationalChannel(_Channel):
 class _NodeChannel(_Channel):
     """A variable given by its node, whose unknowns at each eigenvalue of T are met in the upper half-plane."""
 
+    law: Node
+
     def __init__(self, matrix: ComplexArray, node: Node) -> None:
         super().__init__(matrix)
         self.law = node
@@ -164,25 +216,25 @@ class _NodeChannel(_Channel):
     def _stacked(self, values: list[ComplexArray]) -> ComplexArray:
         return np.stack([self._side(k, value) for k, value in enumerate(values)], axis=1)
 
-    def start(self, g: ComplexArray) -> ComplexArray:
+    def start(self, g: complex) -> ComplexArray:
         out = []
-        far = np.trace(g, axis1=1, axis2=2) / g.shape[1]  # G is nearly this multiple of 1
         for k, d in enumerate(self.d):
-            gk = self._side(k, d * far)
-            z = 1 / gk + self.law.mean + self.law.variance * gk
+            own = self._side(k, np.array([d * g]))
+            z = 1 / own + self.law.mean + self.law.variance * own
             out.append(self.law.start(z, continued_log_z(z)))
         return np.concatenate(out)
 
-    def linearise(self, g: ComplexArray, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
+    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
         lins = [self.law.linearise(part) for part in np.split(u, self.d.size)]
         jets = [lin.jet for lin in lins]
         own = self._stacked([jet.g for jet in jets])
         rate = self._stacked([jet.g * jet.dlog_g for jet in jets])
-        values, vectors, inverse = self._eigen(self.compressed(g) @ self.middle, own)
+        first, last = self.ends(frame)
+        values, vectors, inverse = self._eigen(last @ frame.g @ first @ self.middle, own)
         slope = self._stacked([(jet.dm - jet.m * jet.dlog_g) / jet.g for jet in jets]) / rate
         r = self._stacked([jet.m / jet.g for jet in jets]) + slope * (values - own)
-        left = (self.u @ self.middle) @ vectors  # A R(G A) = U M V R(g) V^-1 U*
-        right = inverse @ self.u.conj().T
+        left = first @ self.middle @ vectors  # A R(G A) = U M V R(g) V^-1 U*
+        right = inverse @ last
         pairs: _Pairs = []
         for j in range(self.d.size):
             distance = values - values[:, j : j + 1]
@@ -191,7 +243,7 @@ class _NodeChannel(_Channel):
             quotient = np.where(close, (slope + slope[:, j : j + 1]) / 2, quotient)
             x = (left * quotient[:, np.newaxis, :]) @ right
             pairs.append((x, left[:, :, j, np.newaxis] * right[:, j, np.newaxis, :]))
-        return (left * r[:, np.newaxis, :]) @ right, pairs, (lins, values - own, rate, left, right)
+        return (left * r[:, np.newaxis, :]) @ right, pairs, (lins, values - own, rate, left, right, own * slope)
 
     def _eigen(self, t: ComplexArray, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
         """Eigenvalues of T in the order of ``wanted`` (n, r), eigenvectors and their inverse."""
@@ -208,20 +260,20 @@ class _NodeChannel(_Channel):
         return values, vectors, _inverse(vectors)
 
     def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
-        lins, gap, rate, left, right = data
+        lins, gap, rate, left, right, _ = data
         eps = (np.einsum("nka,nab,nbk->nk", right, dg, left) + gap) / rate
         return np.concatenate([self.law.spread(lin, self._side(k, eps[:, k])) for k, lin in enumerate(lins)])
 
-    def strain(self, g: ComplexArray, dg: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
+    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
         parts = zip(np.split(u, self.d.size), np.split(du, self.d.size), strict=True)
         out: FloatArray = np.max([self.law.strain(a, b) for a, b in parts], axis=0)
         return out
 
     def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
-        parts = zip(np.split(u, self.d.size), data[0], strict=True)
-        out: ComplexArray = np.sum(
-            [self._side(k, self.law.potential(part, lin)) for k, (part, lin) in enumerate(parts)], axis=0
-        )
+        lins, gap, slope = data[0], data[1], data[-1]
+        parts = zip(np.split(u, self.d.size), lins, strict=True)
+        own = self._stacked([self.law.potential(part, lin) for part, lin in parts])
+        out: ComplexArray = np.sum(own + slope * gap, axis=1)  # dΓ = g R'(g) dg
         return out
 
 
@@ -249,9 +301,9 @@ def _matching(values: ComplexArray, wanted: ComplexArray) -> npt.NDArray[np.intp
 class PencilNode(Node):
     """The law of a self-adjoint polynomial in free variables, solved on its pencil.
 
-    Unknowns: the entries of G (those on and above the diagonal where the pencil is real, so that G is symmetric), then
-    those of each variable's node at the eigenvalues of T. The parameter is a fixed generic combination of the
-    entries, which stays regular at the edges, where dz = 0.
+    Unknowns: g, l, r and S of the factored G (r and the lower half of S only where the pencil is not real, hence G not
+    symmetric), then those of each variable's node at the eigenvalues of T. The parameter is a fixed generic
+    combination of the entries of the increment of Ĝ, which stays regular at the edges, where dz = 0.
 
     Parameters
     ----------
@@ -266,39 +318,53 @@ class PencilNode(Node):
     positive = False
 
     def __init__(self, pencil: Pencil, laws: Sequence[RationalR | Node], mean: float, variance: float) -> None:
-        self.pencil, self.mean, self.variance = pencil, mean, variance
-        self.channels: list[_RationalChannel | _NodeChannel] = [
-            _RationalChannel(_real_part(a), law) if isinstance(law, RationalR) else _NodeChannel(_real_part(a), law)
+        self.mean, self.variance = mean, variance
+        self.symmetric = pencil.is_real
+        self.constant = pencil.constant
+        self.channels: list[_Channel] = [
+            _RationalChannel(_real_if_real(a), law) if isinstance(law, RationalR) else _NodeChannel(_real_if_real(a), law)
             for a, law in zip(pencil.coefficients, laws, strict=True)
             if np.any(a)
         ]
-        n = pencil.constant.shape[0]
-        grid = np.arange(n * n).reshape(n, n)
-        # entry of G -> row of unknowns
-        self.rows = grid[np.triu_indices(n)] if pencil.is_real else grid.ravel()
-        self.mirror = grid.T.ravel()[self.rows]
-        self.unpacking = np.empty(n * n, dtype=np.intp)
-        self.unpacking[self.rows] = np.arange(self.rows.size)
-        if pencil.is_real:
-            self.unpacking[self.mirror] = np.arange(self.rows.size)
-        self.width = n
-        self.size = self.rows.size + sum(channel.rows for channel in self.channels)
-        generic = np.random.default_rng(0).normal(size=(2, self.rows.size))
-        self.border = generic[0] + 1j * generic[1]
-        inner = np.linalg.eigvalsh(-pencil.constant[1:, 1:])
-        self.log_det = np.sum(np.log(np.abs(inner))) + 1j * np.pi * np.sum(inner < 0)
+        n = self.width = pencil.constant.shape[0]
+        # entries of a matrix that are unknown, the others being their mirror images
+        self.entries = _Packing(n, self.symmetric)
+        self.inner = _Packing(n - 1, self.symmetric)
+        self.border_rows = (n - 1) * (1 if self.symmetric else 2)
+        self.own = 1 + self.border_rows + self.inner.size
+        self.size = self.own + sum(channel.rows for channel in self.channels)
+        eigenvalues = np.linalg.eigvalsh(-pencil.constant[1:, 1:])
+        self.log_det = np.sum(np.log(np.abs(eigenvalues))) + 1j * np.pi * np.sum(eigenvalues < 0)
+        generic = np.random.default_rng(0).normal(size=(2, self.entries.size))
+        self.generic = generic[0] + 1j * generic[1]
         self.direction = np.zeros((n, n))
         self.direction[0, 0] = 1.0
         self.offset = np.zeros((n, n), dtype=complex)
 
     # --- packing ------------------------------------------------------------------------------------------------------
 
-    def _matrices(self, u: ComplexArray) -> ComplexArray:
-        """G or an increment of it, of shape (n, N, N)."""
-        return u[self.unpacking].T.reshape(u.shape[1], self.width, self.width)
+    def _factors(self, u: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]:
+        """g (n,), l (n, N-1), r (n, N-1), S (n, N-1, N-1), or increments of them."""
+        left = u[1 : self.width].T
+        right = left if self.symmetric else u[self.width : 2 * self.width - 1].T
+        return u[0], left, right, self.inner.matrices(u[1 + self.border_rows : self.own].T)
+
+    def _frame(self, u: ComplexArray) -> _Frame:
+        corner, left, right, rest = self._factors(u)
+        count, n = corner.size, self.width
+        g = np.zeros((count, n, n), dtype=complex)
+        g[:, 0, 0], g[:, 1:, 1:] = corner, rest
+        identity = np.broadcast_to(np.eye(n) + 0j, g.shape)
+        lower, upper = identity.copy(), identity.copy()
+        lower[:, 1:, 0], upper[:, 0, 1:] = left, right
+        return _Frame(g, lower, upper)
+
+    def _packed(self, corner: ComplexArray, left: ComplexArray, right: ComplexArray, rest: ComplexArray) -> ComplexArray:
+        borders = [left] if self.symmetric else [left, right]
+        return np.concatenate([corner[:, np.newaxis], *borders, self.inner.vectors(rest)], axis=1).T
 
     def _parts(self, u: ComplexArray) -> list[ComplexArray]:
-        return np.split(u[self.rows.size :], np.cumsum([channel.rows for channel in self.channels])[:-1])
+        return np.split(u[self.own :], np.cumsum([channel.rows for channel in self.channels])[:-1])
 
     # --- node -------------------------------------------------------------------------------------------------------
 
@@ -306,20 +372,20 @@ class PencilNode(Node):
     def _anchor(self) -> tuple[complex, ComplexArray]:
         """A point far above the support and the unknowns there.
 
-        Reached through the matrix upper half-plane, in which the solution is unique: from ``b = i s`` for large s, where
-        every variable looks like its mean, to ``b = z E_11``.
+        Reached through the matrix upper half-plane, in which the solution is unique: from ``b = i s`` for large s,
+        where every variable looks like its mean, to ``b = z E_11``.
         """
         z = self.mean + 1j * _HEIGHT * np.sqrt(self.variance)
-        above = object.__new__(PencilNode)
-        above.__dict__.update({key: value for key, value in self.__dict__.items() if key != "_anchor"})
+        above = copy.copy(self)
         above.direction, above.offset = np.eye(self.width), z * self.direction
-        size = np.linalg.norm(self.pencil.constant, 2) + sum(
+        size = np.linalg.norm(self.constant, 2) + sum(
             np.max(np.abs(c.d)) * (abs(c.law.mean) + 3 * np.sqrt(c.law.variance)) for c in self.channels
         )
         top = 20 * (size + abs(z))
-        g = np.linalg.inv(z * self.direction + 1j * top * np.eye(self.width) - self.pencil.constant)[np.newaxis]
-        start = g.reshape(1, self.width**2).T[self.rows]
-        u = np.concatenate([start, *(channel.start(g) for channel in self.channels)])
+        g = np.linalg.inv(z * self.direction + 1j * top * np.eye(self.width) - self.constant)[np.newaxis]
+        left, right = g[:, 1:, 0] / g[:, 0, :1], g[:, 0, 1:] / g[:, 0, :1]
+        start = self._packed(g[:, 0, 0], left, right, g[:, 1:, 1:] - left[:, :, np.newaxis] * g[:, :1, 1:])
+        u = np.concatenate([start, *(channel.start(1 / (1j * top)) for channel in self.channels)])
         heights = np.concatenate([top * 2.0 ** -np.arange(0.0, 12.0), [0.0]])
         u = _march(above, u, lambda t: np.array([1j * np.interp(t, np.linspace(0, 1, heights.size), heights)]))
         return z, u
@@ -331,88 +397,145 @@ class PencilNode(Node):
         return _march(self, u, lambda t: self.mean + 1j * np.exp(near + t * (far - near)))
 
     def linearise(self, u: ComplexArray) -> Linearised:
-        g = self._matrices(u)
-        count, n, k = g.shape[0], self.width, self.rows.size
-        energy = np.broadcast_to(self.pencil.constant, g.shape)  # A_0 + Σ A_i R_i(G A_i)
+        frame = self._frame(u)
+        g = frame.g
+        count, n, k = g.shape[0], self.width, self.entries.size
+        energy = frame.right @ self.constant @ frame.left  # A_0 + Σ A_i R_i(G A_i), in the frame
         pairs: _Pairs = []
         data = []
         for channel, part in zip(self.channels, self._parts(u), strict=True):
-            term, terms, own = channel.linearise(g, part)
+            term, terms, own = channel.linearise(frame, part)
             energy = energy + term
             pairs += terms
             data.append(own)
-        # multiplied by G from both sides the condition is dG - G C[dG] G + z G E G = G + G energy G - G offset G
-        total = np.zeros((count, n, n, n, n), dtype=complex)
-        for x, y in pairs:
-            total += (g @ x)[:, :, np.newaxis, :, np.newaxis] * (y @ g).swapaxes(1, 2)[:, np.newaxis, :, np.newaxis, :]
-        flat = total.reshape(count, n * n, n * n)
-        columns = flat[:, self.rows[:, np.newaxis], self.rows]
-        if self.pencil.is_real:
-            off = self.rows != self.mirror
-            columns[:, :, off] += flat[:, self.rows[:, np.newaxis], self.mirror[off]]
-        # the entries of G are of very different size far away (the corner is 1/z) and next to hard edges
+        # multiplied by Ĝ from both sides the condition is dĜ - Ĝ C[dĜ] Ĝ + z Ĝ E Ĝ = Ĝ + Ĝ (energy - offset) Ĝ
         weight = equilibrate(g)
-        scale = (weight[:, :, np.newaxis] * weight[:, np.newaxis, :]).reshape(count, n * n)[:, self.rows]
-        matrix = np.empty((count, k + 1, k + 1), dtype=complex)
-        matrix[:, :k, :k] = np.eye(k) - columns * (scale[:, np.newaxis, :] / scale[:, :, np.newaxis])
-        push = (g @ self.direction @ g).reshape(count, n * n)[:, self.rows] / scale
+        scale = self.entries.vectors(weight[:, :, np.newaxis] * weight[:, np.newaxis, :])
+        matrix = np.zeros((count, k + 1, k + 1), dtype=complex)
+        matrix[:, :k, :k] = -self._response(g, pairs) * (scale[:, np.newaxis, :] / scale[:, :, np.newaxis])
+        matrix[:, np.arange(k), np.arange(k)] += 1
+        push = self.entries.vectors(g @ (frame.right @ self.direction @ frame.left) @ g) / scale
         size = np.linalg.norm(push, axis=1)
         matrix[:, :k, k] = push / size[:, np.newaxis]
-        matrix[:, k, :k] = self.border
-        matrix[:, k, k] = 0
+        matrix[:, k, :k] = self.generic
         right = np.zeros((count, k + 1, 2), dtype=complex)
-        mismatch = g + g @ (energy - self.offset) @ g
-        right[:, :k, 0] = mismatch.reshape(count, n * n)[:, self.rows] / scale
+        mismatch = g + g @ (energy - frame.right @ self.offset @ frame.left) @ g
+        right[:, :k, 0] = self.entries.vectors(mismatch) / scale
         right[:, k, 1] = 1
         answer = _solve(matrix, right)
-        steps = (answer[:, :k] * scale[:, :, np.newaxis])[:, self.unpacking].reshape(count, n, n, 2)
-        inner, along = steps[..., 0], steps[..., 1]
-        z, dz = (answer[:, k] / size[:, np.newaxis]).T
-        # m = z G_11 - 1 without the cancellation: the corner of G times the energy, to first order
-        responses = [sum((x[:, :, :] @ d @ y)[:, :, 0] for x, y in pairs) if pairs else 0 for d in (inner, along)]
-        row, column = g[:, 0, :], energy[:, :, 0]
-        m = _dot(row, column) + _dot(inner[:, 0], column) + _dot(row, responses[0])
-        dm = _dot(along[:, 0], column) + _dot(row, responses[1])
+        inner, along = (self.entries.matrices(answer[:, :k, side] * scale) for side in (0, 1))
+        z, dz = answer[:, k, 0] / size, answer[:, k, 1] / size
+        # m = z g - 1 = (G energy)_11 without the cancellation, to first order
+        column = energy @ _first(frame)
+        m = _corner(g, column) + _corner(inner, column) + _moved(g, inner, pairs, frame)
+        dm = _corner(along, column) + _moved(g, along, pairs, frame)
         jet = jet_of_g(g[:, 0, 0] + inner[:, 0, 0], along[:, 0, 0], m, dm, positive=False)
-        return Linearised(jet, (z, dz, g, inner, along, data))
+        # Tr(G mismatch): makes the potential stationary against rounding of G
+        excess = z * g[:, 0, 0] - np.einsum("nab,nba->n", g, energy) - n
+        return Linearised(jet, (z, dz, frame, inner, along, excess, data))
+
+    def _response(self, g: ComplexArray, pairs: _Pairs) -> ComplexArray:
+        """Matrix of dĜ -> Ĝ C[dĜ] Ĝ on the unknown entries."""
+        count, n = g.shape[0], self.width
+        total = np.zeros((count, n, n, n, n), dtype=complex)  # [row, column] of the image, [row, column] of dĜ
+        for x, y in pairs:
+            total += (g @ x)[:, :, np.newaxis, :, np.newaxis] * (y @ g).swapaxes(1, 2)[:, np.newaxis, :, np.newaxis, :]
+        flat = total.reshape(count, n * n, n * n)[:, self.entries.rows]
+        out: ComplexArray = flat[:, :, self.entries.rows]
+        if self.symmetric:
+            off = self.entries.rows != self.entries.mirror
+            out[:, :, off] += flat[:, :, self.entries.mirror[off]]
+        return out
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        _, _, g, inner, along, data = lin.inner
+        _, _, frame, inner, along, _, data = lin.inner
         dg = inner + along * eps[:, np.newaxis, np.newaxis]
-        # the step (1 - E/2)^-1 (1 + E/2) G, E = dG G^-1: next to a hard edge G grows along one direction that turns
-        weight = equilibrate(g)
+        # the step (1 - E/2)^-1 (1 + E/2) Ĝ, E = dĜ Ĝ^-1, which is exact where G scales
+        weight = equilibrate(frame.g)
         scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
-        g, dg = g / scale, dg / scale
-        whole = _solve(np.swapaxes(g - dg / 2, 1, 2), np.swapaxes(dg, 1, 2)).swapaxes(1, 2) @ g * scale
-        moved = whole.reshape(eps.size, self.width**2).T[self.rows]
-        dg = dg * scale
-        return np.concatenate([moved, *(c.spread(own, dg) for c, own in zip(self.channels, data, strict=True))])
+        g, d = frame.g / scale, dg / scale
+        moved = (g + _solve((g - d / 2).swapaxes(1, 2), d.swapaxes(1, 2)).swapaxes(1, 2) @ g) * scale
+        corner = moved[:, 0, 0]
+        left, right = moved[:, 1:, 0] / corner[:, np.newaxis], moved[:, 0, 1:] / corner[:, np.newaxis]
+        rest = moved[:, 1:, 1:] - left[:, :, np.newaxis] * moved[:, 0, np.newaxis, 1:] - frame.g[:, 1:, 1:]
+        own = self._packed(corner - frame.g[:, 0, 0], left, right, rest)
+        return np.concatenate([own, *(c.spread(part, dg) for c, part in zip(self.channels, data, strict=True))])
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        g, dg = self._matrices(u), self._matrices(du)
-        # G^-1 dG in the basis in which it is balanced: next to a hard edge G is nearly of rank one and large
-        parts = [np.linalg.norm(_relative(g, dg), axis=(1, 2))]
-        for channel, part, step in zip(self.channels, self._parts(u), self._parts(du), strict=True):
-            parts.append(channel.strain(g, dg, part, step))
-        out: FloatArray = np.max(parts, axis=0)
+        frame, after = self._frame(u), self._frame(u + du)
+        corner, left, right, rest = self._factors(du)
+        weight = equilibrate(frame.g)
+        inner = weight[:, 1:, np.newaxis] * weight[:, np.newaxis, 1:]
+        relative = _solve(frame.g[:, 1:, 1:] / inner, rest / inner)
+        parts = [
+            np.abs(corner / u[0]),
+            np.linalg.norm(relative, axis=(1, 2)),
+            *(np.linalg.norm(side * weight[:, :1] / weight[:, 1:], axis=1) for side in (left, right)),
+        ]
+        own = np.linalg.norm(parts, axis=0)
+        others = [
+            channel.strain(frame.whole, after.whole, part, step)
+            for channel, part, step in zip(self.channels, self._parts(u), self._parts(du), strict=True)
+        ]
+        out: FloatArray = np.max([own, *others], axis=0)
         return out
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        g = self._matrices(u)
-        # b - energy lies in the matrix upper half-plane, where the logarithm has one branch
-        phi: ComplexArray = np.sum(log_upper(np.linalg.eigvals(_inverse(g))), axis=1) - self.log_det
+        frame = self._frame(u)
+        whole = frame.whole
+        # b - energy = G^-1 lies in the matrix upper half-plane, where the logarithm has one branch
+        turns = np.sum(log_upper(np.linalg.eigvals(_inverse(whole))), axis=1)
+        phi: ComplexArray = -np.log(frame.g[:, 0, 0]) - np.log(np.linalg.det(frame.g[:, 1:, 1:]))
+        phi = phi + 2j * np.pi * np.round((turns - phi).imag / (2 * np.pi)) - self.log_det + lin.inner[-2]
         for channel, part, own in zip(self.channels, self._parts(u), lin.inner[-1], strict=True):
-            phi = phi + channel.potential(g, part, own)
+            phi = phi + channel.potential(whole, part, own)
         return phi + lin.jet.log_g
 
 
-def _real_part(matrix: ComplexArray) -> Any:
-    return matrix if np.any(matrix.imag) else matrix.real
+class _Packing:
+    """Matrices (n, N, N), symmetric or not, as vectors (n, size) of their independent entries."""
+
+    def __init__(self, width: int, symmetric: bool) -> None:
+        grid = np.arange(width * width).reshape(width, width)
+        self.width = width
+        self.rows = grid[np.triu_indices(width)] if symmetric else grid.ravel()
+        self.mirror = grid.T.ravel()[self.rows]
+        self.size = self.rows.size
+        self.places = np.empty(width * width, dtype=np.intp)
+        if symmetric:
+            self.places[self.mirror] = np.arange(self.size)
+        self.places[self.rows] = np.arange(self.size)
+
+    def vectors(self, matrices: Any) -> Any:
+        return matrices.reshape(matrices.shape[0], self.width**2)[:, self.rows]
+
+    def matrices(self, vectors: ComplexArray) -> ComplexArray:
+        return vectors[:, self.places].reshape(vectors.shape[0], self.width, self.width)
 
 
-def _dot(a: ComplexArray, b: ComplexArray) -> ComplexArray:
-    out: ComplexArray = np.einsum("ni,ni->n", a, b)
+def _first(frame: _Frame) -> ComplexArray:
+    """The first column of Λ^-1, (n, N, 1)."""
+    out = -frame.left[:, :, :1]
+    out[:, 0] = 1
     return out
+
+
+def _corner(g: ComplexArray, column: ComplexArray) -> ComplexArray:
+    out: ComplexArray = (g[:, :1, :] @ column)[:, 0, 0]
+    return out
+
+
+def _moved(g: ComplexArray, dg: ComplexArray, pairs: _Pairs, frame: _Frame) -> ComplexArray:
+    """The corner of ``Ĝ C[dĜ] Λ^-1``."""
+    first = _first(frame)
+    out: ComplexArray = np.zeros(g.shape[0], dtype=complex)
+    for x, y in pairs:
+        out = out + (g[:, :1, :] @ x @ (dg @ (y @ first)))[:, 0, 0]
+    return out
+
+
+def _real_if_real(matrix: ComplexArray) -> Any:
+    return matrix if np.any(matrix.imag) else matrix.real
 
 
 def _solve(matrix: ComplexArray, right: ComplexArray) -> ComplexArray:
@@ -435,19 +558,6 @@ def _inverse(matrix: ComplexArray) -> ComplexArray:
     columns = 1 / np.maximum(np.max(np.abs(matrix * rows), axis=1, keepdims=True), 1e-150)
     identity = np.broadcast_to(np.eye(matrix.shape[1]) + 0j, matrix.shape)
     return columns.swapaxes(1, 2) * _solve(matrix * rows * columns, identity) * rows.swapaxes(1, 2)
-
-
-def _relative(g: ComplexArray, dg: ComplexArray) -> ComplexArray:
-    """``s^-1/2 U* dG V s^-1/2`` for ``G = U s V*``: similar to G^-1 dG, and as small as its size allows."""
-    weight = equilibrate(g)
-    scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
-    g, dg = g / scale, dg / scale
-    usable = np.all(np.isfinite(g), axis=(1, 2))[:, np.newaxis, np.newaxis]
-    left, size, right = np.linalg.svd(np.where(usable, g, np.eye(g.shape[1])))
-    root = np.sqrt(size)
-    inner = left.conj().swapaxes(1, 2) @ dg @ right.conj().swapaxes(1, 2)
-    out: ComplexArray = np.where(usable, inner / (root[:, :, np.newaxis] * root[:, np.newaxis, :]), np.nan)
-    return out
 
 
 def _march(

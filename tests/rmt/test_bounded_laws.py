@@ -79,6 +79,10 @@ def size(law):
     return max(abs(law.support().lower), abs(law.support().upper))
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def assert_close(actual, desired, tolerance):
     np.testing.assert_allclose(actual, desired, rtol=0, atol=tolerance)
 
@@ -283,7 +287,7 @@ def test_kesten_mckay_is_a_sum_of_free_unitaries_and_counts_walks():
         assert KestenMcKay(d).moments(10) == counted
 
 
-@pytest.mark.parametrize(("s", "t"), [(0.3, 0.6), (0.7, 0.2), (0.6, 0.8), (0.8, 0.7), (0.5, 0.25)])
+@pytest.mark.parametrize(("s", "t"), [(0.7, 0.2), (0.8, 0.7), slow(0.3, 0.6), slow(0.6, 0.8), slow(0.5, 0.25)])
 def test_free_jacobi_is_a_compressed_projection(s, t):
     law = FreeJacobi(s, t)
     q = Discrete({0: 1 - t, 1: t})
@@ -331,7 +335,12 @@ def test_free_poisson_of_constant_jumps_is_a_scaled_marchenko_pastur_law(rate):
 
 @pytest.mark.parametrize(
     ("rate", "jump"),
-    [(0.5, Uniform(1, 2)), (2.5, Discrete({1: 0.3, 4: 0.7})), (3, MarchenkoPastur(2)), (1, Discrete({0: 0.2, 1: 0.8}))],
+    [
+        (0.5, Uniform(1, 2)),
+        slow(2.5, Discrete({1: 0.3, 4: 0.7})),
+        slow(3, MarchenkoPastur(2)),
+        slow(1, Discrete({0: 0.2, 1: 0.8})),
+    ],
 )
 def test_compound_free_poisson_against_the_product_with_marchenko_pastur(rate, jump):
     # X T X^T and the companion of its other side
@@ -371,8 +380,9 @@ def test_atoms_of_compound_free_poisson_laws():
     tall = FreePoisson(Fraction(1, 2), MarchenkoPastur(4))
     assert tall.support().atoms == {0: Fraction(7, 8)}
     # the jumps that are 0 do nothing
-    assert_same_law(FreePoisson(2, Discrete({0: 0.5, 1: 0.5})), FreePoisson(1))
-    assert FreePoisson(2, Discrete({0: 0.5, 1: 0.5})).support().edges[0].exponent == pytest.approx(-0.5, abs=1e-6)
+    hard = FreePoisson(2, Discrete({0: 0.5, 1: 0.5}))
+    assert_same_law(FreePoisson(1), hard)
+    assert hard.support().edges[0].exponent == pytest.approx(-0.5, abs=1e-6)
 
 
 @pytest.mark.parametrize("time", [0.3, 2.6])
@@ -388,7 +398,7 @@ def test_free_multiplicative_brownian_motion_and_the_universal_law(time):
     assert law.expectation(lambda v: 1 / v) == pytest.approx(law.mean(), rel=1e-11)
 
 
-@pytest.mark.parametrize("order", [0.05, 0.6, 1, 2.5, 7.25])
+@pytest.mark.parametrize("order", [slow(0.05), 0.6, 1, 2.5, 7.25])
 def test_fuss_catalan_of_real_order(order):
     law = FussCatalan(order)
     assert float(law.support().upper) == pytest.approx((order + 1) ** (order + 1) / order**order, rel=1e-13)
@@ -542,7 +552,7 @@ def test_inside_compositions(law):
 
 
 def test_reflections_are_mirror_images():
-    for law in (Uniform(-1, 2), FreePoisson(0.6, Uniform(-2, -1))):
+    for law in (Uniform(-1, 2), FreePoisson(2.5, Uniform(-2, -1))):
         direct, mirrored = law + Semicircle(0.3), (-1 * law) + Semicircle(0.3)
         x = interior(direct)
         np.testing.assert_allclose(mirrored.pdf(-x), direct.pdf(x), rtol=1e-10)
