@@ -106,12 +106,14 @@ class Density:
             return float(self._continuous(np.array([a.upper + 0.382 * (b.lower - a.upper)]))[0])
         if "closed_form" in self.law.methods("cdf") or "pushforward" in self.law.methods("cdf"):
             return float(self._continuous(np.array([a.upper]))[0])
-        # they touch where the density is infinite: from a little below, and the rest by the exponent
-        step = 1e-12 * min(piece.extent for piece in (a, b) if piece.bounded or piece is b)
-        solution = solve(self.law.numeric, np.array([a.upper - step]))
-        rest = -solution.g.imag[0] / np.pi * step / (1 + (a.upper_exponent or 0.0))
-        below = 1 - solution.potential.imag[0] / np.pi - float(self.jumps(np.array([a.upper - step]))[0])
-        return float(below + rest) if solution.converged[0] else math.nan
+        # they touch at a cusp, or where the density is infinite: from a little below, and the rest by the exponent
+        x = a.upper - (a.extent if a.bounded else 1.0) * np.array([1e-12, 1e-10, 1e-8, 1e-6])
+        solution = solve(self.law.numeric, x)
+        if not np.any(solution.converged):
+            return math.nan
+        k = int(np.argmax(solution.converged))
+        rest = -solution.g.imag[k] / np.pi * (a.upper - x[k]) / (1 + (a.upper_exponent or 0.0))
+        return float(1 - solution.potential.imag[k] / np.pi - self.jumps(x[k : k + 1])[0] + rest)
 
     def _continuous(self, x: FloatArray) -> FloatArray:
         """Mass of the continuous part below points, before the masses of the intervals are known; NaN if unresolved."""

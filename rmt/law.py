@@ -19,9 +19,8 @@ import numpy.typing as npt
 
 from rmt import functionals, transforms
 from rmt.density import Density
-from rmt.numeric.continuation import solve
 from rmt.numeric.edges import find_intervals
-from rmt.numeric.explicit import ExplicitCurve, explicit_s
+from rmt.numeric.explicit import ExplicitCurve, explicit_interval, explicit_s
 from rmt.numeric.node import Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError
@@ -111,8 +110,11 @@ class Law(ABC):
         atoms = self._atoms()
         edges = self._edges()
         if edges is None:
+            explicit = None if self._explicit is None else explicit_interval(self._explicit.s)
             try:
-                intervals = find_intervals(self.numeric, {float(x): float(p) for x, p in atoms.items()})
+                intervals = [explicit] if explicit else find_intervals(
+                    self.numeric, {float(x): float(p) for x, p in atoms.items()}
+                )
             except ArithmeticError as error:
                 raise ConvergenceError(
                     f"support of {self!r}: {error}; change the parameters slightly (a critical case), "

@@ -62,7 +62,10 @@ class Mixture(Law):
     def _node(self) -> Node:
         if len(self.parts) == 1:
             return self.parts[0][0].numeric
-        return MixtureNode([law.numeric for law, _ in self.parts], [p for p, _ in self._numbers()])
+        nodes = [(p, law.numeric) for p, law in self._numbers()]
+        proper = [(p, node) for p, node in nodes if node.mean != 0 or node.variance != 0]
+        at_zero = sum(p for p, node in nodes if node.mean == 0 and node.variance == 0)
+        return MixtureNode([node for _, node in proper], [p for p, _ in proper], at_zero)
 
     def _has(self, question: str, method: str) -> bool:
         if method == "pushforward":

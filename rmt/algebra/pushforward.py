@@ -30,8 +30,8 @@ def is_symmetric(law: Law) -> bool:
     from rmt.algebra.affine import Affine
     from rmt.algebra.free_power import FreeSumPower
     from rmt.algebra.free_sum import FreeSum
-    from rmt.laws.discrete import Discrete
     from rmt.laws.cauchy import Cauchy
+    from rmt.laws.discrete import Discrete
     from rmt.laws.free_stable import FreeStable
     from rmt.laws.gaussian import Gaussian
     from rmt.laws.semicircle import Semicircle

@@ -164,7 +164,7 @@ class Empirical(Law):
             counts = np.concatenate([[0], np.cumsum(list(self._counts.values()))])
             return np.asarray(counts[np.searchsorted(positions, x, side="right")] / len(self.samples))
         lower, upper, masses = (np.array(column) for column in zip(*self._intervals, strict=True))
-        place = np.searchsorted(upper, x)
+        place = np.searchsorted(upper, x, side="right")
         out = np.concatenate([[0.0], np.cumsum(masses)])[place]
         inside = x > np.append(lower, np.inf)[place]
         if np.any(inside):

@@ -28,7 +28,7 @@ from rmt.numeric.implicit import RLeaf, SLeaf, psi_leaf
 from rmt.numeric.node import Node
 from rmt.numeric.validity import moment_violation, transform_violation
 from rmt.parameters import check_number, normalised, parameter_repr
-from rmt.results import ConvergenceError, PreconditionError
+from rmt.results import PreconditionError
 from rmt.series import free_cumulants_to_moments, s_series_to_moments
 from rmt.support import Edge
 
@@ -221,7 +221,8 @@ class ImplicitLaw(Law):
                 far = power_series_end(lambda t: 1 + function(1 / t.conj()).conj() / t)
             return RLeaf(function, far, mean, variance, r_is_positive(function, mean, math.sqrt(variance)))
         w = one_plus(self.psi) if exact else None
-        return psi_leaf(function, w, moments, self._on_half_axis, [float(x) for x in self._found])
+        singular = [*map(float, self._found), *(float(e.position) for e in self._psi_edges)]
+        return psi_leaf(function, w, moments, self._on_half_axis, singular)
 
     @cached_property
     def _on_half_axis(self) -> bool:
@@ -238,17 +239,21 @@ class ImplicitLaw(Law):
         out: ComplexArray = (1 + self._function(z)) / z
         return out
 
-    def _edges(self) -> tuple[Edge, ...] | None:
-        if self._kind != "psi":
-            return None  # critical points of z(m) or z(g)
+    @cached_property
+    def _psi_edges(self) -> tuple[Edge, ...]:
+        """Edges of a law given by its moment transform: where that ceases to be real."""
         found = find_edges(self._cauchy_of_psi, 0.0, self._reach, self._on_half_axis)
         if not found and sum(self._found.values()) < 1 - 1e-6:
-            raise ConvergenceError(f"support of {self!r}: atoms of mass below 0.01 must be given as atoms=")
+            raise self._refused("it is real on the whole axis, but its atoms do not add up to 1", "give atoms=")
         return tuple(
             edge
             for lower, upper, down, up in found
             for edge in (Edge(lower, down, "lower"), Edge(upper, up, "upper"))
         )
+
+    def _edges(self) -> tuple[Edge, ...] | None:
+        # those of the others are critical points of z(m) and z(g), found by the solver
+        return self._psi_edges if self._kind == "psi" else None
 
     @cached_property
     def _mass(self) -> Any:

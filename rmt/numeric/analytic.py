@@ -134,35 +134,34 @@ def path_integral(integrand: Callable[[IndexArray, FloatArray], ComplexArray], c
 def taylor(function: Function, count: int, radius: float) -> list[float] | None:
     """The first ``count`` Taylor coefficients at 0 of a function that is real on the real axis.
 
-    Sampled on half circles in the lower half-plane (the other half is the complex conjugate) of radii up to
-    ``radius``. On each circle free of singularities the coefficient c_k has the error ``eps max|f| / r**k``; each order
-    is taken from the circle on which that is least (Bornemann, arXiv:0910.1841). None where no circle is free of
-    singularities: the function is not analytic at 0, or not real on the real axis.
+    Sampled on half circles in the lower half-plane (the other half is the complex conjugate), from small ones to the
+    first with a singularity inside, at most of radius ``radius``. On a circle the coefficient c_k has the error
+    ``eps max|f| / r**k``; each order is taken from the circle on which that is least (Bornemann, arXiv:0910.1841). None
+    where no circle is free of singularities: the function is not analytic at 0, or not real on the real axis.
     """
     half = max(256, 8 * count)
     points = np.exp(-1j * np.pi * (np.arange(half) + 0.5) / half)
     orders = np.arange(2 * half)
     turn = np.exp(1j * np.pi * orders / (2 * half))
     best, bound = np.zeros(count), np.full(count, np.inf)
-    last = np.inf
-    for r in radius * 0.85 ** np.arange(400):
+    for r in radius * 0.85 ** np.arange(400)[::-1]:
         with np.errstate(all="ignore"):
             values = function(r * points)
             size = np.max(np.abs(values))
             error = size * r ** -orders[:count].astype(float)
-        if not np.all(np.isfinite(error)):
-            continue
-        scaled = np.fft.ifft(np.concatenate([values, values[::-1].conj()])) * turn
-        # beyond the middle the coefficients are those of negative powers
-        if np.max(np.abs(scaled[half // 2 :])) > 1e-14 * size:
-            continue
+        free = bool(np.all(np.isfinite(error)))
+        if free:
+            scaled = np.fft.ifft(np.concatenate([values, values[::-1].conj()])) * turn
+            # beyond the middle the coefficients are those of negative powers
+            free = bool(np.max(np.abs(scaled[half // 2 :])) <= 1e-14 * size)
+        if not free:
+            if np.isfinite(bound[0]):
+                break
+            continue  # on the smallest circles a function may lose its digits
         better = error < bound
         best[better] = scaled.real[:count][better] * r ** -orders[:count][better].astype(float)
         bound[better] = error[better]
-        if not np.any(better) and size > 0.99 * last:
-            break
-        last = size
-    return None if np.isinf(bound[0]) else [float(c) for c in best]
+    return [float(c) for c in best] if np.isfinite(bound[0]) else None
 
 
 def power_series_end(function: Function, count: int = 24) -> tuple[Analytic, float] | None:

@@ -143,5 +143,5 @@ class InverseNode(_ConjugateNode):
         if self.positive:
             out: ComplexArray = (gamma - j.log_s).conj() - self.log_moment
             return out
-        phi = (gamma - j.log_g - j.log_z).conj() - self.log_moment + 1j * np.pi * self.above
+        phi: ComplexArray = (gamma - j.log_g - j.log_z).conj() - self.log_moment + 1j * np.pi * self.above
         return phi + lin.jet.log_g

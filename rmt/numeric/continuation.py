@@ -162,19 +162,19 @@ def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> S
     if route is _Route.LINE:
         height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
         far = points + 1j * height
-        u = node.start(far, continued_log_z(far))
+        u = np.array(node.start(far, continued_log_z(far)))
         legs = [(far, far), (points, far)]
     elif route is _Route.ROOT:
         root = np.exp(continued_log_z(points) / 2)
         far = root + 1j * np.exp(_log_far(node) / 2)
-        u = node.start(far * far, 2 * np.log(far))
+        u = np.array(node.start(far * far, 2 * np.log(far)))
         legs = [(far, far), (root, far)]
     else:
         log_z = continued_log_z(points)
         log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
         far = np.maximum(log_z.real, _log_far(node)) + 1j * np.pi
         turn = log_z.real + 1j * np.pi
-        u = node.start(np.exp(far), far)
+        u = np.array(node.start(np.exp(far), far))
         legs = [(far, far), (turn, far), (log_z, turn)]
     ok = np.ones(points.shape, dtype=bool)
     for target, origin in legs:
@@ -313,8 +313,9 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray, pace: _Pace
     residual = np.abs(gap) / path.scale
     jet = lin.jet
     potential = node.potential(u, lin) - jet.log_g
-    # w/z with the exact z: the imaginary part keeps its digits where an atom at 0 makes g large and nearly real
+    # where an atom at 0 makes g large and nearly real, its imaginary part keeps its digits in w/z with the exact z
     exact = path.points
-    g = np.where(exact == 0, jet.g, jet.w / np.where(exact == 0, 1, exact)) if path.route is not _Route.LINE else jet.g
+    beside_atom = (np.abs(jet.w) > 1e-2) & (exact != 0) & (path.route is not _Route.LINE)
+    g = np.where(beside_atom, jet.w / np.where(exact == 0, 1, exact), jet.g)
     converged = ok & (residual < 1e-9) & np.isfinite(g)
     return Solution(u, g, jet.m, potential, residual, last, converged)

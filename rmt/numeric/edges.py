@@ -32,6 +32,7 @@ _SCAN = 161
 _RISE = 1e-9
 # Steep cells that are scanned again, a sweep.
 _MOST_STEEP = 40
+_CUSP = 1 / 3
 # The smallest point scanned above 0, relative to the scale of the law.
 _PROBE = 1e-250
 
@@ -72,7 +73,9 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
             found = _unbounded_intervals(node, atoms)
         else:
             found = _bounded_intervals(node, atoms)
-        return found if node.positive else _split_at_zero(node, found)
+        if not node.positive:
+            found = _split_at_zero(node, found)
+        return [part for piece in found for part in _split_at_cusps(node, piece)]
 
 
 def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
@@ -92,7 +95,7 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
     else:
         left = _far_point(node, -1)
         low = min([_walk(node, left, +1, atoms)[0], *atoms])
-        gaps, hard_edge = _scan(node, _scan_grid(low, high, atoms, np.empty(0)), 0.0)
+        gaps, hard_edge = _scan(node, _scan_grid(low, high, atoms, np.empty(0)), 0.0, atoms=atoms)
         gaps = [left, *gaps]
         hard_edge = False
     gaps = [*gaps, right]
@@ -112,7 +115,7 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
                 if not node.positive or found or lo.x > 1e-6 * upper or lo.cdf - atom_at_zero > 1e-9:
                     raise
                 lower, lower_exponent = 0.0, None
-            if not lo.x <= lower < upper <= hi.x:
+            if not (lo.x <= lower or lower == 0) or not lower < upper <= hi.x:
                 raise ArithmeticError(f"the edges {lower:.9g}, {upper:.9g} are not between {lo.x:.9g} and {hi.x:.9g}")
             found.append(Interval(lower, upper, lower_exponent, exponent))
     return found
@@ -185,7 +188,7 @@ def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Inter
         scale = np.sqrt(node.variance)
         first, last = (float(np.arcsinh((end - node.mean) / scale)) for end in (low, high))
         spread = node.mean + scale * np.sinh(np.linspace(first, last, 2 * _SCAN))
-        gaps, _ = _scan(node, _scan_grid(low, high, atoms, spread), 0.0)
+        gaps, _ = _scan(node, _scan_grid(low, high, atoms, spread), 0.0, atoms=atoms)
         gaps = [*([bounded[0]] if bounded[0] else []), *gaps]
     gaps = [*gaps, *([bounded[1]] if bounded[1] else [])]
     total = sum(atoms.values())
@@ -267,9 +270,11 @@ def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: Flo
 
 
 def _scan(
-    node: Node, grid: FloatArray, atom_at_zero: float, sweeps: int = 4
+    node: Node, grid: FloatArray, atom_at_zero: float, sweeps: int = 4, atoms: Mapping[float, float] | None = None
 ) -> tuple[list[_GapPoint], bool]:
     """Gap points among (and, where the density is steep, between) the grid points; is the lowest point in the bulk.
+
+    ``atoms`` are those of a law that is not on [0, oo), which may lie inside the bulk.
 
     A narrow gap makes the density around it steep, so steep cells are scanned again, finer each time.
     """
@@ -279,6 +284,12 @@ def _scan(
         s = solve(node, grid, insist=False)
         density = np.where(s.converged, -s.g.imag, np.nan)
         real = _real(s)
+        if atoms:
+            # next to an atom g is large and nearly real, in the bulk too
+            poles = np.array([p / (grid - x) for x, p in atoms.items()])
+            own, noise = np.abs(s.g - poles.sum(axis=0)), 1e-12 * np.abs(poles).sum(axis=0)
+            clear = np.min(np.abs(grid - np.array(list(atoms))[:, np.newaxis]), axis=0) > 1e-9 * np.sqrt(node.variance)
+            real &= clear & (np.abs(s.g.imag) <= _REAL * own + noise)
         if atom_at_zero:
             # next to an atom at 0 the bulk shows in m + 1 - atom only, and not at all once that is rounding
             distance = np.abs(s.m + 1 - atom_at_zero)
@@ -456,10 +467,63 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     change = np.abs(np.diff(slopes))
     best = int(np.argmin(change))
     exponent, doubt = float(slopes[best + 1]), float(change[best])
-    if doubt > 1e-2:
+    if node.positive and not atom and exponent < -0.9:
+        # deep products, where slopes are too coarse: z ~ w**k, rho ~ w/z ~ z**(1/k - 1)
+        jet = node.linearise(s.unknowns[:, fine][:, -1:]).jet
+        k = float((jet.dlog_z / jet.dm * jet.w).real[0])
+        return 1 / k - 1 if k > 0 else None
+    # logarithmic corrections: the slope drifts ever more slowly, and has no limit that could be read off
+    drifting = best > 0 and doubt > max(1e-7, 0.5 * change[best - 1])
+    if doubt > 1e-2 or drifting:
         return None
     simple = float(Fraction(exponent).limit_denominator(64))
     return simple if abs(simple - exponent) < min(max(1e-8, 10 * doubt), 1e-5) else exponent
+
+
+def _split_at_cusps(node: Node, piece: Interval) -> list[Interval]:
+    """Cut an interval where its density touches 0 like a cube root, as when two intervals just have met."""
+    size = piece.upper - piece.lower
+    if not np.isfinite(size) or piece.lower_exponent is None:
+        return [piece]
+    theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
+    grid = piece.lower + size * (1 - np.cos(theta)) / 2
+    height = _height(node, grid)
+    low = (height[1:-1] < 0.8 * height[:-2]) & (height[1:-1] < 0.8 * height[2:])
+    cusps = []
+    for k in np.flatnonzero(low) + 1:
+        cusp = _cusp(node, float(grid[k - 1]), float(grid[k + 1]))
+        if cusp is not None:
+            cusps.append(0.0 if abs(cusp) < 1e-10 * size else cusp)
+    ends = [(piece.lower, piece.lower_exponent), *((x, _CUSP) for x in cusps), (piece.upper, piece.upper_exponent)]
+    return [Interval(a, b, ea, eb) for (a, ea), (b, eb) in itertools.pairwise(ends)]
+
+
+def _height(node: Node, x: FloatArray) -> FloatArray:
+    """The density up to a factor; 0 where it is not resolved, as at a cusp."""
+    s = solve(node, x, insist=False)
+    return np.where(s.converged, np.maximum(-s.g.imag, 0.0), 0.0)
+
+
+def _cusp(node: Node, left: float, right: float) -> float | None:
+    """The cusp in a bracket of a minimum of the density, or None if it is an ordinary minimum."""
+    size, lowest = right - left, [np.inf] * 3
+    while right - left > 1e-9 * size:
+        x = np.linspace(left, right, 18)
+        heights = _height(node, x)
+        k = int(np.clip(np.argmin(heights), 1, x.size - 2))
+        # a cube root falls by 2 a round on average; how the grid meets it varies
+        seen = np.min(heights[heights > 0], initial=np.inf)
+        if seen > 0.6 * lowest[-3]:
+            return None
+        left, right = float(x[k - 1]), float(x[k + 1])
+        lowest.append(seen)
+    middle = (left + right) / 2
+    near, far = (_height(node, middle + size * step * np.array([-1.0, 1.0])) for step in (1e-5, 1e-3))
+    slopes = np.log(far / near) / np.log(100.0)
+    if np.any(np.abs(slopes - _CUSP) > 0.02):
+        return None
+    # density**3 is linear on both sides
+    return float(middle + size * 1e-5 * (near[0] ** 3 - near[1] ** 3) / (near[0] ** 3 + near[1] ** 3))
 
 
 def _split_at_zero(node: Node, intervals: list[Interval]) -> list[Interval]:

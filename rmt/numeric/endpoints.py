@@ -139,7 +139,11 @@ def find_atoms(cauchy: Function, centre: float, reach: float, cells: int = _CELL
             height /= 10
         is_atom = seen[-1] > _SUSPECT and abs(seen[-1] - seen[-2]) < 1e-3 * seen[-1]
         if is_atom and not any(abs(place - other) < 1e-6 * reach for other, _ in found):
-            found.append((0.0 if abs(place) < 1e-9 * reach else place, seen[-1]))
+            # what the continuous part adds falls like a power of the height (Aitken)
+            first, second, third = seen[-3:]
+            bend = first - 2 * second + third
+            mass_there = third - (third - second) ** 2 / bend if abs(bend) > 1e-13 else third
+            found.append((0.0 if abs(place) < 1e-9 * reach else place, mass_there))
     return found
 
 

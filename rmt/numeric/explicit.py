@@ -10,18 +10,22 @@ contract. What is not reached stays NaN and is left to the general solver.
 
 from __future__ import annotations
 
+import itertools
+import operator
 from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
+from numpy.polynomial import Polynomial
 
 from rmt.numeric.continuation import solve
+from rmt.numeric.edges import Interval
 from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
 from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
 
-__all__ = ["ExplicitCurve", "explicit_s"]
+__all__ = ["ExplicitCurve", "explicit_interval", "explicit_s"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -53,6 +57,44 @@ def _mask(x: FloatArray, p: FloatArray) -> LogS | None:
     if x.size == 2 and x[0] == 0 and x[1] > 0:
         return LogS(-float(np.log(x[1] * p[1])), factors=((1.0, 1.0), (float(p[1]), -1.0)))
     return None
+
+
+def explicit_interval(s: LogS) -> Interval | None:
+    """The continuous part from the critical points of log z on the real axis where it is one interval, otherwise None.
+
+    Outside the support z is real, positive and falls as eta > 0 grows, and the logarithms of those ``1 - t eta`` that
+    have become negative, each with argument pi, cancel. So z(eta) falls from oo at eta = 0 to its first critical point,
+    the upper edge, and from its last one, the lower edge, to 0 at eta = oo. If it does not fall there, the edge is a
+    hard one: ``z ~ eta**-k``, so the density is ``~ x**(1/k - 1)``. Derived here.
+    """
+    ratios, powers, _ = s.terms
+    ratios, powers = ratios[powers != 0], powers[powers != 0]
+    bend = s.slope * s.mass
+
+    def falls(eta: float) -> bool:
+        slope = -1 - np.sum(powers * ratios * eta / (1 - ratios * eta)) - bend * eta / (1 - eta) ** 2
+        return bool(slope < 0 and abs(np.sum(powers[ratios * eta > 1])) < 1e-9)
+
+    # the numerator of the slope as a polynomial in a multiple of eta that is of order one at the upper edge
+    unit = 1 / max(1.0, float(np.max(np.abs(powers * ratios), initial=0.0)), abs(bend))
+    factors = [Polynomial([1, -t * unit]) for t in ratios] + [Polynomial([1, -unit]) ** 2] * (bend != 0)
+    poles = [*(powers * ratios * unit), *[bend * unit] * (bend != 0)]
+    numerator = -reduce(operator.mul, factors, Polynomial([1]))
+    for k, residue in enumerate(poles):
+        numerator -= reduce(operator.mul, factors[:k] + factors[k + 1 :], Polynomial([0, residue]))
+    roots = numerator.trim(1e-300).roots() * unit
+    critical = roots.real[(np.abs(roots.imag) < 1e-7 * np.abs(roots)) & (roots.real > 0)]
+    singular = np.concatenate([1 / ratios[ratios > 0], [1.0] * (bend != 0)])
+    marks = np.unique(np.concatenate([critical, singular]))
+    if critical.size == 0 or marks[0] in singular or not falls(marks[0] / 2):
+        return None
+    if any(falls(np.sqrt(a * b)) for a, b in itertools.pairwise(marks)):
+        return None  # another gap, or an atom that parts the bulk
+    upper = s.position(marks[0])
+    if falls(2 * marks[-1]):
+        return None if marks[-1] in singular else Interval(s.position(marks[-1]), upper)
+    k = 1 - float(np.sum(powers))
+    return Interval(0.0, upper, 1 / k - 1) if k > 1 else None
 
 
 class ExplicitCurve:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.analytic import Analytic, path_integral, upper_jet
-from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_of_w, log_upper
+from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w, log_upper
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 from rmt.numeric.resolvent import ResolventLeaf
 
@@ -26,6 +26,7 @@ IndexArray = npt.NDArray[np.intp]
 # Radius of the circles of derivatives, relative to the distance from the singularities that are always there.
 _RADIUS = 0.05
 _REACH = 0.2
+_ROUNDING = 1e-6
 # The part of a vertical ray below this share of the other lengths contributes nothing.
 _LOWEST = 1e-18
 # Beyond this many spectral radii the potential is the series in the moments.
@@ -55,12 +56,15 @@ class SLeaf(Leaf):
 
     def _jet(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """(S, d log S/dm) for w in the lower half-plane."""
-        value, slope = self.s.jet(self.mass * (w - 1), _RADIUS * self.mass * np.abs(w))
-        if self.near is not None:
-            near, below = self.near
-            close = np.abs(w) < below
+        value, slope = np.empty_like(w), np.empty_like(w)
+        near, below = self.near or (None, 0.0)
+        close = np.abs(w) < below
+        if near is not None and np.any(close):
             value[close], by_w = near.jet(w[close], _RADIUS * np.abs(w[close]))
             slope[close] = by_w / self.mass
+        if not np.all(close):
+            far = w[~close]
+            value[~close], slope[~close] = self.s.jet(self.mass * (far - 1), _RADIUS * self.mass * np.abs(far))
         return value, slope / value
 
     def linearise(self, u: ComplexArray) -> Linearised:
@@ -100,6 +104,8 @@ class RLeaf(Leaf):
     the |1/g| below which to use it.
     """
 
+    tracked = False
+
     def __init__(
         self, r: Analytic, far: tuple[Analytic, float] | None, mean: float, variance: float, positive: bool
     ) -> None:
@@ -126,9 +132,12 @@ class RLeaf(Leaf):
             w[away], by_t = far.jet(t, _RADIUS * np.abs(t))
             dm[away] = -t * by_t
         g, r, slope, m, w, dm = (np.where(mirrored, x.conj(), x) for x in (g, r, slope, m, w, dm))
-        log_r = log_of_w(r, u[0].imag) if self.positive else log_lower(r)
-        native = log_r + u[0] - log_of_w(w, u[0].imag) if self.positive else None
-        return Linearised(Jet(m, w, -log_r, dm, -slope * g / r, native))
+        if not self.positive:
+            return Linearised(Jet(m, w, -log_lower(r), dm, -slope * g / r))
+        # on a gap g does not tell from which side z came, as in `rmt.numeric.node.jet_of_r`
+        log_m = continued_log(m)
+        log_eta = log_m - log_of_w(w, log_m.imag + _ROUNDING)
+        return Linearised(Jet(m, w, continued_log(g) - log_m, dm, -slope * g / r, log_eta))
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         # Gamma = g R(g) - integral of R from 0 to g, along g = i c (1 - exp(s L)), which stays in the lower half-plane
@@ -147,12 +156,12 @@ class RLeaf(Leaf):
 
 
 def psi_leaf(
-    psi: Analytic, w: Analytic | None, moments: Sequence[float], positive: bool, atoms: Sequence[float]
+    psi: Analytic, w: Analytic | None, moments: Sequence[float], positive: bool, singular: Sequence[float]
 ) -> ResolventLeaf:
     """Leaf of a law with moment transform ``psi`` on the upper half-plane, continued from there past the real axis.
 
     ``w(z)`` is 1 + psi(z), written such that it loses no digits where it is small; None where only psi is known.
-    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say).
+    ``singular`` are its edges and atoms, ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say).
     """
     mean, variance = moments[0], moments[1] - moments[0] ** 2
     size = np.sqrt(variance)
@@ -197,5 +206,5 @@ def psi_leaf(
         return out
 
     return ResolventLeaf(
-        transforms, phi, singular=[*atoms, np.inf], mean=mean, variance=variance, positive=positive
+        transforms, phi, singular=singular, mean=mean, variance=variance, positive=positive
     )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower
 from rmt.numeric.log_s import LogS
-from rmt.numeric.node import Leaf, Linearised, continued_log_z, jet_of_g, log1p_like_1_over_w, log_like_w
+from rmt.numeric.node import Leaf, Linearised, continued_log_z, log1p_like_1_over_w, log_like_w
 
 __all__ = ["DiscreteLeaf", "ExplicitSLeaf", "SemicircleLeaf"]
 
@@ -46,6 +46,11 @@ class ExplicitSLeaf(Leaf):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.s.gamma(lin.jet.m, lin.inner, log_like_w(u[0].imag))
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # far from |eta| = 1 on either side the logarithms of m, w and S are nearly linear in log eta
+        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        return out
 
 
 class SemicircleLeaf(Leaf):
@@ -94,7 +99,10 @@ class DiscreteLeaf(Leaf):
     def linearise(self, u: ComplexArray) -> Linearised:
         z = np.exp(u[0]) if self.positive else u[0]
         kernel = self.p / (z - self.x)
-        m = np.sum(kernel * self.x, axis=0)
+        # far away the mean is split off: a centred law has m ~ variance/z^2
+        near = np.sum(kernel * self.x, axis=0)
+        far = (self.mean + np.sum(kernel * self.x**2, axis=0)) / z
+        m = np.where(np.abs(z) > 3 * np.max(np.abs(self.x)), far, near)
         slope = -np.sum(kernel * self.x / (z - self.x), axis=0)  # dm/dz
         if self.positive:
             w = z * np.sum(kernel, axis=0)
@@ -106,7 +114,7 @@ class DiscreteLeaf(Leaf):
             return Linearised(Jet(m, w, log_s, dm, dm / w - dm / m - 1, -u[0] - log_s), log_w)
         g = np.sum(kernel, axis=0)
         dg = -np.sum(kernel / (z - self.x), axis=0)
-        return Linearised(jet_of_g(g, dg, m, slope, positive=False))
+        return Linearised(Jet(m, z * g, -log_lower(m / g), slope, dg / g - slope / m))
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         if self.positive:

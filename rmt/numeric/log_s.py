@@ -128,6 +128,18 @@ class LogS:
         return table[0].copy(), table[1].copy(), table[2].copy()
 
 
+    def position(self, eta: float) -> float:
+        """|z| at a real eta."""
+        ratios, powers, _ = self.terms
+        bend = self.slope * self.mass * eta / (1 - eta) if self.slope else 0.0
+        with np.errstate(divide="ignore"):
+            logs = np.where(
+                np.abs(ratios * eta) < 0.5, np.log1p(-np.minimum(ratios * eta, 0.5)), np.log(np.abs(1 - ratios * eta))
+            )
+        total = np.sum(powers[powers != 0] * logs[powers != 0])
+        return float(np.exp(total - self.constant - bend) / (self.mass * eta))
+
+
 def _merged(factors: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
     exponents: dict[float, float] = {}
     for root, exponent in factors:

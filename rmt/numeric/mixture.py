@@ -14,15 +14,19 @@ __all__ = ["MixtureNode"]
 
 
 class MixtureNode(ManyNode):
-    """Law sum p_i mu_i: z is common, and g, m, w and Phi are averages."""
+    """Law sum p_i mu_i + at_zero delta_0: z is common, and g, m, w and Phi are averages.
 
-    def __init__(self, children: Sequence[Node], weights: Sequence[float]) -> None:
+    The point mass at 0, whose m vanishes everywhere and so is no coordinate, is no child.
+    """
+
+    def __init__(self, children: Sequence[Node], weights: Sequence[float], at_zero: float = 0.0) -> None:
         super().__init__(children)
-        self.weights = tuple(weights)
+        self.weights, self.at_zero = tuple(weights), at_zero
         self.positive = all(child.positive for child in self.children)
         pairs = list(zip(self.weights, self.children, strict=True))
         self.mean = sum(p * child.mean for p, child in pairs)
         self.variance = sum(p * (child.variance + (child.mean - self.mean) ** 2) for p, child in pairs)
+        self.variance += at_zero * self.mean**2
         self.tracked = all(child.tracked for child in self.children)
         low, high = zip(*(child.unbounded for child in self.children), strict=True)
         self.unbounded, self.full = (any(low), any(high)), any(child.full for child in self.children)
@@ -41,7 +45,7 @@ class MixtureNode(ManyNode):
         leading = leading_child(np.array([j.dlog_z if self.positive else j.dz for j in jets]))
         log_z, dlog_z = leading([j.log_z for j in jets]), leading([j.dlog_z for j in jets])
         z, dz = leading([j.z for j in jets]), leading([j.dz for j in jets])
-        m, w, dm = np.zeros_like(z), np.zeros_like(z), np.zeros_like(z)
+        m, w, dm = np.zeros_like(z), np.full_like(z, self.at_zero), np.zeros_like(z)
         inner = []
         for p, lin in zip(self.weights, lins, strict=True):
             j = lin.jet
@@ -62,5 +66,5 @@ class MixtureNode(ManyNode):
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         parts = zip(self.weights, self.children, self._split(u), lin.inner, strict=True)
         phi = [p * (child.potential(part, inner[0]) - inner[0].jet.log_g) for p, child, part, inner in parts]
-        out: ComplexArray = np.sum(phi, axis=0) + lin.jet.log_g
+        out: ComplexArray = np.sum(phi, axis=0) + self.at_zero * lin.jet.log_z + lin.jet.log_g
         return out

@@ -121,11 +121,24 @@ def log1p_like_1_over_w(x: ComplexArray, arg_z: FloatArray) -> ComplexArray:
     return out + 2j * np.pi * turns
 
 
-def jet_of_r(g: ComplexArray, dlog_g: ComplexArray, r: ComplexArray, dr: ComplexArray, positive: bool) -> Jet:
-    """Jet of a law known by its g and R = z - 1/g = m/g, which stays regular next to atoms, where g and m are large."""
+def jet_of_r(
+    g: ComplexArray,
+    dlog_g: ComplexArray,
+    r: ComplexArray,
+    dr: ComplexArray,
+    positive: bool,
+    z: ComplexArray | None = None,
+    dz: ComplexArray | None = None,
+) -> Jet:
+    """Jet of a law known by its g and R = z - 1/g = m/g, which stays regular next to atoms, where g and m are large.
+
+    z and dz, where they are known by themselves, keep the digits of w = z g where g is nearly 0 inside a support.
+    """
     m = g * r
-    w = 1 + m
+    w = 1 + m if z is None else z * g
     dm = m * dlog_g + g * dr
+    if dz is not None:
+        dm = np.where(np.abs(w) < np.abs(m), w * dlog_g + g * dz, dm)
     if not positive:
         return Jet(m, w, -log_lower(r), dm, -dr / r)
     # on [0, oo) the sign of Im m tells on which side of the axis z is; where m is real, z came from above

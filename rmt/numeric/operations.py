@@ -463,17 +463,21 @@ class SumNode(ManyNode):
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
         leading = leading_child(np.array([lin.jet.dlog_g for lin in lins]))
         g, dlog_g = leading([lin.jet.g for lin in lins]), leading([lin.jet.dlog_g for lin in lins])
-        r = np.zeros_like(g)
-        dr = np.zeros_like(g)
-        inner = []
+        r, dr, z, dz, inner = [], [], [], [], []
         for lin in lins:
             j = lin.jet
             rate = dlog_g / j.dlog_g
             shift = (g / j.g - 1) / j.dlog_g
-            r = r + (j.r + j.dr * shift)
-            dr = dr + j.dr * rate
+            r.append(j.r + j.dr * shift)
+            dr.append(j.dr * rate)
+            z.append(j.z + j.dz * shift)
+            dz.append(j.dz * rate)
             inner.append((lin, shift, rate))
-        return Linearised(jet_of_r(g, dlog_g, r, dr, self.positive), inner)
+        # z is z_k plus the R of the others: where g is nearly 0 inside the support one R, nearly -1/g, would drown them
+        lead = np.arange(len(lins))[:, np.newaxis] == np.argmax(np.abs(np.array(r)), axis=0)
+        total, dtotal = sum(r), sum(dr)
+        z_sum, dz_sum = np.where(lead, z, r).sum(axis=0), np.where(lead, dz, dr).sum(axis=0)
+        return Linearised(jet_of_r(g, dlog_g, total, dtotal, self.positive, z_sum, dz_sum), inner)
 
 
 def leading_child(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], ComplexArray]:

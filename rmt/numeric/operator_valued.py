@@ -178,10 +178,10 @@ class _RationalChannel(_Channel):
         out = np.zeros(before.shape[0])
         for _, c in self.law.poles:
             shifted = self.inverse - c * self.compressed(before)
-            step = _inverse(shifted) @ (self.inverse - c * self.compressed(after)) - np.eye(self.d.size)
-            weight = np.sqrt(equilibrate(shifted))
-            balanced = step * weight[:, np.newaxis, :] ** 2 / weight[:, :, np.newaxis] ** 2
-            out = np.maximum(out, np.linalg.norm(balanced, axis=(1, 2)))
+            weight = equilibrate(shifted)
+            scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
+            step = _solve(shifted / scale, c * self.compressed(before - after) / scale)
+            out = np.maximum(out, np.linalg.norm(step, axis=(1, 2)))
         return out
 
     def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
@@ -430,9 +430,7 @@ class PencilNode(Node):
         m = _corner(g, column) + _corner(inner, column) + _moved(g, inner, pairs, frame)
         dm = _corner(along, column) + _moved(g, along, pairs, frame)
         jet = jet_of_g(g[:, 0, 0] + inner[:, 0, 0], along[:, 0, 0], m, dm, positive=False)
-        # Tr(G mismatch): makes the potential stationary against rounding of G
-        excess = z * g[:, 0, 0] - np.einsum("nab,nba->n", g, energy) - n
-        return Linearised(jet, (z, dz, frame, inner, along, excess, data))
+        return Linearised(jet, (z, dz, frame, inner, along, data))
 
     def _response(self, g: ComplexArray, pairs: _Pairs) -> ComplexArray:
         """Matrix of dĜ -> Ĝ C[dĜ] Ĝ on the unknown entries."""
@@ -448,7 +446,7 @@ class PencilNode(Node):
         return out
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        _, _, frame, inner, along, _, data = lin.inner
+        _, _, frame, inner, along, data = lin.inner
         dg = inner + along * eps[:, np.newaxis, np.newaxis]
         # the step (1 - E/2)^-1 (1 + E/2) Ĝ, E = dĜ Ĝ^-1, which is exact where G scales
         weight = equilibrate(frame.g)
@@ -486,7 +484,7 @@ class PencilNode(Node):
         # b - energy = G^-1 lies in the matrix upper half-plane, where the logarithm has one branch
         turns = np.sum(log_upper(np.linalg.eigvals(_inverse(whole))), axis=1)
         phi: ComplexArray = -np.log(frame.g[:, 0, 0]) - np.log(np.linalg.det(frame.g[:, 1:, 1:]))
-        phi = phi + 2j * np.pi * np.round((turns - phi).imag / (2 * np.pi)) - self.log_det + lin.inner[-2]
+        phi = phi + 2j * np.pi * np.round((turns - phi).imag / (2 * np.pi)) - self.log_det
         for channel, part, own in zip(self.channels, self._parts(u), lin.inner[-1], strict=True):
             phi = phi + channel.potential(whole, part, own)
         return phi + lin.jet.log_g

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, log_of_w
 from rmt.numeric.node import Linearised, Node, continued_log_z
@@ -67,7 +68,7 @@ class RectangularNode(ManyNode):
             m, dm = m + (j.m + j.dm * shift), dm + j.dm * rate
             inner.append((lin, shift, rate))
         # all arguments are beyond pi if one is; on the negative axis, where rounding decides, nothing depends on it
-        beyond = sum(j.log_z.imag - np.pi for j in jets) > _ROUNDING
+        beyond = np.sum([j.log_z.imag - np.pi for j in jets], axis=0) > _ROUNDING
         log_m = _log_of_m(m, beyond)
         side = np.where(beyond, -2 * np.pi, 0.0)
         log_w = log_of_w(1 + m, side)
@@ -87,7 +88,7 @@ class RectangularNode(ManyNode):
         return log_of_w(1 + self.ratio * jet.m, jet.log_eta.imag)
 
 
-def _log_of_m(m: ComplexArray, beyond: np.ndarray) -> ComplexArray:
+def _log_of_m(m: ComplexArray, beyond: npt.NDArray[np.bool_]) -> ComplexArray:
     """Logarithm of m, argument in [-pi, 0] while arg z <= pi and in [-2 pi, -pi] beyond, up to overshoots."""
     out = np.log(-m)
     wrong = np.where(beyond, out.imag > np.pi / 2, out.imag < -np.pi / 2)

@@ -179,9 +179,11 @@ def _denominator(ratio: Any) -> int:
 
 
 def _exact_product(ratio: Any, value: Any) -> Any:
-    """ratio * value, an integer where it is one."""
-    if isinstance(ratio, int | Fraction) and isinstance(value, int) and value * ratio.numerator % ratio.denominator == 0:
-        return value * ratio.numerator // ratio.denominator
+    """Ratio * value, an integer where it is one."""
+    if isinstance(ratio, int | Fraction) and isinstance(value, int):
+        whole, rest = divmod(value * ratio.numerator, ratio.denominator)
+        if rest == 0:
+            return whole
     return ratio * value
 
 

@@ -16,12 +16,15 @@ from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.free_sum import FreeSum
 from rmt.algebra.inverse import Inverse
 from rmt.algebra.mixture import Mixture
+from rmt.algebra.polynomial_law import PolynomialLaw
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
 from rmt.algebra.rectangular import RectangularSum
 from rmt.algebra.residual import ResidualSum
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
+from rmt.laws.empirical import Empirical
 from rmt.laws.fuss_catalan import FussCatalan
+from rmt.laws.implicit import ImplicitLaw
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.laws.universal_resnet import UniversalResNet
@@ -50,28 +53,60 @@ def _value(value: Any) -> str:
     if callable(value) and hasattr(value, "__name__"):
         return rf"\mathtt{{{value.__name__}}}".replace("_", r"\_")
     if isinstance(value, tuple):
-        parts = [_value(item) for item in value]
-        return ",\\,".join(parts if len(parts) <= _MOST_TERMS else [*parts[:2], r"\ldots", parts[-1]])
+        return ",\\,".join(_shortened([_value(item) for item in value], r"\ldots"))
     return _number(value)
 
 
+def _shown(value: Any) -> Any:
+    """The number as sympy writes it: six digits of floats, whole ones as such."""
+    if isinstance(value, complex):
+        return _shown(value.real) + sp.I * _shown(value.imag)
+    if isinstance(value, float):
+        return sp.Integer(int(value)) if value.is_integer() else sp.Float(value, 6)
+    return sp.Rational(value.numerator, value.denominator) if isinstance(value, Fraction) else sp.sympify(value)
+
+
 def _number(value: Any) -> str:
-    if isinstance(value, Fraction):
-        value = sp.Rational(value.numerator, value.denominator)
-    return str(sp.latex(sp.Float(value, 6) if isinstance(value, float) else value))
+    return str(sp.latex(_shown(value)))
+
+
+def _factor(value: Any) -> str:
+    """A number in front of a law; 1 is left out."""
+    text = _number(value)
+    if text in ("1", "-1"):
+        return text[:-1]
+    return (rf"\left({text}\right)" if isinstance(value, sp.Add) else text) + r"\,"
+
+
+def _summand(value: Any) -> str:
+    """A number behind a law, with its sign; 0 is left out."""
+    text = _number(value)
+    if text == "0":
+        return ""
+    if isinstance(value, sp.Add):
+        return rf" + \left({text}\right)"
+    return f" - {text[1:].lstrip()}" if text.startswith("-") else f" + {text}"
+
+
+def _shortened(parts: list[str], dots: str) -> list[str]:
+    return parts if len(parts) <= _MOST_TERMS else [*parts[:2], dots, parts[-1]]
 
 
 def _joined(laws: tuple[Law, ...], operator: str) -> str:
-    parts = [_inside(law) for law in laws]
-    if len(parts) > _MOST_TERMS:
-        parts = [*parts[:2], r"\cdots", parts[-1]]
-    return f" {operator} ".join(parts)
+    return f" {operator} ".join(_shortened([_inside(law) for law in laws], r"\cdots"))
 
 
 def _inside(law: Law) -> str:
+    """The law as an operand of a sum or product."""
     text = _latex(law)
-    composed = isinstance(law, FreeSum | FreeProduct | RectangularSum | Mixture | Affine)
+    composed = isinstance(law, FreeSum | FreeProduct | RectangularSum | Mixture | Affine | Symmetrized)
     return rf"\left({text}\right)" if composed else text
+
+
+def _base(law: Law) -> str:
+    """The law with an exponent to come: TeX refuses two in a row."""
+    powers = FreePower | FreeSumPower | Square | Inverse | ResidualSum
+    return rf"\left({_latex(law)}\right)" if isinstance(law, powers) else _inside(law)
 
 
 @_latex.register
@@ -87,7 +122,27 @@ def _(law: MarchenkoPastur) -> str:
 @_latex.register
 def _(law: Discrete) -> str:
     terms = [rf"{_number(p)}\,\delta_{{{_number(x)}}}" for x, p in law.masses]
-    return rf"\left({' + '.join(terms)}\right)"
+    whole = " + ".join(_shortened(terms, r"\cdots"))
+    return rf"\left({whole}\right)"
+
+
+@_latex.register
+def _(law: Empirical) -> str:
+    smoothing = "" if law.bandwidth is None else rf",\,\sigma={_number(law.bandwidth)}"
+    return rf"\mathrm{{Empirical}}_{{n={len(law.samples)}{smoothing}}}"
+
+
+@_latex.register
+def _(law: ImplicitLaw) -> str:
+    transforms = {"S": law.s, "R": law.r, r"\psi": law.psi}
+    name, transform = next((name, given) for name, given in transforms.items() if given is not None)
+    if callable(transform):
+        # a lambda has no name
+        written = getattr(transform, "__name__", "")
+        shown = rf"={_value(transform)}" if written.isidentifier() else ""
+    else:
+        shown = f"={sp.latex(transform)}"
+    return rf"\mathrm{{ImplicitLaw}}_{{{name}{shown}}}"
 
 
 @_latex.register
@@ -97,14 +152,13 @@ def _(law: FussCatalan) -> str:
 
 @_latex.register
 def _(law: UniversalResNet) -> str:
-    return rf"\mathrm{{ResNet}}_{{c={_number(law.c)}}}"
+    rest = "" if law.depth is None else rf",\,a={_number(law.skip)},\,L={_number(law.depth)}"
+    return rf"\mathrm{{ResNet}}_{{c={_number(law.c)}{rest}}}"
 
 
 @_latex.register
 def _(law: Affine) -> str:
-    scale = "" if law.scale == 1 else rf"{_number(law.scale)}\,"
-    shift = "" if law.shift == 0 else f" + {_number(law.shift)}"
-    return f"{scale}{_inside(law.law)}{shift}"
+    return f"{_factor(law.scale)}{_inside(law.law)}{_summand(law.shift)}"
 
 
 @_latex.register
@@ -119,12 +173,12 @@ def _(law: FreeProduct) -> str:
 
 @_latex.register
 def _(law: FreePower) -> str:
-    return rf"{_inside(law.law)}^{{\boxtimes {_number(law.exponent)}}}"
+    return rf"{_base(law.law)}^{{\boxtimes {_number(law.exponent)}}}"
 
 
 @_latex.register
 def _(law: FreeSumPower) -> str:
-    return rf"{_inside(law.law)}^{{\boxplus {_number(law.exponent)}}}"
+    return rf"{_base(law.law)}^{{\boxplus {_number(law.exponent)}}}"
 
 
 @_latex.register
@@ -144,12 +198,22 @@ def _(law: RectangularSum) -> str:
 
 @_latex.register
 def _(law: Mixture) -> str:
-    return " + ".join(rf"{_number(weight)}\,{_inside(part)}" for part, weight in law.parts)
+    terms = [f"{_factor(weight)}{_inside(part)}" for part, weight in law.parts]
+    return " + ".join(_shortened(terms, r"\cdots"))
+
+
+@_latex.register
+def _(law: PolynomialLaw) -> str:
+    symbols = [sp.Symbol(name, commutative=False) for name in law.names]
+    polynomial = sp.Add(*(_shown(coefficient) * sp.Mul(*(symbols[k] for k in word)) for coefficient, word in law.terms))
+    free = [rf"{sp.latex(symbol)} \sim {_latex(part)}" for symbol, part in zip(symbols, law.laws, strict=True)]
+    where = ",\\,".join(_shortened(free, r"\ldots"))
+    return rf"\left({sp.latex(polynomial)}\right)_{{{where}}}"
 
 
 @_latex.register
 def _(law: Inverse) -> str:
-    return rf"{_inside(law.law)}^{{-1}}"
+    return rf"{_base(law.law)}^{{-1}}"
 
 
 @_latex.register
@@ -159,7 +223,7 @@ def _(law: Sqrt) -> str:
 
 @_latex.register
 def _(law: Square) -> str:
-    return rf"{_inside(law.law)}^2"
+    return rf"{_base(law.law)}^{{2}}"
 
 
 @_latex.register

@@ -127,7 +127,9 @@ def test_free_powers_and_compressions_of_gaussian(t):
     assert power.expectation(np.ones_like) == pytest.approx(1, abs=1e-13)
 
 
-@pytest.mark.parametrize("ratio", [0.4, 1.0, 2.5])
+@pytest.mark.parametrize(
+    "ratio", [pytest.param(0.4, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow), 2.5]
+)
 def test_products_of_gaussian_with_marchenko_pastur(ratio):
     # z = z_N (1 + ratio m), with m of the Gaussian law at z_N, or of its square at z_N = s**2
     signed, square = Gaussian() @ MP(ratio), Gaussian().square() @ MP(ratio)
@@ -147,6 +149,7 @@ def test_products_of_gaussian_with_marchenko_pastur(ratio):
         assert lower.exponent == pytest.approx(-0.5, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_sum_with_a_law_of_full_support_has_no_gaps():
     # the density between the two bumps is far below rounding
     law = Gaussian(0.01) + Discrete({-20: 0.5, 10: 0.5})
@@ -306,6 +309,7 @@ def test_hard_edge_and_heavy_tail_together():
     np.testing.assert_allclose(law.ppf(q), np.tan(np.pi * q / 2) ** 2, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_gaps_of_unbounded_laws():
     law = FreeStable(0.5, 1) @ Discrete({1: 0.5, 1e6: 0.5})
     (first, second) = law.support().intervals

@@ -177,8 +177,19 @@ def test_skip_needs_equal_widths(branch):
 
 
 def test_bottleneck_branch_is_allowed():
-    Residual([Dense(width_ratio=1 / 3), Activation("relu"), Dense(width_ratio=3)])
-    Residual([Dense(width_ratio=sp.Symbol("r"))])
+    narrow, wide = Dense(width_ratio=1 / 49), Dense(width_ratio=49)
+    assert narrow.width_ratio * wide.width_ratio != 1  # by one rounding only
+    block = Residual([narrow, Activation("relu"), wide])
+    assert block.branch == (narrow, Activation("relu"), wide)
+    assert describe(block).splitlines()[-1].endswith("outputs/inputs = 49")
+
+
+def test_symbolic_widths_are_refused_only_where_they_surely_differ():
+    r = sp.Symbol("r", positive=True)
+    assert Residual(Dense(width_ratio=r)).branch == (Dense(width_ratio=r),)
+    assert Residual([Dense(width_ratio=r), Dense(width_ratio=1 / r)]).branch[1].width_ratio == 1 / r
+    with pytest.raises(PreconditionError, match="multiplies the width by 2"):
+        Residual([Dense(width_ratio=r), Dense(width_ratio=2 / r)])
 
 
 @pytest.mark.parametrize("branch", [Activation("relu"), [BLOCK], [ResNet(3, "relu"), Activation("tanh")]])
@@ -187,9 +198,15 @@ def test_branch_needs_weights_of_its_own(branch):
         Residual(branch)
 
 
-def test_nested_residual_is_allowed_beside_a_dense_layer():
-    Residual([Dense(), BLOCK])
-    Residual([Chain(2, "tanh"), BLOCK])
+@pytest.mark.parametrize("first", [Dense(0.7), Chain(2, "tanh"), Repeat([Dense(0.7), Activation("erf")], 3)])
+def test_nested_residual_is_allowed_beside_a_dense_layer(first):
+    block = Residual([first, BLOCK], skip=0.6)
+    assert list(blocks(block)) == [block]
+    assert list(blocks(block.branch)) == [*blocks(first), BLOCK]
+    # the inner block keeps its own skip, one level deeper
+    lines = describe(block).splitlines()
+    skips = [(len(line) - len(line.lstrip()), line.split("skip ")[1].split(",")[0]) for line in lines if "skip" in line]
+    assert skips == [(0, "0.6"), (2, "0.9")]
 
 
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)
