@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from rmt.algebra.free_power import FreePower, FreeSumPower
     from rmt.algebra.free_product import FreeProduct
     from rmt.algebra.free_sum import FreeSum
+    from rmt.algebra.gated import GatedLayer
     from rmt.algebra.inverse import Inverse
     from rmt.algebra.mixture import Mixture
+    from rmt.algebra.polynomial_image import PolynomialImage
     from rmt.algebra.polynomial_law import PolynomialLaw, polynomial_law
     from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
     from rmt.algebra.rectangular import RectangularSum
@@ -71,6 +73,7 @@ __all__ = [
     "FreeSum",
     "FreeSumPower",
     "FussCatalan",
+    "GatedLayer",
     "Gaussian",
     "ImplicitLaw",
     "Inverse",
@@ -79,6 +82,7 @@ __all__ = [
     "Law",
     "MarchenkoPastur",
     "Mixture",
+    "PolynomialImage",
     "PolynomialLaw",
     "PreconditionError",
     "RectangularSum",
@@ -122,6 +126,7 @@ _HOMES = {
     "FussCatalan": "rmt.laws.fuss_catalan",
     "GOE": "rmt.finite.gaussian",
     "GUE": "rmt.finite.gaussian",
+    "GatedLayer": "rmt.algebra.gated",
     "Gaussian": "rmt.laws.gaussian",
     "ImplicitLaw": "rmt.laws.implicit",
     "Inverse": "rmt.algebra.inverse",
@@ -130,6 +135,7 @@ _HOMES = {
     "Law": "rmt.law",
     "MarchenkoPastur": "rmt.laws.marchenko_pastur",
     "Mixture": "rmt.algebra.mixture",
+    "PolynomialImage": "rmt.algebra.polynomial_image",
     "PolynomialLaw": "rmt.algebra.polynomial_law",
     "RectangularSum": "rmt.algebra.rectangular",
     "ResidualSum": "rmt.algebra.residual",

@@ -160,9 +160,9 @@ class Density:
             return self.law._pdf_pushforward(x)
         if method == "stieltjes":
             return stieltjes_density(self.law, x)
-        return self.values(x, method).density
+        return self.values(x, method, tail=False).density
 
-    def values(self, x: FloatArray, method: str) -> Values:
+    def values(self, x: FloatArray, method: str, tail: bool = True) -> Values:
         """What ``closed_form``, ``explicit`` or ``subordination`` says at points (density 0 outside the intervals)."""
         out = Values(x.size)
         for piece in self.pieces:
@@ -178,13 +178,13 @@ class Density:
             if method == "closed_form":
                 out.density[inside] = self.law._pdf_closed_form(points) * factor
                 continue
-            own = self._solved_around_atoms(piece, points, method)
+            own = self._solved_around_atoms(piece, points, method, tail)
             own.density *= factor
             own.error *= factor
             out.put(inside, own)
         return out
 
-    def _solved_around_atoms(self, piece: Piece, x: FloatArray, method: str) -> Values:
+    def _solved_around_atoms(self, piece: Piece, x: FloatArray, method: str, tail: bool) -> Values:
         """`_solved`, with the continuous part interpolated next to atoms inside the interval, where G has poles."""
         positions, masses = self.atoms
         zone = _ATOM_ZONE * piece.extent
@@ -192,11 +192,11 @@ class Density:
         nearest = inner[np.argmin(np.abs(x[:, np.newaxis] - inner), axis=1)] if inner.size else np.full(x.shape, np.inf)
         close = np.abs(x - nearest) < zone / 4
         if not np.any(close):
-            return self._solved(piece, x, method)
+            return self._solved(piece, x, method, tail)
         out = Values(x.size)
-        out.put(~close, self._solved(piece, x[~close], method))
+        out.put(~close, self._solved(piece, x[~close], method, tail))
         atoms, place = np.unique(nearest[close], return_inverse=True)
-        stencil = self._solved(piece, (atoms[:, np.newaxis] + zone / 4 * _STENCIL).ravel(), method)
+        stencil = self._solved(piece, (atoms[:, np.newaxis] + zone / 4 * _STENCIL).ravel(), method, tail)
         t = (x[close] - nearest[close]) / (zone / 4)
         weights, coarse = _lagrange(_STENCIL, t), np.zeros((t.size, _STENCIL.size))
         coarse[:, 1:-1] = _lagrange(_STENCIL[1:-1], t)
@@ -214,8 +214,11 @@ class Density:
         out.put(close, own)
         return out
 
-    def _solved(self, piece: Piece, x: FloatArray, method: str) -> Values:
-        """By the compiled walk, if asked for, and by the general solver where that does not reach."""
+    def _solved(self, piece: Piece, x: FloatArray, method: str, tail: bool) -> Values:
+        """By the compiled walk, if asked for, and by the general solver where that does not reach.
+
+        The potential that P(X > x) is read off costs as much as the rest for some laws: ``tail`` says if it is wanted.
+        """
         out = Values(x.size)
         missed = np.ones(x.shape, dtype=bool)
         if method == "explicit" and self.law._explicit is not None:
@@ -226,7 +229,7 @@ class Density:
         if piece not in self._curves:
             self._curves[piece] = IntervalCurve(self.law.numeric, piece.at_places)
         x = x[missed]
-        solution = self._curves[piece](x, piece.places(x))
+        solution = self._curves[piece](x, piece.places(x), tail)
         rest = Values(x.size)
         rest.density = np.where(solution.converged, np.maximum(-solution.g.imag / np.pi, 0.0), np.nan)
         rest.tail = np.where(solution.converged, solution.potential.imag / np.pi, np.nan)

@@ -89,6 +89,14 @@ class Law(ABC):
         """E log|X| for a law without atom at 0."""
         return functionals.log_moment(self)
 
+    def _entropy(self) -> float:
+        """``-∫ rho log rho`` of a law without atoms."""
+        return functionals.entropy(self)
+
+    def _log_energy(self) -> float:
+        """``∬ log|x - y|`` of a law without atoms."""
+        return functionals.log_energy(self)
+
     # --- support ----------------------------------------------------------------------------------------------
 
     @cached_property
@@ -259,7 +267,7 @@ class Law(ABC):
 
     def entropy(self) -> float:
         """Differential entropy ``-∫ rho log rho``; -inf with atoms."""
-        return functionals.entropy(self)
+        return -math.inf if self.support().atoms else self._entropy()
 
     def free_entropy(self) -> float:
         """Voiculescu's free entropy ``∬ log|x - y| + 3/4 + log(2 pi)/2``; -inf with atoms.
@@ -271,7 +279,7 @@ class Law(ABC):
         NotImplementedError
             For laws without a node (square roots).
         """
-        return functionals.free_entropy(self)
+        return -math.inf if self.support().atoms else self._log_energy() + 0.75 + math.log(2 * math.pi) / 2
 
     def single_ring(self) -> SingleRing:
         """Radial law of the eigenvalues of an R-diagonal J, this law being that of J Jᵀ.

@@ -270,7 +270,7 @@ class Quadrature:
         total = np.zeros(left.shape)
         owner = np.arange(left.size)
         whole = self._sums(right - left, self._at(piece, left, right, before)[1])
-        for _ in range(8):
+        for _ in range(_MOST_HALVINGS):
             middle = (left + right) / 2
             first = self._sums(middle - left, self._at(piece, left, middle, before)[1])
             second = self._sums(right - middle, self._at(piece, middle, right, before)[1])

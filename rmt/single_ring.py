@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.continuation import Solution, solve
+from rmt.numeric.continuation import solve
 from rmt.numeric.jet import Jet
 from rmt.results import ConvergenceError, PreconditionError
 
@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.float64]
 # Decades of -z over which the ring is tabulated on both sides of the law's own scale, and points of the table.
 _DECADES = 30.0
 _POINTS = 481
-_STEPS = 60
+_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -79,27 +79,28 @@ class SingleRing:
         """log(-z), log r and log(P(|lambda| <= r) - atom) along the negative axis, each increasing."""
         size = math.log(float(self.law.mean()))
         t = size + np.linspace(-_DECADES, _DECADES, _POINTS) * math.log(10)
-        jet, _ = self._at(t)
+        jet, resolved = self._at(t, insist=False)
         log_r = -jet.log_s.real / 2
         share = jet.w.real - self.atom
-        good = np.isfinite(log_r) & (share > 1e-15)
+        good = resolved & np.isfinite(log_r) & (share > 1e-15)
         keep = np.flatnonzero(good)
         return t[keep], np.maximum.accumulate(log_r[keep]), np.maximum.accumulate(np.log(share[keep]))
 
-    def _at(self, t: FloatArray) -> tuple[Jet, Solution]:
-        solution = solve(self.law.numeric, -np.exp(t) + 0j)
-        return self.law.numeric.linearise(solution.unknowns).jet, solution
+    def _at(self, t: FloatArray, insist: bool = True) -> tuple[Jet, npt.NDArray[np.bool_]]:
+        solution = solve(self.law.numeric, -np.exp(t) + 0j, insist=insist)
+        return self.law.numeric.linearise(solution.unknowns).jet, solution.converged
 
-    def _located(self, wanted: FloatArray, by_radius: bool) -> tuple[FloatArray, Jet]:
-        """log(-z) where the radius, or the share of the mass, has the wanted value: safeguarded Newton steps."""
+    def _located(self, wanted: FloatArray, by_radius: bool) -> Jet:
+        """The law's jet where the radius, or the share of the mass, has the wanted value: safeguarded Newton steps."""
         table_t, table_r, table_share = self._table
         table = table_r if by_radius else table_share
         place = np.clip(np.searchsorted(table, wanted), 1, table.size - 1)
         low, high = table_t[place - 1], table_t[place]
-        t = (low + high) / 2
+        t = np.clip(np.interp(wanted, table, table_t), low, high)
+        live = np.arange(wanted.size)
         for _ in range(_STEPS):
-            jet, solution = self._at(t)
-            if not np.all(solution.converged):
+            jet, resolved = self._at(t[live])
+            if not np.all(resolved):
                 raise ConvergenceError(f"single_ring of {self.law!r}: the negative axis was not resolved")
             dlog_z = jet.dlog_z.real
             if by_radius:
@@ -107,15 +108,18 @@ class SingleRing:
             else:
                 share = jet.w.real - self.atom
                 value, slope = np.log(share), jet.dm.real / dlog_z / share
-            gap = wanted - value
-            low, high = np.where(gap > 0, t, low), np.where(gap > 0, high, t)
+            gap = wanted[live] - value
+            low[live], high[live] = np.where(gap > 0, t[live], low[live]), np.where(gap > 0, high[live], t[live])
             with np.errstate(all="ignore"):
-                step = t + gap / slope
-            new = np.where((step > low) & (step < high), step, (low + high) / 2)
-            if np.all(np.abs(new - t) < 1e-15 * np.maximum(1.0, np.abs(t))):
+                step = t[live] + gap / slope
+            inside = (step >= low[live]) & (step <= high[live])
+            new = np.where(inside, step, (low[live] + high[live]) / 2)
+            moving = (np.abs(new - t[live]) > 4e-15 * np.maximum(1.0, np.abs(new))) & (np.abs(gap) > 1e-15)
+            t[live] = new
+            live = live[moving]
+            if live.size == 0:
                 break
-            t = new
-        return t, jet
+        return self._at(t)[0]
 
     def cdf(self, r: npt.ArrayLike) -> Any:
         """P(|lambda| <= r), same shape as ``r``."""
@@ -124,7 +128,7 @@ class SingleRing:
         out = np.where(flat >= self.outer, 1.0, np.where(flat >= 0, self.atom, 0.0))
         within = (flat > self.inner) & (flat < self.outer)
         if np.any(within) and not self._thin:
-            _, jet = self._located(np.log(flat[within]), by_radius=True)
+            jet = self._located(np.log(flat[within]), by_radius=True)
             out[within] = np.clip(jet.w.real, 0.0, 1.0)
         return float(out[0]) if radii.ndim == 0 else out.reshape(radii.shape)
 
@@ -135,7 +139,7 @@ class SingleRing:
         out = np.zeros(flat.shape)
         within = (flat > self.inner) & (flat < self.outer)
         if np.any(within) and not self._thin:
-            _, jet = self._located(np.log(flat[within]), by_radius=True)
+            jet = self._located(np.log(flat[within]), by_radius=True)
             # dF = dm and d log S = -2 dr/r
             out[within] = -2 * (jet.dm / jet.dlog_s).real / flat[within]
         return float(out[0]) if radii.ndim == 0 else out.reshape(radii.shape)
@@ -149,7 +153,7 @@ class SingleRing:
         out = np.where(flat <= self.atom, 0.0 if self.atom else self.inner, self.outer)
         within = (flat > self.atom) & (flat < 1)
         if np.any(within) and not self._thin:
-            _, jet = self._located(np.log(flat[within] - self.atom), by_radius=False)
+            jet = self._located(np.log(flat[within] - self.atom), by_radius=False)
             out[within] = np.clip(np.exp(-jet.log_s.real / 2), self.inner, self.outer)
         return float(out[0]) if levels.ndim == 0 else out.reshape(levels.shape)
 

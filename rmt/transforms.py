@@ -27,7 +27,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Stieltjes' inversion: heights over the axis, as shares of the distance to the nearest singularity that is tried.
 _LEVELS = 9
-_SHARES = (0.3, 0.03, 0.003)
+_SHARES = (0.3, 0.03, 0.003, 0.0003)
 _AGREEMENT = 1e-11
 
 

@@ -88,9 +88,7 @@ class Affine(Law):
             return question in ("pdf", "cdf")
         if method in ("closed_form", "subordination"):
             return method in self.law.methods(question)
-        if method == "explicit":
-            return False
-        return True
+        return method != "explicit"
 
     def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
         # mapped, not made anew: beside a shifted hard edge the nodes would round onto the edge
@@ -142,3 +140,11 @@ class Affine(Law):
         if shift == 0:
             return math.log(abs(scale)) + self.law.log_moment()
         return functionals.log_moment(self)
+
+    # next to a shifted hard edge points would round onto it
+
+    def _entropy(self) -> float:
+        return self.law._entropy() + math.log(abs(self._numbers()[0]))
+
+    def _log_energy(self) -> float:
+        return self.law._log_energy() + math.log(abs(self._numbers()[0]))

@@ -170,7 +170,7 @@ def _new_atoms(power: FreePower | FreeSumPower, known: Mapping[Any, Any]) -> dic
     except PreconditionError:
         return {}
     reach = 1.5 * (moments[-1] ** (1 / _REACH) + moments[1] ** 0.5)
-    found = find_atoms(lambda z: solve(power.numeric, z).g, 0.0, reach, _CELLS)
+    found = find_atoms(lambda z: solve(power.numeric, z, insist=False).g, 0.0, reach, _CELLS)
     return {
         x: round(p, 9) for x, p in found if not any(abs(x - float(other)) < 1e-6 * reach for other in known)
     }

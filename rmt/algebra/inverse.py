@@ -33,6 +33,9 @@ __all__ = ["Inverse"]
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
+# 0 itself is the image of infinity: the density there is taken from a point whose square does not underflow.
+_NEXT_TO_ZERO = 1e-140
+
 
 @dataclass(frozen=True, repr=False)
 class Inverse(Law):
@@ -104,10 +107,11 @@ class Inverse(Law):
         edges = self.law.support().edges
         for lower, upper in zip(edges[::2], edges[1::2], strict=True):
             ends = [_inverted(upper, "lower"), _inverted(lower, "upper")]
-            if float(lower.position) < 0 < float(upper.position):
-                # the density at 0 is finite there: tails |y|**-2 on both sides
-                below = [Edge(-math.inf, Fraction(-2), "lower"), Edge(ends[1].position, ends[1].exponent, "upper")]
-                above = [*above, Edge(ends[0].position, ends[0].exponent, "lower"), Edge(math.inf, Fraction(-2), "upper")]
+            if float(lower.position) == -math.inf and float(upper.position) == math.inf:
+                below, above = [Edge(-math.inf, None, "lower")], [Edge(math.inf, None, "upper")]
+            elif float(lower.position) < 0 < float(upper.position):
+                below = [Edge(-math.inf, None, "lower"), Edge(ends[1].position, ends[1].exponent, "upper")]
+                above = [*above, Edge(ends[0].position, ends[0].exponent, "lower"), Edge(math.inf, None, "upper")]
             elif float(upper.position) <= 0:
                 below = [*ends, *below]
             else:
@@ -120,12 +124,9 @@ class Inverse(Law):
 
     def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
         self._check()
-        out = np.zeros(x.shape)
-        inside = x != 0
-        back = 1 / x[inside]
+        back = 1 / np.where(x == 0, _NEXT_TO_ZERO, x)
         density = self.law._density.pdf(back, self.law.methods("pdf")[0])
-        out[inside] = np.where(density > 0, density * back * back, density)
-        return out
+        return np.where(density > 0, density * back * back, density)
 
     def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
         self._check()
@@ -149,11 +150,10 @@ class Inverse(Law):
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         self._check()
         below = self._mass_below_zero
-        positions, masses = self.law._density.atoms
         level = np.where(q <= below, below - q, 1 + below - q)
         with np.errstate(divide="ignore"):
             out: FloatArray = 1 / self.law._density.ppf(np.clip(level, 0.0, 1.0))
-        if masses.size:
+        if self._atoms():
             # at the jumps the quantile is the smallest point, of the inverse: the far end of the level set
             out = self._snapped(q, out)
         return out
@@ -180,11 +180,11 @@ class Inverse(Law):
 
 
 def _inverted(edge: Edge, side: str) -> Edge:
-    """Image of an edge; one at 0 goes to the infinity of its side, with the exponent of the tail."""
-    if float(edge.position) != 0:
-        return Edge(divide(1, edge.position), edge.exponent, side)
-    exponent = None if edge.exponent is None else -2 - edge.exponent
-    return Edge(math.inf if edge.side == "lower" else -math.inf, exponent, side)
+    """Image of an edge; one at 0 goes to the infinity of its side."""
+    position = float(edge.position)
+    if position == 0:
+        return Edge(math.inf if edge.side == "lower" else -math.inf, None, side)
+    return Edge(0 if math.isinf(position) else divide(1, edge.position), edge.exponent, side)
 
 
 def _at_zero(law: Law) -> tuple[float, tuple[bool, bool]]:

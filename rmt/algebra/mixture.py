@@ -50,7 +50,8 @@ class Mixture(Law):
             joined[law] = joined[law] + weight if law in joined else weight
         total = sum(joined.values())
         if not is_symbolic(total) and abs(float(total) - 1) > 1e-12:
-            raise ValueError(f"weights {list(joined.values())!r} add up to {float(total):.15g}, expected 1; rescale them")
+            weights = list(joined.values())
+            raise ValueError(f"weights {weights!r} add up to {float(total):.15g}, expected 1; rescale them")
         object.__setattr__(self, "parts", tuple((a, p) for a, p in joined.items() if is_symbolic(p) or p != 0))
 
     def __repr__(self) -> str:

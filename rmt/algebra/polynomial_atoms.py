@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -50,17 +51,17 @@ def atoms_of_polynomial(
     if not found:
         return {}
     slopes: dict[float, list[list[int]]] = {x: [] for x in found}
-    for i, row in enumerate(base):
+    for i, counts in enumerate(base):
         for x in found:
             slopes[x].append([])
-        for j in range(len(row)):
+        for j in range(len(counts)):
             # a change of two, up or down, keeps parities
-            change = 2 if sum(row) + 2 <= _SIZE else -2
-            if row[j] + change < 0:
+            change = 2 if sum(counts) + 2 <= _SIZE else -2
+            if counts[j] + change < 0:
                 for x in found:
                     slopes[x][i].append(0)
                 continue
-            moved = [list(r) for r in base]
+            moved = [list(row) for row in base]
             moved[i][j] += change
             there = model.multiplicities(moved)
             for x, count in found.items():
@@ -133,7 +134,7 @@ def _position(
     if abs(x - float(constant)) < 10 * tolerance:
         return constant
     for choice in itertools.product(*atoms):
-        value = sum(c * np.prod([float(choice[i]) for i in word]) for word, c in words.items())
-        if abs(x - value.real) < 10 * tolerance:
-            return float(value.real)
+        value = sum((c * math.prod(float(choice[i]) for i in word)).real for word, c in words.items())
+        if abs(x - value) < 10 * tolerance:
+            return float(value)
     return x

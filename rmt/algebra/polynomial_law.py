@@ -127,17 +127,7 @@ class PolynomialLaw(Law):
         variables = [_rational_r(law) or law.numeric for law in laws]
         return PencilNode(linearise_polynomial(words, scales), variables, m1, m2 - m1 * m1)
 
-    def _has(self, question: str, method: str) -> bool:
-        if method == "pushforward":
-            return question in ("pdf", "cdf") and self._single
-        if method == "subordination":
-            return not self._single or question == "cauchy"
-        return method != "closed_form"
-
     def _edges(self) -> tuple[Edge, ...]:
-        return self._image.edges() if self._single else self._snapped_edges()
-
-    def _snapped_edges(self) -> tuple[Edge, ...]:
         """Edges found numerically; hard ones next to the constant term are at the constant term."""
         atoms = {float(x): float(p) for x, p in self._atoms().items()}
         try:
@@ -172,40 +162,11 @@ class PolynomialLaw(Law):
         cumulants = [law.free_cumulants(n * k) if k else [] for law, k in zip(self.laws, letters, strict=True)]
         return polynomial_moments({word: c for c, word in self.terms}, cumulants, n)
 
-    # --- one variable: a change of variables ------------------------------------------------------------------------
 
-    @property
-    def _single(self) -> bool:
-        return len(self.laws) == 1
-
-    @cached_property
-    def _image(self) -> PolynomialImage:
-        coefficients = [0.0] * (1 + max(len(word) for _, word in self.terms))
-        for c, word in self.terms:
-            coefficients[len(word)] += complex(c).real
-        return PolynomialImage(tuple(coefficients), self.laws[0])
-
-    def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
-        return self._image.pdf(x)
-
-    def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
-        return self._image.cdf(x)
-
-    def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        return self._density._ppf_by_bisection(q)
-
-    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
-        if not self._single:
-            return self._density.rule
-        x, weights = self.laws[0]._quadrature_rule()
-        return self._image.value(x), weights
-
-    def _log_moment(self) -> float:
-        return self._image.log_moment() if self._single else self._log_moment_at_zero()
-
-
-def polynomial_law(expression: Any, variables: Mapping[Any, Law]) -> PolynomialLaw:
+def polynomial_law(expression: Any, variables: Mapping[Any, Law]) -> Law:
     """Law of a self-adjoint polynomial in free self-adjoint variables.
+
+    A polynomial of a single variable is an `Affine` map or a `PolynomialImage`, all others are a `PolynomialLaw`.
 
     Parameters
     ----------
@@ -236,8 +197,20 @@ def polynomial_law(expression: Any, variables: Mapping[Any, Law]) -> PolynomialL
             raise ValueError(f"variables: {symbol} is given {law!r}; expected a law")
     words = words_of(expression, symbols)
     used = sorted({index for word in words for index in word})
+    if len(used) == 1:
+        return _of_one_variable(words, variables[symbols[used[0]]])
     terms = tuple((c, tuple(used.index(index) for index in word)) for word, c in words.items())
     return PolynomialLaw(terms, tuple(variables[symbols[k]] for k in used), tuple(symbols[k].name for k in used))
+
+
+def _of_one_variable(words: Mapping[Word, Any], law: Law) -> Law:
+    coefficients = [words.get((word[0],) * k, 0) for word in [max(words, key=len)] for k in range(len(word) + 1)]
+    for k, c in enumerate(coefficients):
+        if isinstance(c, complex):
+            raise ValueError(f"expression: not self-adjoint: the power {k} has the coefficient {c}; it must be real")
+    return Affine(law, coefficients[1], coefficients[0]) if len(coefficients) == 2 else PolynomialImage(
+        tuple(coefficients), law
+    )
 
 
 def _monomial(word: Word, names: tuple[str, ...]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -97,7 +96,7 @@ class Sqrt(Law):
         out = []
         for edge in self.law.support().edges:
             exponent = edge.exponent
-            if edge.position in (0, math.inf) and exponent is not None:
+            if edge.position == 0 and exponent is not None:
                 exponent = 2 * exponent + 1
             out.append(Edge(exact_sqrt(edge.position), exponent, edge.side))
         return tuple(out)
@@ -272,6 +271,6 @@ class Square(Law):
 
 def _squared(edge: Edge, side: str) -> Edge:
     exponent = edge.exponent
-    if exponent is not None and abs(float(edge.position)) in (0, math.inf):
+    if exponent is not None and edge.position == 0:
         exponent = (exponent - 1) / 2
     return Edge(edge.position**2, exponent, side)

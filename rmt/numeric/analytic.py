@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray
 
-__all__ = ["Analytic", "path_integral", "power_series_end", "taylor", "upper_jet"]
+__all__ = ["Analytic", "gauss_panel", "log_panel", "path_integral", "power_series_end", "taylor", "upper_jet"]
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
+Panel = Callable[[IndexArray, FloatArray, float], tuple[ComplexArray, FloatArray]]
 Function = Callable[[ComplexArray], ComplexArray]
 
 _NODES = 12
@@ -30,7 +31,7 @@ _SHRINK, _SHRINKAGES = 0.2, 6
 # Taylor terms of this order, relative to the first, tell whether the circle is small enough.
 _DECAY = 3e-3
 _LEGENDRE, _WEIGHTS = (np.polynomial.legendre.leggauss(16)[0] + 1) / 2, np.polynomial.legendre.leggauss(16)[1] / 2
-_HALVINGS = 12
+_HALVINGS, _TOLERANCE = 12, 1e-13
 _RATE_RADIUS = 0.05
 
 
@@ -102,26 +103,21 @@ def upper_jet(
     return value, slope, size
 
 
-def path_integral(integrand: Callable[[IndexArray, FloatArray], ComplexArray], count: int) -> ComplexArray:
-    """Integrals over (0, 1) of ``count`` functions, ``integrand(index, s)`` being that of ``index`` at ``s``.
+def path_integral(panel: Panel, count: int) -> ComplexArray:
+    """Integrals over (0, 1) of ``count`` functions, by panels that are halved where the halves disagree with the whole.
 
-    Gauss–Legendre panels, halved where the two halves disagree with the whole.
+    ``panel(index, left, size)`` is the integral of the function of each ``index`` over (left, left + size), and the
+    size of what cancels in it.
     """
     total = np.zeros(count, dtype=complex)
-
-    def panels(index: IndexArray, left: FloatArray, size: float) -> ComplexArray:
-        s = left[:, np.newaxis] + size * _LEGENDRE
-        values = integrand(np.repeat(index, s.shape[1]), s.ravel()).reshape(s.shape)
-        out: ComplexArray = size * (values @ _WEIGHTS)
-        return out
-
     index, left, size = np.arange(count), np.zeros(count), 1.0
-    whole = panels(index, left, size)
+    whole, _ = panel(index, left, size)
     for _ in range(_HALVINGS):
         size /= 2
-        first, second = panels(index, left, size), panels(index, left + size, size)
+        first, first_size = panel(index, left, size)
+        second, second_size = panel(index, left + size, size)
         better = first + second
-        rough = np.abs(whole - better) > 1e-14 + 1e-13 * np.abs(better)
+        rough = np.abs(whole - better) > _TOLERANCE * (0.1 + first_size + second_size)
         np.add.at(total, index[~rough], better[~rough])
         index, left = np.tile(index[rough], 2), np.concatenate([left[rough], left[rough] + size])
         whole = np.concatenate([first[rough], second[rough]])
@@ -129,6 +125,44 @@ def path_integral(integrand: Callable[[IndexArray, FloatArray], ComplexArray], c
             break
     np.add.at(total, index, whole)
     return total
+
+
+def gauss_panel(integrand: Callable[[IndexArray, FloatArray], ComplexArray]) -> Panel:
+    """Panel for `path_integral` of functions given by their values, ``integrand(index, s)`` at s."""
+
+    def panel(index: IndexArray, left: FloatArray, size: float) -> tuple[ComplexArray, FloatArray]:
+        s = left[:, np.newaxis] + size * _LEGENDRE
+        values = integrand(np.repeat(index, s.shape[1]), s.ravel()).reshape(s.shape)
+        return size * (values @ _WEIGHTS), size * (np.abs(values) @ _WEIGHTS)
+
+    return panel
+
+
+def log_panel(point: Callable[[IndexArray, FloatArray], tuple[ComplexArray, ComplexArray, ComplexArray]]) -> Panel:
+    """Panel for the integral of x d log f along a path, where ``point(index, s)`` is (x, dx/ds, f) at s.
+
+    By parts, so that no derivative of f is wanted; the logarithm is followed from node to node.
+    """
+
+    def panel(index: IndexArray, left: FloatArray, size: float) -> tuple[ComplexArray, FloatArray]:
+        s = left[:, np.newaxis] + size * _LOBATTO
+        x, dx, f = (v.reshape(s.shape) for v in point(np.repeat(index, s.shape[1]), s.ravel()))
+        rise = np.zeros(s.shape, dtype=complex)
+        rise[:, 1:] = np.cumsum(np.log(f[:, 1:] / f[:, :-1]), axis=1)
+        end = x[:, -1] * rise[:, -1]
+        return end - size * ((rise * dx) @ _LOBATTO_WEIGHTS), np.abs(end) + np.abs(x[:, -1])
+
+    return panel
+
+
+def _lobatto(count: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of Gauss–Lobatto quadrature on (0, 1), ends included."""
+    basis = np.polynomial.legendre.Legendre.basis(count - 1)
+    nodes = np.concatenate([[-1.0], np.sort(basis.deriv().roots().real), [1.0]])
+    return (nodes + 1) / 2, 1 / (count * (count - 1) * basis(nodes) ** 2)
+
+
+_LOBATTO, _LOBATTO_WEIGHTS = _lobatto(18)
 
 
 def taylor(function: Function, count: int, radius: float) -> list[float] | None:

@@ -58,15 +58,22 @@ class IntervalCurve:
         self.places = np.empty(0)
         self.unknowns = np.empty((node.size, 0), dtype=complex)
 
-    def __call__(self, x: FloatArray, places: FloatArray) -> Solution:
-        """The answer of ``solve(node, x)`` at points inside the interval, given with their places, in any order."""
+    def __call__(self, x: FloatArray, places: FloatArray, potential: bool = True) -> Solution:
+        """The answer of ``solve(node, x)`` at points inside the interval, given with their places, in any order.
+
+        Without ``potential`` that is left out (NaN) where it takes another pass.
+        """
         if x.size >= _FEWEST and not self._built:
             self._build()
         if self.places.size < _NEIGHBOURS:
             return solve(self.node, x)
         self._extend(places)
         answer = _continued(self.node, x, places, self.places, self.unknowns)
-        refused = np.flatnonzero(~answer.converged)
+        kept, refused = np.flatnonzero(answer.converged), np.flatnonzero(~answer.converged)
+        if potential and kept.size:
+            u = answer.unknowns[:, kept]
+            lin = self.node.linearise(u)
+            answer.potential[kept] = self.node.potential(u, lin) - lin.jet.log_g
         if refused.size:
             answer.take(refused, solve(self.node, x[refused]))
             self._add(places[refused], answer, refused)
@@ -132,7 +139,7 @@ def _continued(
 
 
 def _empty(node: Node, n: int) -> Solution:
-    g, m, potential = np.zeros((3, n), dtype=complex)
+    g, m, potential = np.full((3, n), np.nan, dtype=complex)
     residual, error = np.full((2, n), np.inf)
     unknowns = np.zeros((node.size, n), dtype=complex)
     return Solution(unknowns, g, m, potential, residual, error, np.zeros(n, dtype=bool))
@@ -178,8 +185,8 @@ def _newton(node: Node, u: ComplexArray, x: FloatArray) -> Solution:
             g = jet.w / x[live] if node.positive else jet.g
             residual = np.abs(gap) / (1.0 if node.positive else np.sqrt(node.variance) + np.abs(x[live]))
             fine = settled & (size < _LAST) & (residual < 1e-9) & np.isfinite(g) & (g.imag <= 0)
-            potential = node.potential(here, lin) - jet.log_g
-            answer.take(live, Solution(here, g, jet.m, potential, residual, size, fine))
+            blank = np.full(live.size, np.nan, dtype=complex)
+            answer.take(live, Solution(here, g, jet.m, blank, residual, size, fine))
         going = ~settled & (size <= _CONTRACTION * last[live])
         u[:, live[going]] = here[:, going] + du[:, going]
         last[live] = size

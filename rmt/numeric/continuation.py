@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray
+from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z
 
 __all__ = ["Solution", "newton_to", "solve"]
@@ -50,6 +50,8 @@ _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each oth
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
 _BESIDE = 1e-4
+_SHAKE = 3 * np.finfo(float).eps
+_LARGEST_ERROR = 1e-5
 _MAX_SWEEPS = 400
 
 
@@ -131,8 +133,8 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
                 return answer
             answer.take(again, _continue(node, points[again], route, pace))
         # Unknowns are infinite at points where G is regular, such as z = 0 in a product with a signed factor.
-        again = np.flatnonzero(~answer.converged & (points != 0 if node.positive else True)) if insist else np.empty(0)
-        if again.size:
+        again = np.flatnonzero(~answer.converged & ((points != 0) | (not node.positive)))
+        if insist and again.size:
             answer.take(again, _from_both_sides(node, points[again]))
     return answer
 
@@ -145,7 +147,8 @@ def _from_both_sides(node: Node, points: ComplexArray) -> Solution:
 
     def middle(name: str) -> ComplexArray:
         inner, outer = (getattr(a, name) + getattr(b, name) for a, b in ((near, other), (far, beyond)))
-        return (4 * inner - outer) / 6
+        out: ComplexArray = (4 * inner - outer) / 6
+        return out
 
     g = middle("g")
     # an edge, an atom or any other singularity shows in the second difference
@@ -311,11 +314,23 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray, pace: _Pace
     lin = node.linearise(u)
     gap, _ = path.mismatch(lin, wanted)
     residual = np.abs(gap) / path.scale
-    jet = lin.jet
-    potential = node.potential(u, lin) - jet.log_g
+    potential = node.potential(u, lin) - lin.jet.log_g
+    g = _cauchy(lin.jet, path)
+    # What rounding of the unknowns alone does to the answer: increments do not tell where an unknown has no digits
+    # left for what z depends on.
+    shaken = u * (1 + _SHAKE)
+    beside = node.linearise(shaken)
+    gap, slope = path.mismatch(beside, wanted)
+    again = _cauchy(node.linearise(shaken + node.spread(beside, gap / slope)).jet, path)
+    error = np.maximum(last, np.abs(again - g) / np.abs(g))
+    small = np.maximum(1.0, 1 / (np.abs(g) * np.sqrt(node.variance)))  # next to zeros of g, at cusps, only absolutely
+    converged = ok & (residual < 1e-9) & (error < _LARGEST_ERROR * small) & np.isfinite(g)
+    return Solution(u, g, lin.jet.m, potential, residual, error, converged)
+
+
+def _cauchy(jet: Jet, path: _Path) -> ComplexArray:
+    """The Cauchy transform at the end of a path."""
     # where an atom at 0 makes g large and nearly real, its imaginary part keeps its digits in w/z with the exact z
-    exact = path.points
-    beside_atom = (np.abs(jet.w) > 1e-2) & (exact != 0) & (path.route is not _Route.LINE)
-    g = np.where(beside_atom, jet.w / np.where(exact == 0, 1, exact), jet.g)
-    converged = ok & (residual < 1e-9) & np.isfinite(g)
-    return Solution(u, g, jet.m, potential, residual, last, converged)
+    z = path.points
+    beside_atom = (np.abs(jet.w) > 1e-2) & (z != 0) & (path.route is not _Route.LINE)
+    return np.where(beside_atom, jet.w / np.where(z == 0, 1, z), jet.g)

@@ -135,7 +135,7 @@ def _bulk_between(node: Node, lo: _GapPoint, hi: _GapPoint) -> bool:
     Where g nearly is 0, or an unknown infinite, the function has few digits.
     """
     low, high, levels = lo.x, hi.x, (lo.cdf, hi.cdf)
-    for _ in range(12):
+    for _ in range(5):
         x = _between(low, high)
         s = solve(node, x, insist=False)
         real = _real(s)
@@ -467,11 +467,6 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     change = np.abs(np.diff(slopes))
     best = int(np.argmin(change))
     exponent, doubt = float(slopes[best + 1]), float(change[best])
-    if node.positive and not atom and exponent < -0.9:
-        # deep products, where slopes are too coarse: z ~ w**k, rho ~ w/z ~ z**(1/k - 1)
-        jet = node.linearise(s.unknowns[:, fine][:, -1:]).jet
-        k = float((jet.dlog_z / jet.dm * jet.w).real[0])
-        return 1 / k - 1 if k > 0 else None
     # logarithmic corrections: the slope drifts ever more slowly, and has no limit that could be read off
     drifting = best > 0 and doubt > max(1e-7, 0.5 * change[best - 1])
     if doubt > 1e-2 or drifting:
@@ -535,7 +530,7 @@ def _split_at_zero(node: Node, intervals: list[Interval]) -> list[Interval]:
             continue
         size = np.sqrt(node.variance)
         height = -solve(node, size * np.array([1e-9, 1e-7, 1e-5]), insist=False).g.imag
-        exponents = [None, None]
+        exponents: list[float | None] = [None, None]
         if height[0] > 1.01 * height[1] > 1.01**2 * height[2]:
             exponents = [_hard_exponent(node, 0.0, side) for side in (-1, 1)]
         if any(e is None or e > -1e-3 for e in exponents):

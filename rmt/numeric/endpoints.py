@@ -124,8 +124,11 @@ def find_atoms(cauchy: Function, centre: float, reach: float, cells: int = _CELL
     # off the axis of symmetry by an irrational share of a cell
     x = centre + reach * np.linspace(-1, 1, cells + 1) + 0.382 * step
     mass = -step * cauchy(np.asarray(x + 1j * step, dtype=complex)).imag
-    inner = mass[1:-1]
-    peaks = 1 + np.flatnonzero((inner > _SUSPECT) & (inner >= mass[:-2]) & (inner >= mass[2:]))
+    inner, neighbours = mass[3:-3], np.maximum(mass[2:-4], mass[4:-2])
+    # an atom looks 1/(1 + 9) as heavy three cells away
+    peaks = 3 + np.flatnonzero(
+        (inner > _SUSPECT) & (inner >= neighbours) & (inner > 2 * np.maximum(mass[:-6], mass[6:]))
+    )
     found: list[tuple[float, float]] = []
     for place in x[peaks]:
         height = step

@@ -65,7 +65,7 @@ def explicit_interval(s: LogS) -> Interval | None:
     Outside the support z is real, positive and falls as eta > 0 grows, and the logarithms of those ``1 - t eta`` that
     have become negative, each with argument pi, cancel. So z(eta) falls from oo at eta = 0 to its first critical point,
     the upper edge, and from its last one, the lower edge, to 0 at eta = oo. If it does not fall there, the edge is a
-    hard one: ``z ~ eta**-k``, so the density is ``~ x**(1/k - 1)``. Derived here.
+    hard one: ``z ~ eta**-rate``, density ``~ x**(1/rate - 1)``. Derived here.
     """
     ratios, powers, _ = s.terms
     ratios, powers = ratios[powers != 0], powers[powers != 0]
@@ -77,24 +77,26 @@ def explicit_interval(s: LogS) -> Interval | None:
 
     # the numerator of the slope as a polynomial in a multiple of eta that is of order one at the upper edge
     unit = 1 / max(1.0, float(np.max(np.abs(powers * ratios), initial=0.0)), abs(bend))
-    factors = [Polynomial([1, -t * unit]) for t in ratios] + [Polynomial([1, -unit]) ** 2] * (bend != 0)
-    poles = [*(powers * ratios * unit), *[bend * unit] * (bend != 0)]
+    curved = int(bend != 0)
+    factors = [Polynomial([1, -t * unit]) for t in ratios] + [Polynomial([1, -unit]) ** 2] * curved
+    poles = [*(powers * ratios * unit), *[bend * unit] * curved]
     numerator = -reduce(operator.mul, factors, Polynomial([1]))
     for k, residue in enumerate(poles):
         numerator -= reduce(operator.mul, factors[:k] + factors[k + 1 :], Polynomial([0, residue]))
-    roots = numerator.trim(1e-300).roots() * unit
+    roots = unit * np.asarray(numerator.roots(), dtype=complex)
     critical = roots.real[(np.abs(roots.imag) < 1e-7 * np.abs(roots)) & (roots.real > 0)]
-    singular = np.concatenate([1 / ratios[ratios > 0], [1.0] * (bend != 0)])
+    singular = np.concatenate([1 / ratios[ratios > 0], [1.0] * curved])
     marks = np.unique(np.concatenate([critical, singular]))
     if critical.size == 0 or marks[0] in singular or not falls(marks[0] / 2):
         return None
     if any(falls(np.sqrt(a * b)) for a, b in itertools.pairwise(marks)):
         return None  # another gap, or an atom that parts the bulk
-    upper = s.position(marks[0])
+    upper, lower, rate = s.position(marks[0]), s.position(marks[-1]), 1 - float(np.sum(powers))
+    if not 0 < upper < np.inf:
+        return None
     if falls(2 * marks[-1]):
-        return None if marks[-1] in singular else Interval(s.position(marks[-1]), upper)
-    k = 1 - float(np.sum(powers))
-    return Interval(0.0, upper, 1 / k - 1) if k > 1 else None
+        return Interval(lower, upper) if 0 < lower < upper and marks[-1] not in singular else None
+    return Interval(0.0, upper, 1 / rate - 1) if rate > 1 else None
 
 
 class ExplicitCurve:

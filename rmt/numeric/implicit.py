@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.analytic import Analytic, path_integral, upper_jet
+from rmt.numeric.analytic import Analytic, gauss_panel, log_panel, path_integral, upper_jet
 from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w, log_upper
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 from rmt.numeric.resolvent import ResolventLeaf
@@ -54,6 +54,14 @@ class SLeaf(Leaf):
         out: ComplexArray = (np.log(self.mean / self.mass) - log_z)[np.newaxis]
         return out
 
+    def _value(self, w: ComplexArray) -> ComplexArray:
+        """S for w in the lower half-plane."""
+        near, below = self.near or (self.s, 0.0)
+        close = np.abs(w) < below
+        out = self.s(self.mass * (w - 1))
+        out[close] = near(w[close])
+        return out
+
     def _jet(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """(S, d log S/dm) for w in the lower half-plane."""
         value, slope = np.empty_like(w), np.empty_like(w)
@@ -87,13 +95,12 @@ class SLeaf(Leaf):
         mirrored = u[0].imag < -np.pi
         length = np.where(mirrored, length.conj(), length)
 
-        def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
+        def point(index: IndexArray, s: FloatArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
             path = s * length[index]
             w = np.exp(path)
-            rate: ComplexArray = self._jet(w)[1] * np.expm1(path) * w
-            return rate
+            return np.expm1(path), length[index] * w, self._value(w)
 
-        gamma = -(self.mass**2) * length * path_integral(integrand, length.size)
+        gamma = -self.mass * path_integral(log_panel(point), length.size)
         return np.where(mirrored, gamma.conj(), gamma)
 
 
@@ -150,7 +157,7 @@ class RLeaf(Leaf):
             values: ComplexArray = self.r(-1j * self.scale * np.expm1(path)) * np.exp(path)
             return values
 
-        integral = -1j * self.scale * length * path_integral(integrand, g.size)
+        integral = -1j * self.scale * length * path_integral(gauss_panel(integrand), g.size)
         out: ComplexArray = lin.jet.m - np.where(mirrored, integral.conj(), integral)
         return out
 
@@ -161,11 +168,13 @@ def psi_leaf(
     """Leaf of a law with moment transform ``psi`` on the upper half-plane, continued from there past the real axis.
 
     ``w(z)`` is 1 + psi(z), written such that it loses no digits where it is small; None where only psi is known.
-    ``singular`` are its edges and atoms, ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say).
+    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say);
+    ``singular`` are the edges and atoms.
     """
     mean, variance = moments[0], moments[1] - moments[0] ** 2
     size = np.sqrt(variance)
     far = _FAR * (moments[-1] ** (1 / len(moments)) + size)
+    hole = min(abs(x) for x in singular)
     series = np.array(moments) / np.arange(1, len(moments) + 1)
 
     def cauchy(z: ComplexArray) -> ComplexArray:
@@ -183,10 +192,10 @@ def psi_leaf(
         else:
             dm = psi.derivative(z)
         dg = (dm - g) / z
-        # 1 + psi vanishes at 0, and its quotient by z has lost its digits: the Taylor series of G has not
-        close = np.abs(z) < 1e-2 * size
-        if not positive and np.any(close):
-            g[close], dg[close], _ = upper_jet(cauchy, z[close], radius[close])
+        # 1 + psi vanishes at a regular point 0, and its quotient by z has lost its digits: the Taylor series has not
+        close = np.abs(z) < 0.1 * hole
+        if np.any(close):
+            g[close], dg[close], _ = upper_jet(cauchy, z[close], np.full(int(close.sum()), _REACH * hole))
         return g, dg, m, dm
 
     def phi(z: ComplexArray) -> ComplexArray:
@@ -201,7 +210,7 @@ def psi_leaf(
 
         top = z + 1j * np.exp(highest)
         powers = top[:, np.newaxis] ** -np.arange(1.0, len(series) + 1)
-        integral = 1j * (highest - lowest) * path_integral(integrand, z.size)
+        integral = 1j * (highest - lowest) * path_integral(gauss_panel(integrand), z.size)
         out: ComplexArray = log_upper(top) - powers @ series - integral
         return out
 

@@ -27,7 +27,7 @@ _SUMS = {"contract", "nsz", "reassoc"}
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
 def _expand(s: float, angle: float, shift: float, bend: float, ratios: Any, powers: Any) -> Any:
-    """log z, its first two derivatives by u = s + i angle, and the distance to the nearest singularity.
+    """Log z, its first two derivatives by u = s + i angle, and the distance to the nearest singularity.
 
     log z = shift - u + sum c log(1 - t eta) - bend eta/(1 - eta), eta = exp(u).
     """
@@ -327,7 +327,8 @@ def integrate_resolvent(
                         for j in range(6):
                             total[j] += sums[k, j]
                         if potential:
-                            part_re, part_im = _log_sum(z_re, z_im, straight[row, 0], nothing, straight[row, 1], nothing)
+                            flat = straight[row]
+                            part_re, part_im = _log_sum(z_re, z_im, flat[0], nothing, flat[1], nothing)
                             logs += complex(part_re, part_im)
                         continue
                     g_re, g_im, m_re, m_im, d_re, d_im = _bent_sums(z_re, z_im, bent[0], bent[1], bent[2], bent[3])

@@ -3,9 +3,9 @@
 ``z - p(x)`` is the Schur complement of ``z E_11 - A_0 - Σ A_i x_i`` with Hermitian matrices, so that the Cauchy
 transform of p is the corner of the inverse of the pencil (Haagerup and Thorbjørnsen 2005; Anderson 2013). The pencil
 is read off the Hankel matrix of the coefficients instead of being built monomial by monomial (derived here, after the
-minimal realisations of Fliess 1974): for nonempty words u, w let ``H[u, w]`` be the coefficient of ``reverse(u) w`` in
-p and ``H_i[u, w]`` that of ``reverse(u) x_i w``. All are Hermitian exactly when p is self-adjoint. Choose words S such that ``K = H[S, S]`` is invertible and has the rank of
-H, and let ``B_i = H_i[S, S]``, ``η_i = H[S, x_i]``: then
+minimal realisations of Fliess 1974): for nonempty words u, w let ``H[u, w]`` be the coefficient of ``reverse(u) w``
+in p and ``H_i[u, w]`` that of ``reverse(u) x_i w``. All are Hermitian exactly when p is self-adjoint. Choose words S
+such that ``K = H[S, S]`` is invertible and has the rank of H, and let ``B_i = H_i[S, S]``, ``η_i = H[S, x_i]``; then
 
     p = c + Σ ℓ_i x_i + Σ_ij x_i η_i* (K - Σ_k B_k x_k)^{-1} η_j x_j .
 
@@ -74,7 +74,8 @@ def linearise_polynomial(
     constant = np.zeros((size, size), dtype=complex)
     constant[0, 0] = scaled.get((), 0.0).real
     constant[1:, 1:] = -inner
-    coefficients = []
+    outer = np.outer(weight, weight).astype(complex)
+    coefficients: list[ComplexArray] = []
     for i, scale in enumerate(scales):
         matrix = np.zeros((size, size), dtype=complex)
         matrix[0, 0] = scaled.get((i,), 0.0).real
@@ -82,8 +83,8 @@ def linearise_polynomial(
             border = whole[kept, words.index((i,))]
             matrix[1:, 0], matrix[0, 1:] = -border, -border.conj()
         matrix[1:, 1:] = hankel((i,))[np.ix_(kept, kept)]
-        coefficients.append(matrix * np.outer(weight, weight) / scale)
-    return Pencil(constant * np.outer(weight, weight), tuple(coefficients))
+        coefficients.append(matrix * (outer / complex(scale)))
+    return Pencil(constant * outer, tuple(coefficients))
 
 
 def equilibrate(matrices: ComplexArray) -> npt.NDArray[np.float64]:

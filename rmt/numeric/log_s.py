@@ -111,9 +111,10 @@ class LogS:
 
     @cached_property
     def terms(self) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(t, c_t, k_t): log z as in the module's docstring, and ``Im Phi`` = -slope Im m**2/2 - E Im m + sum k_t arg(…).
+        """(t, c_t, k_t): the terms of log z in the module's docstring, and those of Phi.
 
-        ``arg(…)`` is that of 1 - t eta and E the sum of the exponents. Terms with t = 0 vanish and are left out.
+        ``Im Phi = sum k_t arg(1 - t eta) - slope Im(m**2)/2 - E Im m`` with E the sum of the exponents. Terms with
+        t = 0 vanish and are left out.
         """
         q = self.mass
         total = math.fsum(exponent for _, exponent in self.factors)
@@ -132,12 +133,12 @@ class LogS:
         """|z| at a real eta."""
         ratios, powers, _ = self.terms
         bend = self.slope * self.mass * eta / (1 - eta) if self.slope else 0.0
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             logs = np.where(
                 np.abs(ratios * eta) < 0.5, np.log1p(-np.minimum(ratios * eta, 0.5)), np.log(np.abs(1 - ratios * eta))
             )
-        total = np.sum(powers[powers != 0] * logs[powers != 0])
-        return float(np.exp(total - self.constant - bend) / (self.mass * eta))
+            total = np.sum(powers[powers != 0] * logs[powers != 0])
+            return float(np.exp(total - self.constant - bend) / (self.mass * eta))
 
 
 def _merged(factors: Iterable[tuple[float, float]]) -> tuple[tuple[float, float], ...]:

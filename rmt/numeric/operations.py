@@ -322,12 +322,12 @@ class ResidualNode(Node):
             for dlarge, dsmall in moves
         ]
         log_ratio, log_ratio_w = log1p(ratio) + shift, log1p(ratio_w) + shift_w
-        change = sum(moves[0])
+        change, rate_m = (dlarge + dsmall for dlarge, dsmall in moves)
         jet = Jet(
             m=large + small + change,
             w=large_w + small + change,
             log_s=log_s - log_ratio - log_ratio_w,
-            dm=sum(moves[1]),
+            dm=rate_m,
             dlog_s=dlog_s - rate - rate_w,
             native_log_eta=log_eta + log_ratio - log_ratio_w,
         )
@@ -475,7 +475,7 @@ class SumNode(ManyNode):
             inner.append((lin, shift, rate))
         # z is z_k plus the R of the others: where g is nearly 0 inside the support one R, nearly -1/g, would drown them
         lead = np.arange(len(lins))[:, np.newaxis] == np.argmax(np.abs(np.array(r)), axis=0)
-        total, dtotal = sum(r), sum(dr)
+        total, dtotal = np.sum(r, axis=0), np.sum(dr, axis=0)
         z_sum, dz_sum = np.where(lead, z, r).sum(axis=0), np.where(lead, dz, dr).sum(axis=0)
         return Linearised(jet_of_r(g, dlog_g, total, dtotal, self.positive, z_sum, dz_sum), inner)
 

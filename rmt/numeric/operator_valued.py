@@ -12,9 +12,9 @@ eigenbasis R needs the scalar curve of x_i at r = rank A_i points only. These ar
 node, so that the whole is one flattened Newton system, and any node may be a variable. Where R is rational (semicircle,
 Marchenko–Pastur and their affine images and sums) it is evaluated at T itself.
 
-In the upper half-plane ``-Im G >= 0``, and the eigenvalues of ``T^{-1} + R(T)`` (the subordination points of x_i) lie in
-the upper half-plane for each positive eigenvalue of M, in the lower one for each negative eigenvalue: the latter are
-met at the conjugate point.
+In the upper half-plane ``-Im G >= 0``, and the eigenvalues of ``T^{-1} + R(T)`` (the subordination points of x_i) lie
+in the upper half-plane for each positive eigenvalue of M, in the lower one for each negative eigenvalue: the latter
+are met at the conjugate point.
 
 G is carried as ``G = Λ Ĝ Ρ`` with ``Ĝ = g ⊕ S`` and triangular ``Λ = [1, 0; l, 1]``, ``Ρ = [1, r; 0, 1]``. Next to
 an atom or a hard edge G is large along one direction, and its entries lose what lies across; g, l, r and S do not. The
@@ -88,8 +88,38 @@ class _Frame:
         return self.left @ self.g @ self.right
 
 
-# A derivative dG -> Σ X dG Y over pairs of stacks of matrices.
-_Pairs = list[tuple[ComplexArray, ComplexArray]]
+@dataclass(frozen=True)
+class _Scalar:
+    """One eigenvalue g of T, with its part ``column row R(g)`` of the term.
+
+    The point of the scalar curve has its own parameter e, by which R and g have the derivatives ``dr`` and ``dg`` (g
+    itself would not do: R has a branch point where dg = 0). ``gap`` is how far g is from the eigenvalue, which moves as
+    ``row dĜ column``. Arrays of shape (n,) and (n, N).
+    """
+
+    column: ComplexArray
+    row: ComplexArray
+    gap: ComplexArray
+    dg: ComplexArray
+    dr: ComplexArray
+
+
+@dataclass(frozen=True)
+class _Term:
+    """``A R(G A)`` in the frame: value, derivative dĜ -> Σ X dĜ Y over ``pairs``, and what moves with the scalars."""
+
+    value: ComplexArray
+    pairs: list[tuple[ComplexArray, ComplexArray]]
+    scalars: list[_Scalar]
+    lins: list[Linearised]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Increment of Ĝ, (n, N, N), and of the scalars' parameters, (number of scalars, n)."""
+
+    g: ComplexArray
+    scalars: ComplexArray
 
 
 class _Channel(ABC):
@@ -127,19 +157,19 @@ class _Channel(ABC):
         """Unknowns where G is nearly the multiple ``g`` of 1, shape (rows, 1)."""
 
     @abstractmethod
-    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
-        """The term in the frame, its derivative by Ĝ as pairs, and data for `spread` and `potential`."""
+    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
+        """The term in the frame and how it moves."""
 
     @abstractmethod
-    def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
-        """Increments of the unknowns for the increment of Ĝ in the frame."""
+    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
+        """Increments of the unknowns for those of the scalars' parameters, (r, n)."""
 
     @abstractmethod
     def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
         """Size of an increment, from G before and after it and the unknowns."""
 
     @abstractmethod
-    def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
+    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
         """Sum of Γ over the eigenvalues of T."""
 
 
@@ -155,12 +185,12 @@ class _RationalChannel(_Channel):
     def start(self, g: complex) -> ComplexArray:
         return np.empty((0, 1), dtype=complex)
 
-    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
+    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
         law = self.law
         first, last = self.ends(frame)
         a = first @ self.middle @ last
         term = law.constant * a
-        pairs: _Pairs = []
+        pairs: list[tuple[ComplexArray, ComplexArray]] = []
         if law.slope:
             term = term + law.slope * (a @ frame.g @ a)
             pairs.append((law.slope * a, a))
@@ -169,10 +199,10 @@ class _RationalChannel(_Channel):
             s = first @ _inverse(self.inverse - c * (last @ frame.g @ first)) @ last
             term = term + weight * s
             pairs.append((weight * c * s, s))
-        return term, pairs, None
+        return _Term(term, pairs, [], [])
 
-    def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
-        return np.empty((0, dg.shape[0]), dtype=complex)
+    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
+        return eps
 
     def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
         out = np.zeros(before.shape[0])
@@ -184,7 +214,7 @@ class _RationalChannel(_Channel):
             out = np.maximum(out, np.linalg.norm(step, axis=(1, 2)))
         return out
 
-    def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
+    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
         h = self.compressed(g)
         t = h @ self.middle
         total: ComplexArray = self.law.slope / 2 * np.trace(t @ t, axis1=1, axis2=2)
@@ -192,7 +222,7 @@ class _RationalChannel(_Channel):
             # M^-1 - c H lies in the matrix half-plane that tells the branch of each eigenvalue's logarithm
             shifted = self.inverse - c * h
             log = log_upper if c > 0 else log_lower
-            log_det = np.sum(log(np.linalg.eigvals(shifted)), axis=1)
+            log_det = np.sum(log(_eigenvalues(shifted)), axis=1)
             log_det = log_det + np.sum(np.log(np.abs(self.d))) - 1j * np.pi * np.sign(c) * np.sum(self.d < 0)
             trace = np.trace(_inverse(shifted) @ self.inverse, axis1=1, axis2=2)
             total = total + a / c * (trace - self.d.size + log_det)
@@ -224,26 +254,31 @@ class _NodeChannel(_Channel):
             out.append(self.law.start(z, continued_log_z(z)))
         return np.concatenate(out)
 
-    def linearise(self, frame: _Frame, u: ComplexArray) -> tuple[ComplexArray, _Pairs, Any]:
+    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
         lins = [self.law.linearise(part) for part in np.split(u, self.d.size)]
         jets = [lin.jet for lin in lins]
         own = self._stacked([jet.g for jet in jets])
-        rate = self._stacked([jet.g * jet.dlog_g for jet in jets])
         first, last = self.ends(frame)
         values, vectors, inverse = self._eigen(last @ frame.g @ first @ self.middle, own)
-        slope = self._stacked([(jet.dm - jet.m * jet.dlog_g) / jet.g for jet in jets]) / rate
-        r = self._stacked([jet.m / jet.g for jet in jets]) + slope * (values - own)
+        r = self._stacked([jet.m / jet.g for jet in jets])
+        dg = self._stacked([jet.g * jet.dlog_g for jet in jets])
+        dr = self._stacked([(jet.dm - jet.m * jet.dlog_g) / jet.g for jet in jets])
         left = first @ self.middle @ vectors  # A R(G A) = U M V R(g) V^-1 U*
         right = inverse @ last
-        pairs: _Pairs = []
+        pairs = []
         for j in range(self.d.size):
-            distance = values - values[:, j : j + 1]
-            close = np.abs(distance) <= _CLOSE * (np.abs(values) + np.abs(values[:, j : j + 1]))
+            distance = own - own[:, j : j + 1]
+            close = np.abs(distance) <= _CLOSE * (np.abs(own) + np.abs(own[:, j : j + 1]))
             quotient = (r - r[:, j : j + 1]) / np.where(close, 1, distance)
-            quotient = np.where(close, (slope + slope[:, j : j + 1]) / 2, quotient)
+            quotient = np.where(close, dr / dg, quotient)
+            quotient[:, j] = 0
             x = (left * quotient[:, np.newaxis, :]) @ right
             pairs.append((x, left[:, :, j, np.newaxis] * right[:, j, np.newaxis, :]))
-        return (left * r[:, np.newaxis, :]) @ right, pairs, (lins, values - own, rate, left, right, own * slope)
+        scalars = [
+            _Scalar(left[:, :, k], right[:, k], (values - own)[:, k], dg[:, k], dr[:, k]) for k in range(self.d.size)
+        ]
+        value = (left * r[:, np.newaxis, :]) @ right
+        return _Term(value, pairs if self.d.size > 1 else [], scalars, lins)
 
     def _eigen(self, t: ComplexArray, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
         """Eigenvalues of T in the order of ``wanted`` (n, r), eigenvectors and their inverse."""
@@ -252,29 +287,43 @@ class _NodeChannel(_Channel):
             one = np.ones_like(t)
             return t[:, :, 0], one, one
         lost = ~np.all(np.isfinite(t), axis=(1, 2))
-        values, vectors = np.linalg.eig(np.where(lost[:, np.newaxis, np.newaxis], np.diag(np.arange(rank) + 0j), t))
+        usable = np.where(lost[:, np.newaxis, np.newaxis], np.diag(np.arange(rank) + 0j), t)
+        values, vectors = _eigen_of_pairs(usable) if rank == 2 else np.linalg.eig(usable)
         order = _matching(values, wanted)
         values = np.take_along_axis(values, order, axis=1)
         values[lost] = np.nan
         vectors = np.take_along_axis(vectors, order[:, np.newaxis, :], axis=2)
         return values, vectors, _inverse(vectors)
 
-    def spread(self, data: Any, dg: ComplexArray) -> ComplexArray:
-        lins, gap, rate, left, right, _ = data
-        eps = (np.einsum("nka,nab,nbk->nk", right, dg, left) + gap) / rate
-        return np.concatenate([self.law.spread(lin, self._side(k, eps[:, k])) for k, lin in enumerate(lins)])
+    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
+        return np.concatenate([self.law.spread(lin, self._side(k, eps[k])) for k, lin in enumerate(term.lins)])
 
     def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
         parts = zip(np.split(u, self.d.size), np.split(du, self.d.size), strict=True)
         out: FloatArray = np.max([self.law.strain(a, b) for a, b in parts], axis=0)
         return out
 
-    def potential(self, g: ComplexArray, u: ComplexArray, data: Any) -> ComplexArray:
-        lins, gap, slope = data[0], data[1], data[-1]
-        parts = zip(np.split(u, self.d.size), lins, strict=True)
-        own = self._stacked([self.law.potential(part, lin) for part, lin in parts])
-        out: ComplexArray = np.sum(own + slope * gap, axis=1)  # dΓ = g R'(g) dg
+    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
+        parts = zip(np.split(u, self.d.size), term.lins, strict=True)
+        out: ComplexArray = np.sum(self._stacked([self.law.potential(part, lin) for part, lin in parts]), axis=1)
         return out
+
+
+def _eigen_of_pairs(t: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+    """Eigenvalues and eigenvectors of stacked two-by-two matrices (four times faster than LAPACK one by one)."""
+    (a, b), (c, d) = np.moveaxis(t, 0, -1)
+    half = (a - d) / 2
+    root = np.sqrt(half * half + b * c)
+    root = np.where((root * half.conj()).real < 0, -root, root)  # half + root does not cancel
+    far = half + root
+    # (T - d - far) annihilates one vector, (T - a + far) the other
+    first = np.where(far == 0, 0, b * c / np.where(far == 0, 1, far))
+    values = np.stack([d + far + first * 0, a - far], axis=1)
+    whole = far != 0
+    vectors = np.empty_like(t)
+    vectors[:, 0, 0], vectors[:, 1, 0] = np.where(whole, far, 1), np.where(whole, c, 0)
+    vectors[:, 0, 1], vectors[:, 1, 1] = np.where(whole, -b, 0), np.where(whole, far, 1)
+    return values, vectors
 
 
 def _matching(values: ComplexArray, wanted: ComplexArray) -> npt.NDArray[np.intp]:
@@ -322,8 +371,8 @@ class PencilNode(Node):
         self.symmetric = pencil.is_real
         self.constant = pencil.constant
         self.channels: list[_Channel] = [
-            _RationalChannel(_real_if_real(a), law) if isinstance(law, RationalR) else _NodeChannel(_real_if_real(a), law)
-            for a, law in zip(pencil.coefficients, laws, strict=True)
+            _RationalChannel(a, law) if isinstance(law, RationalR) else _NodeChannel(a, law)
+            for a, law in zip(map(_real_if_real, pencil.coefficients), laws, strict=True)
             if np.any(a)
         ]
         n = self.width = pencil.constant.shape[0]
@@ -344,7 +393,7 @@ class PencilNode(Node):
     # --- packing ------------------------------------------------------------------------------------------------------
 
     def _factors(self, u: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]:
-        """g (n,), l (n, N-1), r (n, N-1), S (n, N-1, N-1), or increments of them."""
+        """The factors g (n,), l (n, N-1), r (n, N-1) and S (n, N-1, N-1), or increments of them."""
         left = u[1 : self.width].T
         right = left if self.symmetric else u[self.width : 2 * self.width - 1].T
         return u[0], left, right, self.inner.matrices(u[1 + self.border_rows : self.own].T)
@@ -359,7 +408,9 @@ class PencilNode(Node):
         lower[:, 1:, 0], upper[:, 0, 1:] = left, right
         return _Frame(g, lower, upper)
 
-    def _packed(self, corner: ComplexArray, left: ComplexArray, right: ComplexArray, rest: ComplexArray) -> ComplexArray:
+    def _packed(
+        self, corner: ComplexArray, left: ComplexArray, right: ComplexArray, rest: ComplexArray
+    ) -> ComplexArray:
         borders = [left] if self.symmetric else [left, right]
         return np.concatenate([corner[:, np.newaxis], *borders, self.inner.vectors(rest)], axis=1).T
 
@@ -382,7 +433,8 @@ class PencilNode(Node):
             np.max(np.abs(c.d)) * (abs(c.law.mean) + 3 * np.sqrt(c.law.variance)) for c in self.channels
         )
         top = 20 * (size + abs(z))
-        g = np.linalg.inv(z * self.direction + 1j * top * np.eye(self.width) - self.constant)[np.newaxis]
+        b = z * self.direction + 1j * top * np.eye(self.width) - self.constant
+        g = _inverse(b[np.newaxis])
         left, right = g[:, 1:, 0] / g[:, 0, :1], g[:, 0, 1:] / g[:, 0, :1]
         start = self._packed(g[:, 0, 0], left, right, g[:, 1:, 1:] - left[:, :, np.newaxis] * g[:, :1, 1:])
         u = np.concatenate([start, *(channel.start(1 / (1j * top)) for channel in self.channels)])
@@ -399,55 +451,60 @@ class PencilNode(Node):
     def linearise(self, u: ComplexArray) -> Linearised:
         frame = self._frame(u)
         g = frame.g
-        count, n, k = g.shape[0], self.width, self.entries.size
+        count, k = g.shape[0], self.entries.size
+        terms = [channel.linearise(frame, part) for channel, part in zip(self.channels, self._parts(u), strict=True)]
+        scalars = [scalar for term in terms for scalar in term.scalars]
         energy = frame.right @ self.constant @ frame.left  # A_0 + Σ A_i R_i(G A_i), in the frame
-        pairs: _Pairs = []
-        data = []
-        for channel, part in zip(self.channels, self._parts(u), strict=True):
-            term, terms, own = channel.linearise(frame, part)
-            energy = energy + term
-            pairs += terms
-            data.append(own)
+        for term in terms:
+            energy = energy + term.value
         # multiplied by Ĝ from both sides the condition is dĜ - Ĝ C[dĜ] Ĝ + z Ĝ E Ĝ = Ĝ + Ĝ (energy - offset) Ĝ
         weight = equilibrate(g)
-        scale = self.entries.vectors(weight[:, :, np.newaxis] * weight[:, np.newaxis, :])
-        matrix = np.zeros((count, k + 1, k + 1), dtype=complex)
-        matrix[:, :k, :k] = -self._response(g, pairs) * (scale[:, np.newaxis, :] / scale[:, :, np.newaxis])
+        outer = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
+        scale = self.entries.vectors(outer)
+        size = k + len(scalars) + 1
+        matrix = np.zeros((count, size, size), dtype=complex)
+        right = np.zeros((count, size, 2), dtype=complex)
+        matrix[:, :k, :k] = -self._response(g, terms) * (scale[:, np.newaxis, :] / scale[:, :, np.newaxis])
         matrix[:, np.arange(k), np.arange(k)] += 1
+        for j, scalar in enumerate(scalars, start=k):
+            moved = (g @ scalar.column[:, :, np.newaxis]) @ (scalar.row[:, np.newaxis, :] @ g)
+            matrix[:, :k, j] = -self.entries.vectors(moved) * scalar.dr[:, np.newaxis] / scale
+            by_entry = scalar.row[:, :, np.newaxis] * scalar.column[:, np.newaxis, :]
+            norm = np.abs(scalar.dg) + np.linalg.norm(by_entry * outer, axis=(1, 2))
+            matrix[:, j, :k] = -self.entries.adjoint(by_entry) * scale / norm[:, np.newaxis]
+            matrix[:, j, j] = scalar.dg / norm
+            right[:, j, 0] = scalar.gap / norm
         push = self.entries.vectors(g @ (frame.right @ self.direction @ frame.left) @ g) / scale
-        size = np.linalg.norm(push, axis=1)
-        matrix[:, :k, k] = push / size[:, np.newaxis]
-        matrix[:, k, :k] = self.generic
-        right = np.zeros((count, k + 1, 2), dtype=complex)
+        size_of_push = np.linalg.norm(push, axis=1)
+        matrix[:, :k, -1] = push / size_of_push[:, np.newaxis]
+        matrix[:, -1, :k] = self.generic
         mismatch = g + g @ (energy - frame.right @ self.offset @ frame.left) @ g
         right[:, :k, 0] = self.entries.vectors(mismatch) / scale
-        right[:, k, 1] = 1
+        right[:, -1, 1] = 1
         answer = _solve(matrix, right)
-        inner, along = (self.entries.matrices(answer[:, :k, side] * scale) for side in (0, 1))
-        z, dz = answer[:, k, 0] / size, answer[:, k, 1] / size
+        inner, along = (
+            _Step(self.entries.matrices(answer[:, :k, side] * scale), answer[:, k:-1, side].T) for side in (0, 1)
+        )
+        z, dz = answer[:, -1, 0] / size_of_push, answer[:, -1, 1] / size_of_push
         # m = z g - 1 = (G energy)_11 without the cancellation, to first order
         column = energy @ _first(frame)
-        m = _corner(g, column) + _corner(inner, column) + _moved(g, inner, pairs, frame)
-        dm = _corner(along, column) + _moved(g, along, pairs, frame)
-        jet = jet_of_g(g[:, 0, 0] + inner[:, 0, 0], along[:, 0, 0], m, dm, positive=False)
-        return Linearised(jet, (z, dz, frame, inner, along, data))
+        m = _corner(g, column) + _corner(inner.g, column) + _moved(g, inner, terms, frame)
+        dm = _corner(along.g, column) + _moved(g, along, terms, frame)
+        jet = jet_of_g(g[:, 0, 0] + inner.g[:, 0, 0], along.g[:, 0, 0], m, dm, positive=False)
+        return Linearised(jet, (z, dz, frame, inner, along, terms))
 
-    def _response(self, g: ComplexArray, pairs: _Pairs) -> ComplexArray:
-        """Matrix of dĜ -> Ĝ C[dĜ] Ĝ on the unknown entries."""
+    def _response(self, g: ComplexArray, terms: list[_Term]) -> ComplexArray:
+        """Matrix of dĜ -> Ĝ C[dĜ] Ĝ on the unknown entries, the scalars held fixed."""
         count, n = g.shape[0], self.width
         total = np.zeros((count, n, n, n, n), dtype=complex)  # [row, column] of the image, [row, column] of dĜ
-        for x, y in pairs:
+        for x, y in itertools.chain.from_iterable(term.pairs for term in terms):
             total += (g @ x)[:, :, np.newaxis, :, np.newaxis] * (y @ g).swapaxes(1, 2)[:, np.newaxis, :, np.newaxis, :]
-        flat = total.reshape(count, n * n, n * n)[:, self.entries.rows]
-        out: ComplexArray = flat[:, :, self.entries.rows]
-        if self.symmetric:
-            off = self.entries.rows != self.entries.mirror
-            out[:, :, off] += flat[:, :, self.entries.mirror[off]]
+        out: ComplexArray = self.entries.adjoint(total.reshape(count, n * n, n, n)[:, self.entries.rows])
         return out
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        _, _, frame, inner, along, data = lin.inner
-        dg = inner + along * eps[:, np.newaxis, np.newaxis]
+        _, _, frame, inner, along, terms = lin.inner
+        dg = inner.g + along.g * eps[:, np.newaxis, np.newaxis]
         # the step (1 - E/2)^-1 (1 + E/2) Ĝ, E = dĜ Ĝ^-1, which is exact where G scales
         weight = equilibrate(frame.g)
         scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
@@ -457,7 +514,9 @@ class PencilNode(Node):
         left, right = moved[:, 1:, 0] / corner[:, np.newaxis], moved[:, 0, 1:] / corner[:, np.newaxis]
         rest = moved[:, 1:, 1:] - left[:, :, np.newaxis] * moved[:, 0, np.newaxis, 1:] - frame.g[:, 1:, 1:]
         own = self._packed(corner - frame.g[:, 0, 0], left, right, rest)
-        return np.concatenate([own, *(c.spread(part, dg) for c, part in zip(self.channels, data, strict=True))])
+        points = np.split(inner.scalars + along.scalars * eps, np.cumsum([len(term.scalars) for term in terms])[:-1])
+        others = [c.spread(term, part) for c, term, part in zip(self.channels, terms, points, strict=True)]
+        return np.concatenate([own, *others])
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         frame, after = self._frame(u), self._frame(u + du)
@@ -482,7 +541,7 @@ class PencilNode(Node):
         frame = self._frame(u)
         whole = frame.whole
         # b - energy = G^-1 lies in the matrix upper half-plane, where the logarithm has one branch
-        turns = np.sum(log_upper(np.linalg.eigvals(_inverse(whole))), axis=1)
+        turns = np.sum(log_upper(_eigenvalues(_inverse(whole))), axis=1)
         phi: ComplexArray = -np.log(frame.g[:, 0, 0]) - np.log(np.linalg.det(frame.g[:, 1:, 1:]))
         phi = phi + 2j * np.pi * np.round((turns - phi).imag / (2 * np.pi)) - self.log_det
         for channel, part, own in zip(self.channels, self._parts(u), lin.inner[-1], strict=True):
@@ -495,7 +554,7 @@ class _Packing:
 
     def __init__(self, width: int, symmetric: bool) -> None:
         grid = np.arange(width * width).reshape(width, width)
-        self.width = width
+        self.width, self.symmetric = width, symmetric
         self.rows = grid[np.triu_indices(width)] if symmetric else grid.ravel()
         self.mirror = grid.T.ravel()[self.rows]
         self.size = self.rows.size
@@ -506,6 +565,15 @@ class _Packing:
 
     def vectors(self, matrices: Any) -> Any:
         return matrices.reshape(matrices.shape[0], self.width**2)[:, self.rows]
+
+    def adjoint(self, forms: Any) -> Any:
+        """Linear forms on matrices, (…, N, N), as forms on the independent entries, (…, size)."""
+        flat = forms.reshape(*forms.shape[:-2], self.width**2)
+        out = flat[..., self.rows]
+        if self.symmetric:
+            off = self.rows != self.mirror
+            out[..., off] += flat[..., self.mirror[off]]
+        return out
 
     def matrices(self, vectors: ComplexArray) -> ComplexArray:
         return vectors[:, self.places].reshape(vectors.shape[0], self.width, self.width)
@@ -523,12 +591,17 @@ def _corner(g: ComplexArray, column: ComplexArray) -> ComplexArray:
     return out
 
 
-def _moved(g: ComplexArray, dg: ComplexArray, pairs: _Pairs, frame: _Frame) -> ComplexArray:
-    """The corner of ``Ĝ C[dĜ] Λ^-1``."""
+def _moved(g: ComplexArray, step: _Step, terms: list[_Term], frame: _Frame) -> ComplexArray:
+    """The corner of ``Ĝ (change of the energy) Λ^-1`` for a step."""
     first = _first(frame)
+    corner = g[:, :1, :]
     out: ComplexArray = np.zeros(g.shape[0], dtype=complex)
-    for x, y in pairs:
-        out = out + (g[:, :1, :] @ x @ (dg @ (y @ first)))[:, 0, 0]
+    scalars = [scalar for term in terms for scalar in term.scalars]
+    for x, y in itertools.chain.from_iterable(term.pairs for term in terms):
+        out = out + (corner @ x @ (step.g @ (y @ first)))[:, 0, 0]
+    for scalar, eps in zip(scalars, step.scalars, strict=True):
+        part = (corner @ scalar.column[:, :, np.newaxis]) * (scalar.row[:, np.newaxis, :] @ first)
+        out = out + part[:, 0, 0] * scalar.dr * eps
     return out
 
 
@@ -539,7 +612,7 @@ def _real_if_real(matrix: ComplexArray) -> Any:
 def _solve(matrix: ComplexArray, right: ComplexArray) -> ComplexArray:
     """Batched solve; NaN where it fails, so that a refused trial step does not stop the others."""
     try:
-        return np.linalg.solve(matrix, right)
+        return np.asarray(np.linalg.solve(matrix, right), dtype=complex)
     except np.linalg.LinAlgError:
         out = np.full(right.shape, np.nan, dtype=complex)
         for k in range(matrix.shape[0]):
@@ -550,12 +623,21 @@ def _solve(matrix: ComplexArray, right: ComplexArray) -> ComplexArray:
         return out
 
 
+def _eigenvalues(matrix: ComplexArray) -> ComplexArray:
+    """Batched eigenvalues; NaN for matrices that are not finite."""
+    usable = np.all(np.isfinite(matrix), axis=(1, 2))[:, np.newaxis, np.newaxis]
+    values = np.linalg.eigvals(np.where(usable, matrix, 0))
+    out: ComplexArray = np.where(usable[:, 0], values, np.nan).astype(complex)
+    return out
+
+
 def _inverse(matrix: ComplexArray) -> ComplexArray:
     """Batched inverse, rows and columns scaled first."""
     rows = 1 / np.maximum(np.max(np.abs(matrix), axis=2, keepdims=True), 1e-150)
     columns = 1 / np.maximum(np.max(np.abs(matrix * rows), axis=1, keepdims=True), 1e-150)
     identity = np.broadcast_to(np.eye(matrix.shape[1]) + 0j, matrix.shape)
-    return columns.swapaxes(1, 2) * _solve(matrix * rows * columns, identity) * rows.swapaxes(1, 2)
+    out: ComplexArray = columns.swapaxes(1, 2) * _solve(matrix * rows * columns, identity) * rows.swapaxes(1, 2)
+    return out
 
 
 def _march(
@@ -566,8 +648,7 @@ def _march(
     def coordinate(lin: Linearised) -> tuple[ComplexArray, ComplexArray]:
         return lin.inner[0], lin.inner[1]
 
-    here, step = 0.0, 0.25
-    u, _, ok = newton_to(node, u, coordinate, path(0.0))
+    here, step = 0.0, 1.0
     while here < 1:
         there = min(here + step, 1.0)
         trial, _, ok = newton_to(node, u, coordinate, path(there))

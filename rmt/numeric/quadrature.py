@@ -149,7 +149,7 @@ class _Table:
         rows = _Rows(x, weight, total)
         layout = [rows.add(cut[first:last], rising) for first, last, rising in branches]
         flat_x, flat_p = rows.straight()
-        smooth = np.concatenate([np.arange(first, last) for first, last, _ in branches]) if branches else np.empty(0, int)
+        smooth = np.concatenate([np.empty(0, dtype=np.intp), *(np.arange(a, b) for a, b, _ in branches)])
         all_x = np.concatenate([values[smooth].ravel(), atom_x])
         all_p = np.concatenate([masses[smooth].ravel() / total, atom_p])
         ends = np.concatenate([*rows.ends, atom_x])
@@ -216,8 +216,8 @@ class _Rows:
 
     def _levels(self, end: float, inside: float) -> tuple[FloatArray, float]:
         """Points that halve the distance from inside a branch to its end, from inside out, and x at the end."""
-        eps = np.finfo(float).eps
-        points = end + (inside - end) * 0.5 ** np.arange(_MOST_LEVELS)
+        eps = float(np.finfo(float).eps)
+        points = np.asarray(end + (inside - end) * 0.5 ** np.arange(_MOST_LEVELS), dtype=np.float64)
         distinct = np.abs(points - end) > 4 * eps * abs(end)
         # at a kink the function may have the value of the other side
         here = float(self.x(points[distinct][-1:])[0])
@@ -303,12 +303,12 @@ def _branches(panels: FloatArray, values: FloatArray) -> tuple[list[tuple[int, i
     constant = span <= 4 * np.finfo(float).eps * np.abs(values).max(axis=1)
     rising = values[:, -1] > values[:, 0]
     branches: list[tuple[int, int, bool]] = []
-    for k in np.flatnonzero(~constant):
+    for k in np.flatnonzero(~constant).tolist():
         joins = branches and branches[-1][1] == k and branches[-1][2] == rising[k] and panels[k - 1, 1] == panels[k, 0]
         if joins:
-            branches[-1] = (branches[-1][0], k + 1, bool(rising[k]))
+            branches[-1] = (branches[-1][0], k + 1, branches[-1][2])
         else:
-            branches.append((int(k), int(k) + 1, bool(rising[k])))
+            branches.append((k, k + 1, bool(rising[k])))
     return branches, np.flatnonzero(constant)
 
 

@@ -79,8 +79,9 @@ class RectangularNode(ManyNode):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         parts = zip(self.children, self._split(u), lin.inner, strict=True)
-        added = [child.potential(part, inner[0]) + self._log_wt(inner[0].jet) / self.ratio for child, part, inner in parts]
-        out: ComplexArray = np.sum(added, axis=0) - self._log_wt(lin.jet) / self.ratio
+        out = -self._log_wt(lin.jet) / self.ratio
+        for child, part, inner in parts:
+            out = out + child.potential(part, inner[0]) + self._log_wt(inner[0].jet) / self.ratio
         return out
 
     def _log_wt(self, jet: Jet) -> ComplexArray:

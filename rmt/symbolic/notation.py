@@ -14,8 +14,10 @@ from rmt.algebra.compression import Compression
 from rmt.algebra.free_power import FreePower, FreeSumPower
 from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.free_sum import FreeSum
+from rmt.algebra.gated import GatedLayer
 from rmt.algebra.inverse import Inverse
 from rmt.algebra.mixture import Mixture
+from rmt.algebra.polynomial_image import PolynomialImage
 from rmt.algebra.polynomial_law import PolynomialLaw
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
 from rmt.algebra.rectangular import RectangularSum
@@ -209,6 +211,18 @@ def _(law: PolynomialLaw) -> str:
     free = [rf"{sp.latex(symbol)} \sim {_latex(part)}" for symbol, part in zip(symbols, law.laws, strict=True)]
     where = ",\\,".join(_shortened(free, r"\ldots"))
     return rf"\left({sp.latex(polynomial)}\right)_{{{where}}}"
+
+
+@_latex.register
+def _(law: PolynomialImage) -> str:
+    x = sp.Symbol("x")
+    polynomial = sp.Add(*(_shown(coefficient) * x**k for k, coefficient in enumerate(law.coefficients)))
+    return rf"\left({sp.latex(polynomial)}\right)_{{x \sim {_latex(law.law)}}}"
+
+
+@_latex.register
+def _(law: GatedLayer) -> str:
+    return rf"\left|D_1 + D_2 W\right|^2_{{\,s={_number(law.variance)}}}"
 
 
 @_latex.register

@@ -57,7 +57,7 @@ def words_of(expression: Any, symbols: Sequence[Any]) -> dict[tuple[int, ...], A
             word += [index[base]] * int(exponent)
         key = tuple(word)
         out[key] = out.get(key, 0) + _number(sp.Mul(*commutative), term)
-    return out
+    return {word: c for word, c in out.items() if c != 0}
 
 
 def _as_sympy(value: Any) -> Any:

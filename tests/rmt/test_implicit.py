@@ -19,7 +19,7 @@ from rmt import (
     Semicircle,
     UniversalResNet,
 )
-from rmt.numeric.analytic import Analytic, path_integral, power_series_end, taylor, upper_jet
+from rmt.numeric.analytic import Analytic, gauss_panel, path_integral, power_series_end, taylor, upper_jet
 from rmt.numeric.continuation import solve
 from rmt.numeric.validity import moment_violation, transform_violation
 
@@ -75,8 +75,15 @@ RECREATED = {
         Semicircle(),
     ),
 }
+# the functions of these need a support found step by step, each step with circles of twelve points
+LONG = ("S, hard edge", "S, real power", "R, hard edge")
 BOTH = [
-    pytest.param(transforms[kind], transforms[2], id=f"{name}, {'sympy' if kind else 'python'}")
+    pytest.param(
+        transforms[kind],
+        transforms[2],
+        id=f"{name}, {'sympy' if kind else 'python'}",
+        marks=[pytest.mark.slow] if name in LONG and not kind else [],
+    )
     for name, transforms in RECREATED.items()
     for kind in (0, 1)
     if transforms[kind] is not None
@@ -122,6 +129,7 @@ def test_exact_expressions_have_exact_moments_and_atoms():
     assert ImplicitLaw(psi=t * (t - sp.sqrt(t - 2) * sp.sqrt(t + 2)) / 2 - 1).moments(6) == [0, 1, 0, 2, 0, 5]
 
 
+@pytest.mark.slow
 def test_a_law_without_a_name():
     # S = exp(-m)/(1 + m): the free product of Marchenko–Pastur(1) and free multiplicative Brownian motion
     law = ImplicitLaw(s=lambda m: np.exp(-m) / (1 + m))
@@ -147,9 +155,10 @@ def test_moment_transforms_with_several_intervals_and_atoms():
     np.testing.assert_allclose(law.cdf([-0.5, 2.0]), [0.5, 0.75], atol=1e-13)
     atoms = ImplicitLaw(psi=lambda z: 0.3 * z / (z + 1) + 0.7 * z / (z - 2) - 1)
     assert atoms.support().intervals == ()
-    assert atoms.support().atoms == pytest.approx({-1.0: 0.3, 2.0: 0.7})
+    assert {round(x, 12): p for x, p in atoms.support().atoms.items()} == pytest.approx({-1.0: 0.3, 2.0: 0.7})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("implicit", "explicit"),
     [
@@ -177,6 +186,14 @@ def test_implicit_laws_take_part_in_every_operation(implicit, explicit):
     )
     np.testing.assert_allclose(law.pdf(x), explicit.pdf(x), rtol=1e-10)
     np.testing.assert_allclose(law.cdf(x), explicit.cdf(x), atol=1e-11)
+
+
+def test_an_implicit_law_in_a_product():
+    law, twin = ImplicitLaw(s=lambda m: 1 / (1 + 2.5 * m)) @ Discrete({1: 0.4, 3: 0.6}), MarchenkoPastur(2.5)
+    z = np.array([1.2 + 0j, 3.0 + 0j, 1 + 1j])  # without the support, which the slow tests look for
+    solution, expected = solve(law.numeric, z), solve((twin @ Discrete({1: 0.4, 3: 0.6})).numeric, z)
+    np.testing.assert_allclose(solution.g, expected.g, rtol=1e-12)
+    np.testing.assert_allclose(solution.potential, expected.potential, rtol=1e-12)
 
 
 def test_repr_evaluates_to_the_law():
@@ -218,7 +235,7 @@ def test_repr_evaluates_to_the_law():
         ({"psi": lambda z: 1 / (z - 1) + 0.5}, r"psi\(oo\) = 0.5"),
         ({"psi": lambda z: 1.2 * z / (z - 1) - 0.2 * z / (z + 1) - 1}, "variance|Hankel"),
         ({"psi": (t - 3 - sp.sqrt((t - 3) ** 2 - 8)) / 4}, "Im G|jumps"),
-        ({"r": lambda g: 3.0}, r"use Discrete\(\{3: 1\}\)"),
+        ({"r": lambda g: 3 + 0 * g}, r"use Discrete\(\{3: 1\}\)"),
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else None,
 )
@@ -349,6 +366,7 @@ def test_powers_that_are_no_laws_are_refused(power, property_):
     assert "is no law" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_powers_below_one_of_the_arcsine_law_are_powers_of_signs():
     # the arcsine law on (-1, 1) is the free square of signs of size 1/2
     law = rmt.Arcsine(-1, 1).free_sum_power(0.8)
@@ -427,9 +445,10 @@ def test_few_atoms_agree_with_the_discrete_law_in_operations():
         (few.free_power(1.5), discrete.free_power(1.5)),
         ((few - 1) + MarchenkoPastur(0.5), (discrete - 1) + MarchenkoPastur(0.5)),
     ):
-        np.testing.assert_allclose(one.pdf(x), other.pdf(x), rtol=1e-12, atol=1e-14)
-        np.testing.assert_allclose(one.cdf(x), other.cdf(x), atol=1e-12)
-        assert dict(one.support().atoms) == dict(other.support().atoms)
+        assert one._atoms() == other._atoms()
+        solution, expected = solve(one.numeric, x), solve(other.numeric, x)
+        np.testing.assert_allclose(solution.g, expected.g, rtol=1e-12)
+        np.testing.assert_allclose(solution.potential, expected.potential, atol=1e-12)
 
 
 @pytest.mark.parametrize("smoothing", [0.03, 0.3, "auto"])
@@ -438,13 +457,14 @@ def test_smoothing_is_the_free_sum_with_a_semicircle(smoothing):
     law = Empirical(x, smoothing=smoothing)
     width = law.bandwidth
     assert law.moments(4) == pytest.approx((Empirical(x) + Semicircle(width**2)).moments(4), rel=1e-12)
-    at = np.concatenate([a + (b - a) * np.array([0.01, 0.3, 0.8]) for a, b in law.support().intervals])
+    intervals = law.support().intervals[::12]
+    at = np.concatenate([a + (b - a) * np.array([0.01, 0.3, 0.8]) for a, b in intervals])
     system = solve(law.numeric, at)  # the general solver, which shares only the sums over atoms
     assert np.all(system.converged)
     np.testing.assert_allclose(law.pdf(at), -system.g.imag / np.pi, rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(law.cdf(at), 1 - system.potential.imag / np.pi, atol=1e-11)
     # the ends of the intervals: the density is real outside and not inside
-    for a, b in law.support().intervals:
+    for a, b in intervals:
         step = 1e-4 * (b - a)
         outside = solve(law.numeric, np.array([a - step, b + step]))
         assert np.all(np.abs(outside.g.imag) < 1e-6)
@@ -504,5 +524,6 @@ def test_ends_that_are_powers_are_recognised():
 
 
 def test_path_integrals_refine_where_they_must():
-    got = path_integral(lambda index, s: np.array([1.0, 1e-4])[index] / (s + np.array([1.0, 1e-4])[index]) + 0j, 2)
+    pole = np.array([1.0, 1e-4])
+    got = path_integral(gauss_panel(lambda index, s: pole[index] / (s + pole[index]) + 0j), 2)
     np.testing.assert_allclose(got.real, [math.log(2), 1e-4 * math.log(1e4 + 1)], rtol=1e-11)
