@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +40,10 @@ def log_moment(law: Law) -> float:
 
 
 def entropy(law: Law) -> float:
-    """``-∫ rho log rho`` of a law without atoms, by the panels of the density, refined towards the ends, where log rho is singular."""
+    """``-∫ rho log rho`` of a law without atoms, by the panels of the density.
+
+    They are refined towards the ends, where log rho is singular.
+    """
     density = law._density
     method = law.methods("pdf")[0]
     total = 0.0

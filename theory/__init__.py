@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.derivation import derive
     from theory.gain import GainLaw, gain_law
+    from theory.gated import gated_layer_law
     from theory.jacobian import jacobian_law
     from theory.limits import limit_law
     from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential, describe
@@ -37,6 +38,7 @@ __all__ = [
     "describe",
     "effective_cumulant",
     "gain_law",
+    "gated_layer_law",
     "get_activation",
     "jacobian_law",
     "limit_law",
@@ -61,6 +63,7 @@ _HOMES = {
     "describe": "theory.network",
     "effective_cumulant": "theory.propagation",
     "gain_law": "theory.gain",
+    "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",
     "jacobian_law": "theory.jacobian",
     "limit_law": "theory.limits",

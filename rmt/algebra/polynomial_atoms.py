@@ -35,13 +35,9 @@ def atoms_of_polynomial(
     found by changing one multiplicity at a time, so that exact masses give exact masses.
     """
     used = sorted({index for word in terms for index in word})
-    constant = terms.get((), 0)
-    constant = constant.real if isinstance(constant, complex) else constant
-    if not used:
-        return {constant: 1}
     known = [dict(atoms[index]) for index in used]
-    if len(used) == 1:
-        return _image(terms, known[0])
+    if len(used) < 2:
+        return _image(terms, used, known)
     if not any(known):
         return {}
     words = {tuple(used.index(index) for index in word): complex(c) for word, c in terms.items()}
@@ -75,14 +71,19 @@ def atoms_of_polynomial(
                 if slopes[x][i][j]:
                     mass = mass + slopes[x][i][j] * (p - Fraction(base[i][j], _SIZE))
         if float(mass) > _LIGHT:
-            out[_position(x, words, known, constant, model.tolerance)] = normalised(mass)
+            out[_position(x, terms, used, known, model.tolerance)] = normalised(mass)
     return out
 
 
-def _image(terms: Mapping[tuple[int, ...], Any], atoms: Mapping[Any, Any]) -> dict[Any, Any]:
+def _image(
+    terms: Mapping[tuple[int, ...], Any], used: Sequence[int], atoms: Sequence[Mapping[Any, Any]]
+) -> dict[Any, Any]:
+    """Atoms of a polynomial in at most one variable."""
+    if not used:
+        return {normalised(_evaluated(terms, {})): 1}
     out: dict[Any, Any] = {}
-    for x, p in atoms.items():
-        value = sum((c.real if isinstance(c, complex) else c) * x ** len(word) for word, c in terms.items())
+    for x, p in atoms[0].items():
+        value = normalised(_evaluated(terms, {used[0]: x}))
         out[value] = out.get(value, 0) + p
     return out
 
@@ -125,16 +126,22 @@ class _Model:
 
 def _position(
     x: float,
-    words: Mapping[tuple[int, ...], complex],
+    terms: Mapping[tuple[int, ...], Any],
+    used: Sequence[int],
     atoms: Sequence[Mapping[Any, Any]],
-    constant: Any,
     tolerance: float,
 ) -> Any:
-    """The exact position where it is the constant term or the polynomial at atoms of its variables."""
-    if abs(x - float(constant)) < 10 * tolerance:
-        return constant
-    for choice in itertools.product(*atoms):
-        value = sum((c * math.prod(float(choice[i]) for i in word)).real for word, c in words.items())
-        if abs(x - value) < 10 * tolerance:
-            return float(value)
+    """The exact position where it is the value of the polynomial at atoms, whatever the variables without atoms are."""
+    for choice in itertools.product(*([*row, None] for row in atoms)):
+        # None stands for any number: 0 and a generic one must give the same
+        generic, zero = (
+            dict(zip(used, (fill if value is None else value for value in choice), strict=True)) for fill in (0.7193, 0)
+        )
+        if abs(x - float(_evaluated(terms, generic))) < 10 * tolerance:
+            return normalised(_evaluated(terms, zero))
     return x
+
+
+def _evaluated(terms: Mapping[tuple[int, ...], Any], values: Mapping[int, Any]) -> Any:
+    products = ((c, math.prod(values[index] for index in word)) for word, c in terms.items())
+    return sum((c.real if isinstance(c, complex) else c) * product for c, product in products)

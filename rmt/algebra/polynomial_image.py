@@ -56,8 +56,8 @@ class PolynomialImage(Law):
         points = np.asarray(x, dtype=float)
         with np.errstate(invalid="ignore"):
             inside = np.polynomial.polynomial.polyval(points, self._floats)
-        end = math.copysign(math.inf, self._floats[-1]) * np.sign(points) ** (self._floats.size - 1)
-        out: FloatArray = np.where(np.isinf(points), end, inside)
+        sign = np.where(np.isinf(points), np.sign(points), 1.0) ** (self._floats.size - 1)
+        out: FloatArray = np.where(np.isinf(points), math.copysign(math.inf, self._floats[-1]) * sign, inside)
         return out
 
     def _node(self) -> Node:

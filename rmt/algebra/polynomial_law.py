@@ -187,7 +187,7 @@ def polynomial_law(expression: Any, variables: Mapping[Any, Law]) -> Law:
     >>> import rmt, sympy
     >>> x, y = sympy.symbols("x y", commutative=False)
     >>> rmt.polynomial_law(x*y + y*x, {x: rmt.Semicircle(), y: rmt.MarchenkoPastur(1)}).moments(4)
-    [0, 6, 6, 114]
+    [0, 6, 0, 124]
     """
     from rmt.symbolic.words import check_variables, words_of
 

@@ -12,6 +12,9 @@ __all__ = ["GatedNode"]
 
 FloatArray = npt.NDArray[np.float64]
 
+# Beyond arg z = pi by more than rounding and Newton's overshoot.
+_OVERSHOOT = 0.1
+
 
 class GatedNode(Node):
     """Squared singular values of ``D1 + D2 W``, entries of W of variance ``variance``/N.
@@ -86,7 +89,7 @@ class GatedNode(Node):
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         _, _, den, rise, w = lin.inner
         # den (1 + s B) and 1/(1 + s B) lie in the upper half-plane when z does; beyond pi the conjugates do
-        beyond = lin.jet.m.imag > 0
+        beyond = lin.jet.log_z.imag > np.pi + _OVERSHOOT
         den, rise, w = (np.where(beyond, value.conj(), value) for value in (den, rise, w))
         log_rise = -log_upper(1 / rise)
         phi = np.sum(self.p * (log_upper(den * rise) - log_rise), axis=0) + w * (1 - 1 / rise)

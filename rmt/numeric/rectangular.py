@@ -8,13 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, log_of_w
-from rmt.numeric.node import Linearised, Node, continued_log_z
+from rmt.numeric.node import FloatArray, Linearised, Node, continued_log_z
 from rmt.numeric.operations import ManyNode, leading_child
 from rmt.numeric.tracking import tracked
 
 __all__ = ["RectangularNode"]
-
-_ROUNDING = 1e-6
 
 
 class RectangularNode(ManyNode):
@@ -27,13 +25,16 @@ class RectangularNode(ManyNode):
     Gamma, derived here: ``dPhi = w dlog z`` and ``log z = log w + log wt - log h`` give
     ``Phi - 2 m + (1/c - 1) log wt + log h = -∫ m dlog h``, which adds, and ``h = g wt``, so that
     ``Gamma - 2 m + log(wt)/c`` adds.
+
+    log z is an unknown besides: in a gap the children may sit on the negative axis, from where the side on which z lies
+    cannot be told (cf. `rmt.numeric.tracking`).
     """
 
     positive = tracked = True
 
     def __init__(self, children: Sequence[Node], ratio: float) -> None:
-        # the side of the axis on which z lies is read off the argument of a child's eta
         super().__init__([tracked(child) for child in children])
+        self.size += 1
         self.ratio = ratio
         self.mean = sum(child.mean for child in self.children)
         # m = c_1 h + c_2 h^2 + … with c_1 the mean and c_2 = m_2 - (1 + c) m_1^2, and these add
@@ -49,10 +50,10 @@ class RectangularNode(ManyNode):
             log_moved = continued_log_z(moved)
             turns = np.round((log_z - log_moved).imag / (2 * np.pi))
             parts.append(child.start(moved, log_moved + 2j * np.pi * turns))
-        return np.concatenate(parts)
+        return np.concatenate([*parts, log_z[np.newaxis]])
 
     def linearise(self, u: ComplexArray) -> Linearised:
-        lins = [child.linearise(part) for child, part in zip(self.children, self._split(u), strict=True)]
+        lins = [child.linearise(part) for child, part in zip(self.children, self._split(u[:-1]), strict=True)]
         jets = [lin.jet for lin in lins]
         log_wt = [self._log_wt(j) for j in jets]
         rates = [j.dm / j.m + self.ratio * j.dm / (1 + self.ratio * j.m) + j.dlog_s for j in jets]
@@ -67,22 +68,30 @@ class RectangularNode(ManyNode):
             shift = (log_h - (j.log_eta + j.log_w + wt + j.log_s)) / dlog
             m, dm = m + (j.m + j.dm * shift), dm + j.dm * rate
             inner.append((lin, shift, rate))
-        # all arguments are beyond pi if one is; on the negative axis, where rounding decides, nothing depends on it
-        beyond = np.sum([j.log_z.imag - np.pi for j in jets], axis=0) > _ROUNDING
-        log_m = _log_of_m(m, beyond)
+        beyond = u[-1].imag > np.pi
         side = np.where(beyond, -2 * np.pi, 0.0)
+        log_m = _log_of_m(m, beyond)
         log_w = log_of_w(1 + m, side)
         wt = 1 + self.ratio * m
-        log_s = log_h - log_m - log_of_w(wt, side)
+        log_wt = log_of_w(wt, side)
+        log_s = log_h - log_m - log_wt
         dlog_s = dlog_h - dm / m - self.ratio * dm / wt
-        return Linearised(Jet(m, 1 + m, log_s, dm, dlog_s, log_m - log_w), inner)
+        jet = Jet(m, 1 + m, log_s, dm, dlog_s, log_m - log_w)
+        return Linearised(jet, (inner, jet.log_z - u[-1], jet.dlog_z, log_wt))
+
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        inner, mismatch, rate, _ = lin.inner
+        return np.concatenate([super().spread(Linearised(lin.jet, inner), eps), (mismatch + rate * eps)[np.newaxis]])
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        parts = zip(self.children, self._split(u), lin.inner, strict=True)
-        out = -self._log_wt(lin.jet) / self.ratio
-        for child, part, inner in parts:
-            out = out + child.potential(part, inner[0]) + self._log_wt(inner[0].jet) / self.ratio
+        inner, _, _, log_wt = lin.inner
+        out = -log_wt / self.ratio
+        for child, part, (own, _, _) in zip(self.children, self._split(u[:-1]), inner, strict=True):
+            out = out + child.potential(part, own) + self._log_wt(own.jet) / self.ratio
         return out
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        return super().strain(u[:-1], du[:-1])
 
     def _log_wt(self, jet: Jet) -> ComplexArray:
         """Logarithm of 1 + ratio m, which turns as w does."""

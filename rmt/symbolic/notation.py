@@ -34,6 +34,7 @@ from rmt.laws.universal_resnet import UniversalResNet
 __all__ = ["law_to_latex"]
 
 _MOST_TERMS = 4
+_DOTS = r"\cdots"
 
 
 def law_to_latex(law: Law) -> str:
@@ -95,7 +96,7 @@ def _shortened(parts: list[str], dots: str) -> list[str]:
 
 
 def _joined(laws: tuple[Law, ...], operator: str) -> str:
-    return f" {operator} ".join(_shortened([_inside(law) for law in laws], r"\cdots"))
+    return f" {operator} ".join(_shortened([_inside(law) for law in laws], _DOTS))
 
 
 def _inside(law: Law) -> str:
@@ -107,7 +108,7 @@ def _inside(law: Law) -> str:
 
 def _base(law: Law) -> str:
     """The law with an exponent to come: TeX refuses two in a row."""
-    powers = FreePower | FreeSumPower | Square | Inverse | ResidualSum
+    powers = FreePower | FreeSumPower | Square | Inverse | ResidualSum | GatedLayer
     return rf"\left({_latex(law)}\right)" if isinstance(law, powers) else _inside(law)
 
 
@@ -124,7 +125,7 @@ def _(law: MarchenkoPastur) -> str:
 @_latex.register
 def _(law: Discrete) -> str:
     terms = [rf"{_number(p)}\,\delta_{{{_number(x)}}}" for x, p in law.masses]
-    whole = " + ".join(_shortened(terms, r"\cdots"))
+    whole = " + ".join(_shortened(terms, _DOTS))
     return rf"\left({whole}\right)"
 
 
@@ -201,7 +202,7 @@ def _(law: RectangularSum) -> str:
 @_latex.register
 def _(law: Mixture) -> str:
     terms = [f"{_factor(weight)}{_inside(part)}" for part, weight in law.parts]
-    return " + ".join(_shortened(terms, r"\cdots"))
+    return " + ".join(_shortened(terms, _DOTS))
 
 
 @_latex.register
@@ -222,7 +223,11 @@ def _(law: PolynomialImage) -> str:
 
 @_latex.register
 def _(law: GatedLayer) -> str:
-    return rf"\left|D_1 + D_2 W\right|^2_{{\,s={_number(law.variance)}}}"
+    terms = [
+        rf"{_factor(mass)}\delta_{{({_number(skip)},\,{_number(branch)})}}" for (skip, branch), mass in law.gates
+    ]
+    gates = rf"(D_1, D_2) \sim {' + '.join(_shortened(terms, _DOTS))}"
+    return rf"\left|D_1 + D_2\,W\right|^2_{{\,{gates},\,\sigma_w^2={_number(law.variance)}}}"
 
 
 @_latex.register

@@ -21,6 +21,8 @@ from rmt import (
 )
 from rmt.numeric.analytic import Analytic, gauss_panel, path_integral, power_series_end, taylor, upper_jet
 from rmt.numeric.continuation import solve
+from rmt.numeric.implicit import RLeaf, SLeaf
+from rmt.numeric.operations import PowerNode
 from rmt.numeric.validity import moment_violation, transform_violation
 
 t = sp.Symbol("t")
@@ -118,7 +120,8 @@ def test_laws_are_recreated_from_their_transforms(transform, law):
 def test_hard_edges_keep_their_digits(transform):
     # 1 + m is as small as 1e-4 to 1e-10 here, which a function of m cannot see
     x = np.logspace(-40, -6, 9)
-    np.testing.assert_allclose(ImplicitLaw(**transform).pdf(x), FussCatalan(3).pdf(x), rtol=1e-11)
+    solution, expected = (solve(law.numeric, x) for law in (ImplicitLaw(**transform), FussCatalan(3)))
+    np.testing.assert_allclose(solution.g, expected.g, rtol=1e-11)
 
 
 def test_exact_expressions_have_exact_moments_and_atoms():
@@ -282,6 +285,17 @@ def test_moment_violations_name_the_determinant():
     moments = [float(m) for m in Semicircle(4, 1).moments(8)]
     assert moment_violation(moments, positive=False) is None
     assert "[0, oo)" in moment_violation(moments, positive=True)
+
+
+def test_transform_violations_name_the_place():
+    # z = g - 0.3 g**3 + 1/g has branch points above the axis
+    leaf = RLeaf(Analytic(lambda g: g - 0.3 * g**3), None, 0.0, 1.0, positive=False)
+    assert "G jumps near z = " in transform_violation(leaf)
+    leaf = RLeaf(Analytic(lambda g: g + 0.5 * g**3), None, 0.0, 1.0, positive=False)
+    assert "no solution could be followed to z = " in transform_violation(leaf)
+    assert "Im G(z) = " in transform_violation(SLeaf(Analytic(np.exp), None, 1.0, 1.0, 1.0))
+    assert "jumps" in transform_violation(PowerNode(Discrete({1: 0.5, 2: 0.5}).numeric, 0.5))
+    assert transform_violation(RLeaf(Analytic(lambda g: g), None, 0.0, 1.0, positive=False)) is None
 
 
 @pytest.mark.parametrize(

@@ -382,7 +382,7 @@ def test_information_plus_noise_solves_its_equation():
     assert len(law.support().intervals) == 2
     x = inside(law)
     lin = law.numeric.linearise(solve(law.numeric, x).unknowns)
-    omegas = lin.inner[0][0].jet.z
+    omegas = lin.inner[0][0][0].jet.z
     with mp.workdps(30):
         def curve(omega):
             m = sum(mp.mpf(p) * a / (omega - a) for a, p in values)
@@ -426,6 +426,15 @@ def test_rectangular_sums_of_random_matrices(seed):
 def test_rectangular_sums_inside_other_operations():
     law = RectangularSum((Discrete({0: 0.8, 1: 0.2}), MarchenkoPastur(0.6)), 0.6) @ NARROW + Semicircle(0.1)
     np.testing.assert_allclose(law.moments(3, method="quadrature"), law.moments(3), rtol=1e-9)
+    # met beyond arg z = pi, in a gap where both subordination functions are negative
+    gaps = RectangularSum((Discrete({1: 0.5, 2: 0.5}), MarchenkoPastur(0.6)), 0.6)
+    symmetric = gaps.sqrt().symmetrized()
+    x = np.array([0.003, 0.1, 0.3, 0.8, 1.7, 3.0])
+    density, cdf = on_axis(symmetric, x)
+    mirrored, mirrored_cdf = on_axis(symmetric, -x)
+    np.testing.assert_allclose(density, x * gaps.pdf(x**2), rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(mirrored, density, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(mirrored_cdf, 1 - cdf, atol=1e-12)
     nested = RectangularSum((RectangularSum((NARROW, GATES), 0.5), TALL), 0.5)
     assert nested == RectangularSum((NARROW, GATES, TALL), 0.5)
     with pytest.raises(ValueError, match=r"ratio=1\.5"):

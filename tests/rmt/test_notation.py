@@ -55,6 +55,13 @@ LAWS = {
     rmt.FussCatalan: [(rmt.FussCatalan(2.5), ["FC", "2.5"])],
     rmt.GOE: [(rmt.GOE(7), ["GOE", "7"])],
     rmt.GUE: [(rmt.GUE(7), ["GUE", "7"])],
+    rmt.GatedLayer: [
+        (
+            rmt.GatedLayer({(1, 0): Fraction(1, 4), (0.5, 2): Fraction(3, 4)}, 0.6),
+            [r"\frac{1}{4}\,\delta_{(1,\,0)}", r"\delta_{(0.5,\,2)}", "0.6"],
+        ),
+        (rmt.GatedLayer({(k, 1): Fraction(1, 7) for k in range(7)}), [r"\delta_{(0,\,1)}", r"\cdots", "(6"]),
+    ],
     rmt.Gaussian: [(rmt.Gaussian(2, 0.5), ["Gaussian", "2", "0.5"])],
     rmt.ImplicitLaw: [
         (rmt.ImplicitLaw(s=lambda m: 1 / (1 + m)), ["S"]),
@@ -67,6 +74,7 @@ LAWS = {
     rmt.LargestEigenvalue: [(rmt.GUE(5).largest(method="exact"), ["LargestEigenvalue", "GUE", "5"])],
     rmt.MarchenkoPastur: [(MP, ["MP", r"\frac{1}{3}"]), (rmt.MarchenkoPastur(c), ["MP", "c"])],
     rmt.Mixture: [(rmt.Mixture({MP: Fraction(1, 4), SC: Fraction(3, 4)}), [r"\frac{1}{4}", "+", r"\frac{3}{4}"])],
+    rmt.PolynomialImage: [(rmt.polynomial_law(x**2 - x / 2, {x: SC}), [r"x^{2} - \frac{x}{2}"])],
     rmt.PolynomialLaw: [
         (rmt.polynomial_law(x * y + y * x, {x: SC, y: MP}), ["x y_{1} + y_{1} x"]),
         (rmt.polynomial_law(sp.I * (x * y - y * x) + x**2 / 2, {x: SC, y: MP}), [r"\frac{x^{2}}{2}", "i x y_{1}"]),
@@ -102,6 +110,7 @@ NESTED = {
     "square of a root": rmt.Square(MP.sqrt()),
     "power of a residual sum": rmt.ResidualSum(MP, 0.9).free_power(3),
     "power of a polynomial": rmt.polynomial_law(x * y * x, {x: SC, y: MP}).free_sum_power(2),
+    "power of a gated layer": rmt.GatedLayer({(1, 0): 0.25, (0.5, 2): 0.75}).free_power(2),
     "affine of a sum": 2 * (MP + SC) - 1,
     "sum with a rectangular sum": rmt.RectangularSum((MP, UNIFORM), Fraction(1, 2)) + SC,
     "product of sums": (MP + UNIFORM) @ (MP + MP),

@@ -88,6 +88,7 @@ def _two_signs(rng: np.random.Generator) -> Law:
 
 
 Maker = Callable[[np.random.Generator], Law]
+_M, _G = sp.symbols("m g")
 
 POSITIVE_LEAVES: list[Maker] = [
     lambda rng: MarchenkoPastur(_number(rng, 0.1, 0.95)),
@@ -107,6 +108,7 @@ POSITIVE_LEAVES: list[Maker] = [
     lambda rng: rmt.FreePoisson(_number(rng, 0.3, 3), jump=_discrete(rng, positive=True)),
     lambda rng: rmt.FreeMultiplicativeBrownian(_number(rng, 0.1, 2)),
     lambda rng: rmt.FreeStable(round(rng.uniform(0.4, 0.9), 2), rho=1, scale=_number(rng, 0.3, 2)),
+    lambda rng: rmt.ImplicitLaw(s=1 / ((1 + round(rng.uniform(0.2, 0.9), 2) * _M) * (1 + _M / 2))),
 ]
 SIGNED_LEAVES: list[Maker] = [
     lambda rng: Semicircle(_number(rng, 0.2, 3)),
@@ -120,6 +122,8 @@ SIGNED_LEAVES: list[Maker] = [
     lambda rng: rmt.Gaussian(_number(rng, 0.2, 2), _number(rng, -1, 1)),
     lambda rng: rmt.Cauchy(_number(rng, -1, 1), _number(rng, 0.2, 2)),
     lambda rng: rmt.FreeStable(round(rng.uniform(1.1, 1.9), 2), scale=_number(rng, 0.3, 2)),
+    lambda rng: rmt.ImplicitLaw(r=round(rng.uniform(0.3, 2), 2) * _G + 1 / (1 - round(rng.uniform(-1, 1), 2) * _G)),
+    lambda rng: rmt.Empirical(rng.normal(size=int(rng.integers(3, 7))).round(2), smoothing=_number(rng, 0.2, 1)),
 ]
 
 
