@@ -452,13 +452,13 @@ class Law(ABC):
         return NotImplemented
 
     def free_power(self, exponent: Any) -> Law:
-        """Multiplicative free power: the law with S-transform S**exponent (real, >= 1; below where the result is a law)."""
+        """Multiplicative free power: S-transform S**exponent, real exponent >= 1, or below where that is a law."""
         from rmt.algebra.free_power import FreePower
 
         return FreePower(self, exponent)
 
     def free_sum_power(self, exponent: Any) -> Law:
-        """Additive free power: the law with R-transform exponent * R (real, >= 1; below where the result is a law)."""
+        """Additive free power: R-transform exponent * R, real exponent >= 1, or below where that is a law."""
         from rmt.algebra.free_power import FreeSumPower
 
         return FreeSumPower(self, exponent)

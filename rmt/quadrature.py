@@ -214,7 +214,8 @@ class Quadrature:
         tiny = (np.abs(x) < SMALLEST) & (bottom is not None)
         out = np.empty(x.shape)
         x = x[~tiny]
-        out[~tiny] = self._density.cdf(x, method) - self._density.jumps(x) - before
+        if x.size:
+            out[~tiny] = self._density.cdf(x, method) - self._density.jumps(x) - before
         if bottom is not None:
             s = bottom.variable(theta[tiny])
             mass = bottom.linear * s + bottom.square * s * s

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from rmt.numeric.continuation import newton_to, solve
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.node import Linearised
-from rmt.results import ConvergenceError
+from rmt.results import ConvergenceError, PreconditionError
 
 if TYPE_CHECKING:
     from rmt.law import Law
@@ -118,6 +118,12 @@ def _follow(
     node = law.numeric
     spread = abs(node.mean) + math.sqrt(node.variance)
     for index, target in np.ndenumerate(wanted):
+        above = bool((target.real > 0) == (side > 0))  # on which side of the support real arguments start
+        if target.imag == 0 and (node.unbounded[above] or (target == 0 and any(node.unbounded))):
+            raise PreconditionError(
+                f"{name} of {law!r} at {target.real:.6g}: the law is unbounded on that side, where the transform has no "
+                "real values; give an argument off the real axis"
+            )
         if target == 0:
             out[index] = at_zero
             continue

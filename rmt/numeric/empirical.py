@@ -17,6 +17,7 @@ FloatArray = npt.NDArray[np.float64]
 # Numbers in a block.
 _BLOCK = 1 << 17
 _WARM_UP, _ITERATIONS = 6, 120
+_NEIGHBOURS = 40
 
 
 class EmpiricalLeaf(Leaf):
@@ -138,20 +139,27 @@ def smoothed_intervals(x: FloatArray, p: FloatArray, variance: float) -> list[tu
         size = max(1, 2 * _BLOCK // x.size)
         for start in range(0, w.size, size):
             block = slice(start, start + size)
-            out[block] = (1 / (w[block, np.newaxis] - x)) ** power @ p
+            inverse = 1 / (w[block, np.newaxis] - x)
+            values = inverse.copy()
+            for _ in range(power - 1):
+                values *= inverse
+            out[block] = values @ p
         return out
 
     def root(inside: FloatArray, outside: FloatArray, value: FloatArray | float, power: int) -> FloatArray:
         """Where the sum crosses a value between points at which it is above (``inside``) and below it."""
-        for _ in range(80):
+        for _ in range(64):
             middle = (inside + outside) / 2
             above = a(middle, power) > value
             inside, outside = np.where(above, middle, inside), np.where(above, outside, middle)
         return outside
 
-    width = x[1:] - x[:-1]
-    # two neighbours alone keep A above 8 min(p)/width**2: only wide gaps can be gaps of the sum
-    wide = np.flatnonzero(8 * np.minimum(p[1:], p[:-1]) < limit * width**2)
+    # a lower bound of A on each gap, from the two neighbours and some more on each side: few gaps remain
+    least = 8 * np.minimum(p[1:], p[:-1]) / (x[1:] - x[:-1]) ** 2
+    for k in range(1, min(_NEIGHBOURS, x.size - 1)):
+        least[k:] += p[: -k - 1] / (x[k + 1 :] - x[: -k - 1]) ** 2
+        least[:-k] += p[k + 1 :] / (x[k + 1 :] - x[: -k - 1]) ** 2
+    wide = np.flatnonzero(least < limit)
     low, high = x[wide], x[wide + 1]
     # A' = -2 sum p/(w - x)**3 rises from -oo to oo in each
     lowest = root(low.copy(), high.copy(), 0.0, 3) if wide.size else low

@@ -55,14 +55,14 @@ class RectangularNode(ManyNode):
     def linearise(self, u: ComplexArray) -> Linearised:
         lins = [child.linearise(part) for child, part in zip(self.children, self._split(u[:-1]), strict=True)]
         jets = [lin.jet for lin in lins]
-        log_wt = [self._log_wt(j) for j in jets]
+        own_log_wt = [self._log_wt(j) for j in jets]
         rates = [j.dm / j.m + self.ratio * j.dm / (1 + self.ratio * j.m) + j.dlog_s for j in jets]
         leading = leading_child(np.array(rates))
-        log_h = leading([j.log_eta + j.log_w + wt + j.log_s for j, wt in zip(jets, log_wt, strict=True)])
+        log_h = leading([j.log_eta + j.log_w + wt + j.log_s for j, wt in zip(jets, own_log_wt, strict=True)])
         dlog_h = leading(rates)
         m, dm = np.zeros_like(log_h), np.zeros_like(log_h)
         inner = []
-        for lin, wt, dlog in zip(lins, log_wt, rates, strict=True):
+        for lin, wt, dlog in zip(lins, own_log_wt, rates, strict=True):
             j = lin.jet
             rate = dlog_h / dlog
             shift = (log_h - (j.log_eta + j.log_w + wt + j.log_s)) / dlog
@@ -85,7 +85,7 @@ class RectangularNode(ManyNode):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         inner, _, _, log_wt = lin.inner
-        out = -log_wt / self.ratio
+        out: ComplexArray = -log_wt / self.ratio
         for child, part, (own, _, _) in zip(self.children, self._split(u[:-1]), inner, strict=True):
             out = out + child.potential(part, own) + self._log_wt(own.jet) / self.ratio
         return out

@@ -33,12 +33,13 @@ class StableLeaf(Leaf):
     g dR, ``(1 - 1/alpha) exp(log_c) g**alpha`` (derived here).
     """
 
+    tracked = False  # between 0 and the edge of a positive law log g is the same for z from above and from below
+
     def __init__(
         self, alpha: float, log_c: complex, location: float, unbounded: tuple[bool, bool], positive: bool = False
     ) -> None:
         self.alpha, self.log_c, self.location = alpha, log_c, location
         self.unbounded, self.full, self.positive = unbounded, all(unbounded), positive
-        self.tracked = location == 0
         # neither mean nor variance exists in general: where |m| has fallen to 1/5 is an eighth of the way to far away
         size = math.exp(log_c.real / alpha)
         far = size * (1.0 if alpha == 2 else max(1.0, 5 ** (1 / alpha) / 8))

@@ -46,7 +46,7 @@ def law_to_latex(law: Law) -> str:
 def _latex(law: Law) -> str:
     """The name with its parameters as an index: all families that have no symbol of their own in the field."""
     values = [getattr(law, f.name) for f in dataclasses.fields(law)]  # type: ignore[arg-type]
-    shown = ",\\,".join(_value(value) for value in values if value is not None)
+    shown = ",\\,".join(_value(value) for value in values if value is not None and value != ())
     return rf"\mathrm{{{type(law).__name__}}}" + (f"_{{{shown}}}" if shown else "")
 
 
@@ -55,6 +55,8 @@ def _value(value: Any) -> str:
         return _latex(value)
     if callable(value) and hasattr(value, "__name__"):
         return rf"\mathtt{{{value.__name__}}}".replace("_", r"\_")
+    if isinstance(value, str):
+        return rf"\mathrm{{{value}}}".replace("_", r"\_")
     if isinstance(value, tuple):
         return ",\\,".join(_shortened([_value(item) for item in value], r"\ldots"))
     return _number(value)

@@ -9,6 +9,7 @@ import sympy as sp
 from matplotlib.mathtext import MathTextParser
 
 import rmt
+import theory
 from rmt.symbolic import law_to_latex
 
 MP = rmt.MarchenkoPastur(Fraction(1, 3))
@@ -210,6 +211,15 @@ def test_brackets_tell_constructions_apart():
     texts = [law_to_latex(law) for law in laws]
     repeated = {text for text in texts if texts.count(text) > 1}
     assert not repeated
+
+
+def test_laws_of_networks():
+    text = law_to_latex(theory.gain_law(theory.get_activation("elu", alpha=0.3), 0.7))
+    check(text)
+    assert text == r"$\mathrm{GainLaw}_{\mathrm{elu},\,0.7,\,\mathrm{alpha},\,0.3}$"
+    law = theory.jacobian_law(theory.Chain(3, "tanh", sigma_w=1.2))
+    check(law_to_latex(law))
+    assert r"\mathrm{GainLaw}_{\mathrm{tanh},\,1.44}" in law_to_latex(law)
 
 
 def test_unary_minus():

@@ -325,6 +325,23 @@ def test_gaps_of_unbounded_laws():
     assert other.support().upper < 0
 
 
+def test_a_gap_around_zero_between_two_unbounded_intervals():
+    law = FreeStable(0.5, 1).sqrt().symmetrized() + Semicircle(0.01)
+    (_, left), (right, _) = law.support().intervals
+
+    def g(w):
+        """G of the first law in its gap: w G(w**2) with 1/G = s**2, s**2 - i s = w**2."""
+        s = (1j + 1j * mp.sqrt(1 - 4 * w * w)) / 2
+        return (w / s**2).real
+
+    # the edge is where z = w + 0.01 G(w) turns
+    w = mp.findroot(lambda w: 1 + 0.01 * mp.diff(g, w), (0.45, 0.49), solver="anderson", tol=1e-15)
+    assert right == pytest.approx(float(w + 0.01 * g(w)), abs=1e-10)
+    assert left == pytest.approx(-right, abs=1e-12)
+    assert law.pdf([-0.3, 0.2]).tolist() == [0, 0]
+    assert law.cdf(0.1) == pytest.approx(0.5, abs=1e-13)
+
+
 def test_unbounded_law_with_an_atom_inside():
     law = FreeStable(1.5) @ Discrete({0: 0.25, 1: 0.75})
     assert law.support().atoms == {0: 0.25}
@@ -351,6 +368,14 @@ def test_moments_that_do_not_exist(law):
     for ask in (lambda: law.moments(2), lambda: law.var(), lambda: law.free_cumulants(3)):
         with pytest.raises(PreconditionError, match="exist"):
             ask()
+
+
+def test_transforms_off_their_domain():
+    for law in (Gaussian(), Cauchy(), FreeStable(0.5, 1)):
+        with pytest.raises(PreconditionError, match="off the real axis"):
+            law.r_transform(0.1)
+    # bounded on the other side
+    assert FreeStable(0.5, 1).r_transform(-0.1) == pytest.approx(0.1**-0.5, rel=1e-12)
 
 
 def test_the_mean_exists_where_the_tail_allows():

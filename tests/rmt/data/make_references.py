@@ -14,8 +14,8 @@ Three formulations, none of which has to choose a branch by continuation:
 - ``polynomial``: where S is rational, m(x) is a root of a real polynomial. The roots are followed downwards from the
   largest edge, where exactly one complex pair is born.
 
-Each case is checked as a whole before it is written: mass and mean by quadrature of the reference density, and the
-distribution function (from the potential) against the same quadrature.
+Before a case is written, the branch is checked at spot points against its definition (continuation from far up in the
+upper half-plane), and the distribution function (read off the potential) against quadrature of the density.
 """
 
 from __future__ import annotations
@@ -385,6 +385,26 @@ class Boundary(Reference):
             raise ArithmeticError(f"x={x}: the start was not next to the root: {first} -> {w}")
         return self.read(mp.mpf(x), w)
 
+    def from_above(self, x: float) -> Number:
+        """omega at x followed down from far up in the upper half-plane: the definition of the branch."""
+        height = mp.mpf(2000)
+        w = mp.mpc(x, height)
+        if self.kind == "power":
+            w /= self.measure.mean ** (self.parameter - 1)
+        while True:
+            target = mp.mpc(x, height)
+            for _ in range(40):
+                value, slope = self.z(w)
+                step = (target - value) / slope
+                w += step
+                if abs(step) < mp.mpf(10) ** (-0.6 * mp.mp.dps) * mp.im(w):
+                    break
+            else:
+                raise ArithmeticError(f"x={x}: the continuation stopped at height {mp.nstr(height, 5)}")
+            if height == 0:
+                return w
+            height = height * mp.mpf("0.9") if height > mp.mpf(10) ** -12 else mp.mpf(0)
+
     def points(self, count: int) -> list[tuple[float, Number]]:
         """(x, omega next to it) for u on a grid that crowds at the edges."""
         spans = self.spans()
@@ -577,9 +597,17 @@ def reference(name: str, x: float, digits: int = DIGITS) -> tuple[str, str]:
         return tuple(mp.nstr(v, 30) for v in cases()[name].at(float(x)))  # type: ignore[return-value]
 
 
+def _same_branch(name: str, x: float, one: Number, other: Number) -> None:
+    # the other may be at x before x was rounded to a double
+    if abs(one - other) > 1e-6 * abs(mp.im(other)):
+        raise ArithmeticError(f"{name}: another branch at {x}")
+
+
 def _rows(case: Reference, name: str, count: int) -> list[tuple[float, Number, Number]]:
     if isinstance(case, Boundary):
         found = case.points(count)
+        for x, w in found[count // 7 :: count // 3]:
+            _same_branch(name, x, case.from_above(x), w)
         rows = [(x, *case.at(x, w)) for x, w in found]
         if case.square_root_edges:
             rows += [(float(x), *case.at(float(x))) for x in case.near_edges()]
@@ -587,9 +615,8 @@ def _rows(case: Reference, name: str, count: int) -> list[tuple[float, Number, N
     if isinstance(case, Polynomial):
         xs = np.unique(np.concatenate([case.grid(count), case.near_edges()]))[::-1]
         found = case.follow(xs)
-        for k in range(5, len(xs), 200):  # the branch, by its definition
-            if abs(case.from_above(float(xs[k])) - found[k]) > 1e-20 * abs(found[k]):
-                raise ArithmeticError(f"{name}: another branch at {xs[k]}")
+        for k in range(5, len(xs), 200):
+            _same_branch(name, float(xs[k]), case.from_above(float(xs[k])), found[k])
         return [(float(x), *case.read(mp.mpf(float(x)), m)) for x, m in zip(xs, found, strict=True)]
     xs = np.concatenate([case.grid(count), case.near_edges()])
     if isinstance(case, Parametric):
