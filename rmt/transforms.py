@@ -121,8 +121,8 @@ def _follow(
         above = bool((target.real > 0) == (side > 0))  # on which side of the support real arguments start
         if target.imag == 0 and (node.unbounded[above] or (target == 0 and any(node.unbounded))):
             raise PreconditionError(
-                f"{name} of {law!r} at {target.real:.6g}: the law is unbounded on that side, where the transform has no "
-                "real values; give an argument off the real axis"
+                f"{name} of {law!r} at {target.real:.6g}: the law is unbounded on that side, where the transform has "
+                "no real values; give an argument off the real axis"
             )
         if target == 0:
             out[index] = at_zero

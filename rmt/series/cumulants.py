@@ -149,7 +149,7 @@ def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
     >>> moments_to_rectangular_cumulants([1, 2, 5, 14], 1)  # Gaussian matrices
     [1, 0, 0, 0]
     """
-    return _graded(lambda values: _rectangular(values, ratio, -1), m, divisor=_denominator(ratio))
+    return _rectangular_graded(m, ratio, -1)
 
 
 def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
@@ -160,7 +160,13 @@ def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
     >>> rectangular_cumulants_to_moments([1, 0, 0, 0], 1)
     [1, 2, 5, 14]
     """
-    return _graded(lambda values: _rectangular(values, ratio, 1), r, divisor=_denominator(ratio))
+    return _rectangular_graded(r, ratio, 1)
+
+
+def _rectangular_graded(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
+    if not isinstance(ratio, int | Fraction):
+        return _rectangular(values, ratio, sign)  # whole numbers do not stay whole
+    return _graded(lambda whole: _rectangular(whole, ratio, sign), values, divisor=int(ratio.denominator))
 
 
 def _rectangular(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
@@ -172,10 +178,6 @@ def _rectangular(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
         powers = power(factor[:k], sign * k)
         out.append(divide(sum((slope[j] * powers[k - 1 - j] for j in range(k)), 0), k))
     return out
-
-
-def _denominator(ratio: Any) -> int:
-    return int(ratio.denominator) if isinstance(ratio, int | Fraction) else 1
 
 
 def _exact_product(ratio: Any, value: Any) -> Any:

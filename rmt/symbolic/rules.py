@@ -44,7 +44,7 @@ def derive(law: Any) -> Derivation:
     >>> print(derive(rmt.Semicircle(variance=2)).equation)
     Eq(2*G**2 - G*z + 1, 0)
     """
-    raise unavailable(law, "derivation", "its numbers are there (cauchy, moments); for a network use theory.derive(net)")
+    raise unavailable(law, "derivation", "its numbers are there (cauchy, …); for a network use theory.derive(net)")
 
 
 @derive.register

@@ -54,20 +54,21 @@ def root(equation, scale=1.0):
 POINTS = [0.3 + 0.2j, 0.01, 1.2, 5, 8.9, 9.1, -9.1, 20, -4 + 3j, -30 + 1e-3j, 1e3 + 5j, 2j, 9.1j, 30 + 200j, 2 - 0.3j]
 
 
+@pytest.mark.parametrize("mean", [0, 0.5])
 @pytest.mark.parametrize("t", POINTS)
-def test_gaussian_leaf_keeps_the_digits_of_g_and_m(t):
-    node = Gaussian(2.25, 0.5).numeric
+def test_gaussian_leaf_keeps_the_digits_of_g_and_m(t, mean):
+    node = Gaussian(2.25, mean).numeric
     with mp.workdps(60):
         g, m = normal(mp.mpc(t))
-        expected = complex(g / 1.5), complex(m + mp.mpf(0.5) * g / 1.5)
+        expected = complex(g / 1.5), complex(m + mp.mpf(mean) * g / 1.5)
         # G' = -m for the standard law, and m' = (t G)'
-        slope = complex((g - t * m - mp.mpf(0.5) * m / 1.5) / 1.5)
-    jet = node.linearise(np.array([[0.5 + 1.5 * t]], dtype=complex)).jet
-    assert jet.g[0] == pytest.approx(expected[0], rel=1e-14)
-    assert jet.m[0] == pytest.approx(expected[1], rel=2e-13)
-    assert jet.dm[0] == pytest.approx(slope, rel=2e-11)
+        slope = complex((g - t * m - mp.mpf(mean) * m / 1.5) / 1.5)
+    jet = node.linearise(np.array([[mean + 1.5 * t]], dtype=complex)).jet
+    assert jet.g[0] == pytest.approx(expected[0], rel=1e-14, abs=0)
+    assert jet.m[0] == pytest.approx(expected[1], rel=3e-13, abs=0)
+    assert jet.dm[0] == pytest.approx(slope, rel=2e-11, abs=0)
     if t == 9.1:  # the density far out, below the rounding of Re G
-        assert jet.g[0].imag == pytest.approx(expected[0].imag, rel=1e-13)
+        assert jet.g[0].imag == pytest.approx(expected[0].imag, rel=1e-12, abs=0)
 
 
 def test_gaussian_distribution_function_off_the_potential():
@@ -335,7 +336,7 @@ def test_a_gap_around_zero_between_two_unbounded_intervals():
         return (w / s**2).real
 
     # the edge is where z = w + 0.01 G(w) turns
-    w = mp.findroot(lambda w: 1 + 0.01 * mp.diff(g, w), (0.45, 0.49), solver="anderson", tol=1e-15)
+    w = mp.findroot(lambda w: 1 + 0.01 * mp.diff(g, w), (0.45, 0.49999999), solver="bisect", tol=1e-15)
     assert right == pytest.approx(float(w + 0.01 * g(w)), abs=1e-10)
     assert left == pytest.approx(-right, abs=1e-12)
     assert law.pdf([-0.3, 0.2]).tolist() == [0, 0]
