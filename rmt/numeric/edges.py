@@ -135,7 +135,7 @@ def _bulk_between(node: Node, lo: _GapPoint, hi: _GapPoint) -> bool:
     Where g nearly is 0, or an unknown infinite, the function has few digits.
     """
     low, high, levels = lo.x, hi.x, (lo.cdf, hi.cdf)
-    for _ in range(5):
+    for _ in range(5 if hi.cdf - lo.cdf < 1e-6 else 12):
         x = _between(low, high)
         s = solve(node, x, insist=False)
         real = _real(s)
@@ -336,11 +336,19 @@ def _walk(
 ) -> tuple[float, float | None]:
     """What one meets from a gap point when z moves in ``direction``: (edge, exponent), or an isolated atom and None."""
 
-    # log m for laws on [0, oo): when their logarithm spreads over depth, z and 1/g have their critical points together
+    # log m for laws on [0, oo): when their logarithm spreads over depth, z and 1/g have their critical points together;
+    # for others what is g near its zeros and log g where it is large
+    scale = np.sqrt(node.variance)
+
     def coordinate(lin: Linearised) -> tuple[ComplexArray, ComplexArray]:
         if node.positive:
             return lin.jet.log_eta + lin.jet.log_w, lin.jet.dm / lin.jet.m
-        return lin.jet.log_g, lin.jet.dlog_g
+        g = scale * lin.jet.g
+        return np.arcsinh(g), g * lin.jet.dlog_g / np.sqrt(1 + g * g)
+
+    def outwards() -> bool:
+        """Whether m or g grows."""
+        return way > 0 if node.positive else way * t[0].real > 0
 
     u = start.unknowns
     lin = node.linearise(u)
@@ -358,7 +366,7 @@ def _walk(
             h /= 4
             if h > 1e-7:
                 continue
-            if any(abs(z - x) < 1e-5 * (abs(x) + np.sqrt(node.variance)) for x in atoms):
+            if any(abs(z - x) < 1e-5 * (abs(x) + scale) for x in atoms):
                 break
             # A subordination point of a law on [0, oo) passes 0, where its unknown is infinite: go round.
             beyond = _beyond(node, z, direction, start.cdf)
@@ -369,8 +377,7 @@ def _walk(
             t, slope = coordinate(lin)[0], _slope(lin, coordinate)
             way, h = float(np.sign(slope) * direction), 0.25
             continue
-        scale = abs(z) + np.sqrt(node.variance)
-        if way > 0 and abs(new_slope) < 1e-9 * scale and 0.2 < decay < 6:
+        if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
             break
         if np.sign(new_slope) != np.sign(slope):
             try:
@@ -386,12 +393,12 @@ def _walk(
         h = min(2 * h, 0.5)
     # m and g grow without bound: an atom outside the bulk, or a hard edge
     for x in atoms:
-        if abs(z - x) < 1e-5 * (abs(x) + np.sqrt(node.variance)):
+        if abs(z - x) < 1e-5 * (abs(x) + scale):
             return x, None
-    if way > 0 and 0.2 < decay < 6:
+    if outwards() and 0.2 < decay < 6:
         return float(z + way * slope / decay), round(float(-1 / decay), 3)
     # A leaf may be singular at the very edge; the last steps already show where dz would vanish.
-    if decay >= 6 and abs(slope) / decay < 1e-6 * (abs(z) + np.sqrt(node.variance)):
+    if decay >= 6 and abs(slope) / decay < 1e-6 * (abs(z) + scale):
         return float(z + way * slope / (2 * decay)), 0.5
     raise ArithmeticError(f"the walk to the edge from x = {start.x:.6g} stopped near {z:.6g}")
 
