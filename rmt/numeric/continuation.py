@@ -49,9 +49,11 @@ _CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2, smallest
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
-_BESIDE = 1e-4
+_BESIDE = (1e-4, 1e-6)  # relative distances of the neighbours of a point that is solved from both sides
 _SHAKE = 3 * np.finfo(float).eps
+_FEW = 32  # such points are isolated
 _LARGEST_ERROR = 1e-5
+_INFINITE = 1e12
 _MAX_SWEEPS = 400
 
 
@@ -93,6 +95,7 @@ class _Path:
         self, node: Node, target: ComplexArray, origin: ComplexArray, route: _Route, points: ComplexArray
     ) -> None:
         self.target, self.origin, self.route, self.points = target, origin, route, points
+        self.size = float(np.sqrt(node.variance))
         scale = {
             _Route.LINE: np.sqrt(node.variance) + np.abs(target),
             _Route.LOG: np.ones(target.shape),
@@ -133,17 +136,18 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
                 return answer
             answer.take(again, _continue(node, points[again], route, pace))
         # Unknowns are infinite at points where G is regular, such as z = 0 in a product with a signed factor.
-        again = np.flatnonzero(~answer.converged & ((points != 0) | (not node.positive)))
-        if insist and again.size:
-            answer.take(again, _from_both_sides(node, points[again]))
+        for step in _BESIDE if insist else ():
+            again = np.flatnonzero(~answer.converged & ((points != 0) | (not node.positive)))
+            if 0 < again.size <= _FEW:
+                answer.take(again, _from_both_sides(node, points[again], step))
     return answer
 
 
-def _from_both_sides(node: Node, points: ComplexArray) -> Solution:
+def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
     """The solution interpolated between neighbours on both sides of each point, where G is regular there."""
     scale = np.abs(points) if node.positive else np.sqrt(node.variance) * np.ones(points.shape)
     route = _Route.LOG if node.positive else _Route.LINE
-    far, near, other, beyond = (_continue(node, points + k * _BESIDE * scale, route, _BRISK) for k in (-2, -1, 1, 2))
+    far, near, other, beyond = (_continue(node, points + k * step * scale, route, _BRISK) for k in (-2, -1, 1, 2))
 
     def middle(name: str) -> ComplexArray:
         inner, outer = (getattr(a, name) + getattr(b, name) for a, b in ((near, other), (far, beyond)))
@@ -154,7 +158,7 @@ def _from_both_sides(node: Node, points: ComplexArray) -> Solution:
     # an edge, an atom or any other singularity shows in the second difference
     size = np.maximum(np.abs(g), 1 / scale)
     bend = np.abs(near.g - 2 * g + other.g) / size
-    converged = far.converged & near.converged & other.converged & beyond.converged & (bend < 1e3 * _BESIDE**2)
+    converged = far.converged & near.converged & other.converged & beyond.converged & (bend < 1e3 * step**2 + 1e-12)
     error = (near.error + other.error) + bend**2
     residual = np.maximum(near.residual, other.residual)
     return Solution(near.unknowns, g, middle("m"), middle("potential"), residual, error, converged)
@@ -332,5 +336,8 @@ def _cauchy(jet: Jet, path: _Path) -> ComplexArray:
     """The Cauchy transform at the end of a path."""
     # where an atom at 0 makes g large and nearly real, its imaginary part keeps its digits in w/z with the exact z
     z = path.points
-    beside_atom = (np.abs(jet.w) > 1e-2) & (z != 0) & (path.route is not _Route.LINE)
-    return np.where(beside_atom, jet.w / np.where(z == 0, 1, z), jet.g)
+    if path.route is _Route.LINE:
+        return jet.g
+    g = np.where((np.abs(jet.w) > 1e-2) & (z != 0), jet.w / np.where(z == 0, 1, z), jet.g)
+    # an atom or a hard edge at 0, met exactly
+    return np.where((z == 0) & (np.abs(g) * path.size > _INFINITE), np.inf, g)

@@ -99,6 +99,16 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
         gaps = [left, *gaps]
         hard_edge = False
     gaps = [*gaps, right]
+    found = _between(node, gaps, hard_edge, atoms)
+    hidden = [point for piece in found for point in _minima(node, piece)[0]]
+    if hidden:
+        found = _between(node, sorted([*gaps, *hidden], key=lambda point: point.x), hard_edge, atoms)
+    return found
+
+
+def _between(node: Node, gaps: list[_GapPoint], hard_edge: bool, atoms: Mapping[float, float]) -> list[Interval]:
+    """The intervals between gap points, by walks to their edges; ``hard_edge``: the first one begins at 0."""
+    atom_at_zero = atoms.get(0.0, 0.0)
     found: list[Interval] = []
     if hard_edge:
         upper, exponent = _edge(node, gaps, 0, -1, atoms)
@@ -136,7 +146,7 @@ def _bulk_between(node: Node, lo: _GapPoint, hi: _GapPoint) -> bool:
     """
     low, high, levels = lo.x, hi.x, (lo.cdf, hi.cdf)
     for _ in range(5 if hi.cdf - lo.cdf < 1e-6 else 12):
-        x = _between(low, high)
+        x = _cell(low, high)
         s = solve(node, x, insist=False)
         real = _real(s)
         if np.any(s.converged & (s.error < _REAL) & ~real) or not np.any(real):
@@ -308,12 +318,12 @@ def _scan(
         if steep.size == 0:
             break
         steep = steep[:_MOST_STEEP]
-        cells = [_between(grid[i], grid[i + 1]) for i in steep]
+        cells = [_cell(grid[i], grid[i + 1]) for i in steep]
         grid = np.unique(np.concatenate(cells))
     return sorted(gaps, key=lambda point: point.x), lowest_in_bulk
 
 
-def _between(low: float, high: float) -> FloatArray:
+def _cell(low: float, high: float) -> FloatArray:
     """Points inside a cell, geometric where it spans scales."""
     spaced = np.geomspace if low > 0 and high > 3 * low else np.linspace
     out: FloatArray = spaced(low, high, 18)[1:-1]
@@ -335,7 +345,6 @@ def _walk(
     node: Node, start: _GapPoint, direction: int, atoms: Mapping[float, float]
 ) -> tuple[float, float | None]:
     """What one meets from a gap point when z moves in ``direction``: (edge, exponent), or an isolated atom and None."""
-
     # log m for laws on [0, oo): when their logarithm spreads over depth, z and 1/g have their critical points together;
     # for others what is g near its zeros and log g where it is large
     scale = np.sqrt(node.variance)
@@ -484,34 +493,41 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
 
 def _split_at_cusps(node: Node, piece: Interval) -> list[Interval]:
     """Cut an interval where its density touches 0 like a cube root, as when two intervals just have met."""
-    size = piece.upper - piece.lower
-    if not np.isfinite(size) or piece.lower_exponent is None:
+    if not np.isfinite(piece.upper - piece.lower):
         return [piece]
-    theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
-    grid = piece.lower + size * (1 - np.cos(theta)) / 2
-    height = _height(node, grid)
-    low = (height[1:-1] < 0.8 * height[:-2]) & (height[1:-1] < 0.8 * height[2:])
-    cusps = []
-    for k in np.flatnonzero(low) + 1:
-        cusp = _cusp(node, float(grid[k - 1]), float(grid[k + 1]))
-        if cusp is not None:
-            cusps.append(0.0 if abs(cusp) < 1e-10 * size else cusp)
+    cusps = _minima(node, piece)[1]
     ends = [(piece.lower, piece.lower_exponent), *((x, _CUSP) for x in cusps), (piece.upper, piece.upper_exponent)]
     return [Interval(a, b, ea, eb) for (a, ea), (b, eb) in itertools.pairwise(ends)]
 
 
-def _height(node: Node, x: FloatArray) -> FloatArray:
+def _minima(node: Node, piece: Interval) -> tuple[list[_GapPoint], list[float]]:
+    """Gaps, a point of each, and cusps that hide in the minima of the density on an interval."""
+    size = piece.upper - piece.lower
+    theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
+    grid = piece.lower + size * (1 - np.cos(theta)) / 2
+    height = _height(solve(node, grid, insist=False))
+    low = (height[1:-1] < 0.8 * height[:-2]) & (height[1:-1] < 0.8 * height[2:])
+    found = [_zoom(node, float(grid[k]), float(grid[k + 2])) for k in np.flatnonzero(low)]
+    cusps = [0.0 if abs(x) < 1e-10 * size else x for x in found if isinstance(x, float)]
+    return [point for point in found if isinstance(point, _GapPoint)], cusps
+
+
+def _height(s: Solution) -> FloatArray:
     """The density up to a factor; 0 where it is not resolved, as at a cusp."""
-    s = solve(node, x, insist=False)
     return np.where(s.converged, np.maximum(-s.g.imag, 0.0), 0.0)
 
 
-def _cusp(node: Node, left: float, right: float) -> float | None:
-    """The cusp in a bracket of a minimum of the density, or None if it is an ordinary minimum."""
+def _zoom(node: Node, left: float, right: float) -> _GapPoint | float | None:
+    """A point of the gap, or the cusp, in a bracket of a minimum of the density; None if it is an ordinary one."""
     size, lowest = right - left, [np.inf] * 3
     while right - left > 1e-9 * size:
         x = np.linspace(left, right, 18)
-        heights = _height(node, x)
+        s = solve(node, x, insist=False)
+        gap = np.flatnonzero(_real(s) & (s.error < 1e-9))
+        if gap.size:
+            k = gap[gap.size // 2]
+            return _GapPoint(float(x[k]), s.unknowns[:, k : k + 1], float(1 - s.potential.imag[k] / np.pi))
+        heights = _height(s)
         k = int(np.clip(np.argmin(heights), 1, x.size - 2))
         # a cube root falls by 2 a round on average; how the grid meets it varies
         seen = np.min(heights[heights > 0], initial=np.inf)
@@ -520,7 +536,9 @@ def _cusp(node: Node, left: float, right: float) -> float | None:
         left, right = float(x[k - 1]), float(x[k + 1])
         lowest.append(seen)
     middle = (left + right) / 2
-    near, far = (_height(node, middle + size * step * np.array([-1.0, 1.0])) for step in (1e-5, 1e-3))
+    steps = size * np.array([-1e-5, 1e-5, -1e-3, 1e-3])
+    heights = _height(solve(node, middle + steps, insist=False))
+    near, far = heights[:2], heights[2:]
     slopes = np.log(far / near) / np.log(100.0)
     if np.any(np.abs(slopes - _CUSP) > 0.02):
         return None

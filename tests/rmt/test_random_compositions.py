@@ -410,8 +410,19 @@ def check(law: Law) -> None:
         cut_at_zero = 0 in (low, high) and (inner_low, inner_high) != (low, high)
         middle = [sum(_finite_ends(low, high)) / 2] if cut_at_zero else []
         middle += [x for x in bulk if low < x < high]
-        cuts = sorted({inner_low, *middle, *(a for a in atoms if inner_low < a < inner_high), inner_high})
-        for a, b in itertools.pairwise(cuts):
+        cuts = {inner_low, *middle, inner_high}
+        beside = []  # the density may be infinite next to an atom too
+        for a in atoms:
+            if low < a < high:
+                gap = _NEAR * min(a - inner_low, inner_high - a, size)
+                beside.append((a - gap, a + gap))
+                cuts |= {a - gap, a + gap}
+                near = law.cdf(a + gap) - law.cdf(a - gap) - atoms[a]
+                _require(near > -1e-12, f"the distribution function rises by less than its atom at {a}")
+                cells.append(_Cells(np.array([a]), np.array([near]), near * _NEAR))
+        for a, b in itertools.pairwise(sorted(cuts)):
+            if (a, b) in beside:
+                continue
             part = _quadrature(law, a, b, 1 + size)
             cells.append(part)
             below = 0.0 if math.isinf(a) else law.cdf(a)
