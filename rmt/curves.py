@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt.density import on_atoms
 from rmt.piece import LARGEST, SMALLEST, Piece
 from rmt.quadrature import Panels
 from rmt.results import ConvergenceError, Curve, PreconditionError, Status
@@ -29,6 +30,8 @@ _COLUMNS = ("theta", "x", "rate", "density", "cdf", "level", "error", "residual"
 _MASS = 1e-7
 _DENSITY = 1e-6
 _MOMENT = 1e-7
+# Panels of an image of laws that were halved down to this angle contain a singularity of one of these laws.
+_NARROW = 1e-3
 
 
 @dataclasses.dataclass
@@ -111,10 +114,20 @@ def _inner_residuals(law: Law) -> list[float]:
     """Largest residuals met so far by the laws that a law is the image of."""
     if law.methods("pdf")[0] != "pushforward":
         return []
-    inner = [getattr(law, f.name) for f in dataclasses.fields(law)]  # type: ignore[arg-type]
-    flat = [part for value in inner for part in (value if isinstance(value, tuple) else (value,))]
-    known = [part for part in flat if hasattr(part, "_density")]
-    return [residual for part in known for residual in (part._density.largest_residual, *_inner_residuals(part))]
+    return [r for inner in _inner(law) for r in (inner.largest_residual, *_inner_residuals(inner.law))]
+
+
+def _inner(law: Law) -> list[Density]:
+    """The laws that a law is the image of."""
+    values: list[Any] = [getattr(law, f.name) for f in dataclasses.fields(law)]  # type: ignore[arg-type]
+    found = []
+    while values:
+        value = values.pop(0)
+        if isinstance(value, tuple):
+            values.extend(value)
+        elif hasattr(value, "_density"):
+            found.append(value._density)
+    return found
 
 
 # --- points ---------------------------------------------------------------------------------------------------------
@@ -179,11 +192,13 @@ def _evaluated(density: Density, index: int, before: float, theta: FloatArray) -
         values = density.values(x, method)
         rho, error, residual = values.density, values.error, values.residual
         cdf = density.assembled(x, values.tail)
+        level = cdf - density.jumps(x) - before
     else:
         rho = density.pdf(x, method)
         error, residual = 16 * np.finfo(float).eps * rho, np.zeros(x.shape)
         cdf = density.cdf(x, law.methods("cdf")[0])
-    level = cdf - density.jumps(x) - before
+        positions = density.atoms[0]
+        level = cdf - density.jumps(on_atoms(x, positions, np.abs(positions))) - before
     return _Part(piece, mass, theta, x, rate, rho, cdf, level, error, residual)
 
 
@@ -199,14 +214,20 @@ def _check_masses(density: Density, parts: list[_Part], cdf: FloatArray) -> floa
         Naming the region, if they disagree.
     """
     worst = 0.0
-    for part, panels in zip(parts, density.quadrature.panels, strict=True):
-        defect = np.nan_to_num(panels.defect)
+    image = "pushforward" in density.law.methods("pdf")
+    for inner in _inner(density.law) if image else []:
+        worst = max(worst, _check_masses(inner, [], np.empty(0)))
+    fitted = density.quadrature.panels
+    for piece, panels in zip(density.pieces, fitted, strict=True):
+        kept = _decided(piece, panels, image)
+        defect = np.where(kept, np.nan_to_num(panels.defect), 0.0)
         k = int(np.argmax(defect))
         if defect[k] > _MASS:
-            ends = part.piece.grid(np.array([panels.left[k], panels.right[k]]))[0]
+            ends = piece.grid(np.array([panels.left[k], panels.right[k]]))[0]
             raise _disagreement(density, "density and distribution function", float(defect[k]), ends)
         worst = max(worst, float(defect[k]))
-        worst = max(worst, _check_points(density, part, panels))
+    for part, panels in zip(parts, fitted, strict=bool(parts)):
+        worst = max(worst, _check_points(density, part, panels, _decided(part.piece, panels, image)))
     fall = np.flatnonzero(np.diff(cdf) < -1e-9)
     if fall.size:
         beside = np.concatenate([part.x for part in parts])[fall[0] : fall[0] + 2]
@@ -214,9 +235,22 @@ def _check_masses(density: Density, parts: list[_Part], cdf: FloatArray) -> floa
     return worst
 
 
-def _check_points(density: Density, part: _Part, panels: Panels) -> float:
+def _decided(piece: Piece, panels: Panels, image: bool) -> npt.NDArray[np.bool_]:
+    """Panels that decide about a law: for an image of others those where x has its digits and the density is smooth.
+
+    Beside a hard edge that was moved away from 0, or that lies inside the interval, only the law behind can tell.
+    """
+    if not image:
+        return np.ones(panels.left.shape, dtype=bool)
+    beside = piece.beside_hard_edge(panels.left) | piece.beside_hard_edge(panels.right)
+    return ~beside & (panels.right - panels.left > _NARROW)
+
+
+def _check_points(density: Density, part: _Part, panels: Panels, decided: npt.NDArray[np.bool_]) -> float:
     """The points against the panels' polynomials, which were solved elsewhere."""
     height, level = panels.interpolated(part.theta)
+    where = np.clip(np.searchsorted(panels.left, part.theta, side="right") - 1, 0, panels.left.size - 1)
+    height, level = (np.where(decided[where], values, np.nan) for values in (height, level))
     scale = float(np.nanmax(panels.density, initial=0.0))
     allowed = _DENSITY * scale + 10 * part.error * part.rate
     off = np.nan_to_num(np.abs(part.density * part.rate - height)) / np.maximum(allowed, 1e-300)
@@ -244,7 +278,7 @@ def _check_moments(law: Law, density: Density) -> tuple[float | None, float | No
             return float(law.mean()), None
         except PreconditionError:
             return None, None
-    x, weights = density.rule
+    x, weights = law._quadrature_rule()
     size = float(np.sum(weights * np.abs(x)))
     off_mean = abs(np.sum(weights * x) - mean) / max(size, SMALLEST)
     off_second = abs(np.sum(weights * x * x) - second) / max(second, SMALLEST)

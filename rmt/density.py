@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -22,7 +24,7 @@ from rmt.transforms import stieltjes_density
 if TYPE_CHECKING:
     from rmt.law import Law
 
-__all__ = ["Density", "Values"]
+__all__ = ["Density", "Values", "on_atoms"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
@@ -31,6 +33,11 @@ ComplexArray = npt.NDArray[np.complex128]
 # both sides, at these multiples of that distance: G has a pole at the atom.
 _ATOM_ZONE = 2e-3
 _STENCIL = np.array([-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
+# Relative error from which the interpolation is doubted.
+_FITS = 1e-9
+# Powers of the distance to an atom that are told from a finite density, and from a simple fraction.
+_INFINITE = 1e-2
+_CLOSE = 1e-4
 
 
 class Values:
@@ -63,7 +70,42 @@ class Density:
             (as_float(e.position, "edge"), None if e.exponent is None else as_float(e.exponent, "exponent"))
             for e in self.law.support().edges
         ]
-        return [Piece(a, b, ea, eb) for (a, ea), (b, eb) in zip(number[::2], number[1::2], strict=True)]
+        pieces = [Piece(a, b, ea, eb) for (a, ea), (b, eb) in zip(number[::2], number[1::2], strict=True)]
+        # at a cusp at 0, unlike at a hard edge there, the solution loses digits as at any other soft edge
+        cusp = any(a.upper == b.lower == 0 and (b.lower_exponent or 0) > 0 for a, b in itertools.pairwise(pieces))
+        pieces = [replace(piece, cusp_at_zero=cusp) for piece in pieces]
+        return [part for piece in pieces for part in self._cut_at_atoms(piece)]
+
+    def _cut_at_atoms(self, piece: Piece) -> list[Piece]:
+        """The parts of an interval between the atoms inside it next to which the density is infinite."""
+        positions = self.atoms[0]
+        inner = positions[(positions > piece.lower) & (positions < piece.upper)]
+        solved = "subordination" in self.law.methods("pdf") and self.law._explicit is None
+        if inner.size == 0 or not solved or not piece.bounded:
+            return [piece]
+        cuts = [(float(x), self._slope(x, -piece.extent), self._slope(x, piece.extent)) for x in np.sort(inner)]
+        # nan, where it was not resolved, is no cut
+        cuts = [(x, below, above) for x, below, above in cuts if below < 0 and above < 0]
+        lower = [(piece.lower, piece.lower_exponent), *((x, above) for x, _, above in cuts)]
+        upper = [*((x, below) for x, below, _ in cuts), (piece.upper, piece.upper_exponent)]
+        return [
+            replace(piece, lower=a, lower_exponent=ea, upper=b, upper_exponent=eb)
+            for (a, ea), (b, eb) in zip(lower, upper, strict=True)
+        ]
+
+    def _slope(self, atom: float, size: float) -> float:
+        """Exponent below 0 of the density on one side (the sign of ``size``) of an atom; 0 if finite, or nan."""
+        solution = solve(self.law.numeric, atom + size * 10.0 ** np.arange(-6.0, -10.0, -1.0), insist=False)
+        if not np.all(solution.converged) or not np.all(solution.g.imag < 0):
+            return math.nan
+        slopes = -np.diff(np.log10(-solution.g.imag))
+        if np.max(slopes) > -_INFINITE:
+            return 0.0
+        first, second = np.diff(slopes)
+        # corrections are powers themselves: Aitken's extrapolation
+        limit = slopes[2] - second**2 / (second - first) if 0 < second / (first or math.inf) < 0.9 else slopes[2]
+        simple = float(Fraction(float(limit)).limit_denominator(24))
+        return max(simple if abs(simple - limit) < _CLOSE else float(limit), -1 + 1e-3)
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -211,6 +253,14 @@ class Density:
             np.sum((weights - coarse) * density, axis=1)
         )
         own.residual = np.max(stencil.residual.reshape(-1, _STENCIL.size)[place], axis=1)
+        # where the polynomial does not fit, what is solved at the point itself is better, noise of the pole and all
+        doubtful = ~(own.error <= _FITS * own.density)
+        if np.any(doubtful):
+            direct = self._solved(piece, x[close][doubtful], method, tail)
+            better = ~np.isnan(direct.density) & ~(direct.error >= own.error[doubtful])
+            kept = np.flatnonzero(doubtful)[better]
+            for name in ("density", "tail", "error", "residual"):
+                getattr(own, name)[kept] = getattr(direct, name)[better]
         out.put(close, own)
         return out
 
@@ -253,19 +303,21 @@ class Density:
     def cdf(self, x: FloatArray, method: str) -> FloatArray:
         """P(X <= x)."""
         if method in ("pushforward", "closed_form"):
-            x = self._past_atoms(x)
-            return self.law._cdf_pushforward(x) if method == "pushforward" else self.law._cdf_closed_form(x)
+            x = on_atoms(x, self.atoms[0], np.abs(self.atoms[0]))
+            if method == "pushforward":
+                return self.law._cdf_pushforward(x)
+            out = self.law._cdf_closed_form(x)
+            lost = np.isnan(out)
+            if np.any(lost) and self.solver in self.law.methods("cdf"):  # next to an edge, which has a zone there
+                out[lost] = self.assembled(x[lost], self.values(x[lost], self.solver).tail)
+            return out
         tail = self.values(x, method).tail if method in ("explicit", "subordination") else None
         return self.assembled(x, tail)
 
-    def _past_atoms(self, x: FloatArray) -> FloatArray:
-        """Points at an atom moved to its right by a few roundings: mapped back, they would miss it on either side."""
-        positions = self.atoms[0]
-        if positions.size == 0:
-            return x
-        nearest = positions[np.abs(x[:, np.newaxis] - positions).argmin(axis=1)]
-        rounding = 4 * np.finfo(float).eps * np.abs(nearest)
-        return np.where(np.abs(x - nearest) <= rounding, nearest + 4 * rounding, x)
+    def continuous(self, x: FloatArray, method: str) -> FloatArray:
+        """Mass of the continuous part at or below points."""
+        x = on_atoms(x, self.atoms[0], np.abs(self.atoms[0]))
+        return self.cdf(x, method) - self.jumps(x)
 
     def assembled(self, x: FloatArray, upper_tail: FloatArray | None) -> FloatArray:
         """Distribution function from its values inside the intervals (integrated if not given)."""
@@ -325,7 +377,9 @@ class Density:
 
         def own(x: FloatArray) -> tuple[FloatArray, FloatArray]:
             values = self.values(x, self.solver)
-            return self._own(piece, mass, x, values.tail), values.density
+            level = self._own(piece, mass, x, values.tail)
+            # beside a hard edge away from 0 points round onto it
+            return np.where(x <= piece.lower, 0.0, np.where(x >= piece.upper, mass, level)), values.density
 
         theta = np.linspace(0, np.pi, 129)
         grid, _ = piece.grid(theta[1:-1])
@@ -405,6 +459,15 @@ class Density:
         from rmt.curves import draw_curve
 
         return draw_curve(self, points, tol)
+
+
+def on_atoms(x: FloatArray, positions: FloatArray, size: FloatArray) -> FloatArray:
+    """Points within a few roundings of an atom moved onto it; ``size`` of the numbers that the points came from."""
+    if positions.size == 0:
+        return x
+    nearest = np.abs(x[:, np.newaxis] - positions).argmin(axis=1)
+    rounding = 4 * np.finfo(float).eps * size[nearest]
+    return np.where(np.abs(x - positions[nearest]) <= rounding, positions[nearest], x)
 
 
 def _lagrange(nodes: FloatArray, t: FloatArray) -> FloatArray:

@@ -32,7 +32,8 @@ class Piece:
     ``lower_exponent`` and ``upper_exponent`` are those of the density at finite ends. ``centre`` (if both ends are
     infinite) and ``size`` set the scale of the map where an end is infinite, and ``lower_growth``, ``upper_growth``
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
-    wants ``1/alpha``, one that falls faster than any power 0.
+    wants ``1/alpha``, one that falls faster than any power 0. ``cusp_at_zero`` says that an end at 0 is where the
+    density of a law on both sides touches 0.
     """
 
     lower: float
@@ -43,6 +44,7 @@ class Piece:
     size: float = 1.0
     lower_growth: float = 0.0
     upper_growth: float = 0.0
+    cusp_at_zero: bool = False
 
     @property
     def bounded(self) -> bool:
@@ -212,7 +214,7 @@ class Piece:
         shares = (np.ones(x.shape), np.ones(x.shape))
         ends = ((self.lower, self.lower_exponent, 1.0), (self.upper, self.upper_exponent, -1.0))
         for (edge, exponent, inwards), share in zip(ends, shares, strict=True):
-            if edge == 0 or exponent is None or not math.isfinite(edge):
+            if (edge == 0 and not self.cusp_at_zero) or exponent is None or not math.isfinite(edge):
                 continue  # near 0 the distance is x itself, which loses no digits
             distance = (x - edge) * inwards
             # an edge far below the others (deep chains: 1e-18 next to 10) has a neighbourhood of its own size

@@ -215,7 +215,7 @@ class Quadrature:
         out = np.empty(x.shape)
         x = x[~tiny]
         if x.size:
-            out[~tiny] = self._density.cdf(x, method) - self._density.jumps(x) - before
+            out[~tiny] = self._density.continuous(x, method) - before
         if bottom is not None:
             s = bottom.variable(theta[tiny])
             mass = bottom.linear * s + bottom.square * s * s

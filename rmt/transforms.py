@@ -127,7 +127,8 @@ def _follow(
         if target == 0:
             out[index] = at_zero
             continue
-        upper = target if target.imag <= 0 else target.conjugate()
+        mirrored = target.imag * side > 0  # reached from below the axis
+        upper = target.conjugate() if mirrored else target
         z = np.array([1e3 * spread * side * abs(upper) / upper])
         u = solve(node, np.where(np.abs(z.imag) < 1e-9 * np.abs(z), z.real, z)).unknowns
         here = coordinate(node.linearise(u))[0]
@@ -153,7 +154,7 @@ def _follow(
                         "ask for smaller arguments"
                     )
         result = read(node.linearise(u))
-        out[index] = result if target.imag <= 0 else result.conjugate()
+        out[index] = result.conjugate() if mirrored else result
     if np.isrealobj(np.asarray(value)):
         real: FloatArray = out.real
         return float(real) if wanted.ndim == 0 else real

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt import functionals
+from rmt.density import on_atoms
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.node import Node
@@ -98,7 +99,9 @@ class Affine(Law):
 
     def _back(self, x: FloatArray) -> FloatArray:
         scale, shift = self._numbers()
-        return (x - shift) / scale
+        positions = self.law._density.atoms[0]
+        # the atoms exactly: beside one that sits at a hard edge there is mass within a rounding
+        return on_atoms((x - shift) / scale, positions, np.abs(positions) + abs(shift / scale))
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
         return self.law._pdf_closed_form(self._back(x)) / abs(self._numbers()[0])

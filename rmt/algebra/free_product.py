@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from rmt.algebra.free_sum import heavy_atoms
+from rmt.algebra.free_sum import heavy_atoms, joint_mass
 from rmt.law import Law
+from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import PowerNode, ProductNode
+from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import moments_to_s_series, multiply, product_moments, s_series_to_moments
@@ -51,16 +53,24 @@ class FreeProduct(Law):
 
     def _node(self) -> Node:
         groups = self._groups()
+        # point masses are a scale of the others' product
+        points = [law for law in groups if law.numeric.variance == 0]
+        scale = math.prod(law.numeric.mean ** groups.pop(law) for law in points)
+        if scale == 0:
+            raise PreconditionError("free product: a factor is the point mass at 0, so the product is 0")
+        if not groups:
+            return DiscreteLeaf([scale], [1.0])
         general = [law for law, k in groups.items() for _ in range(k) if not law.numeric.positive]
         if len(general) > 1:
             raise PreconditionError(
                 "free product: two factors have negative support, and their product is not self-adjoint; "
                 "at most one factor may leave [0, oo)"
             )
-        if any(law.numeric.mean == 0 and law.numeric.positive for law in groups):
-            raise PreconditionError("free product: a factor is the point mass at 0, so the product is 0")
         nodes = [law.numeric if k == 1 else PowerNode(law.numeric, float(k)) for law, k in groups.items()]
-        return nodes[0] if len(nodes) == 1 else ProductNode(nodes)
+        node = nodes[0] if len(nodes) == 1 else ProductNode(nodes)
+        if scale < 0:
+            node = ReflectedNode(node)
+        return node if abs(scale) == 1 else ScaledNode(node, abs(scale))
 
     def _atoms(self) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
@@ -70,7 +80,7 @@ class FreeProduct(Law):
             out[0] = max(at_zero)
         heavy = [[(x, p) for x, p in part.items() if is_symbolic(x) or float(x) != 0] for part in atoms]
         for choice in itertools.product(*heavy_atoms(heavy)):
-            excess = sum(p for _, p in choice) - (len(choice) - 1)
+            excess = joint_mass([p for _, p in choice])
             if excess > 0 and not (isinstance(excess, float) and excess < 1e-13):
                 out[reduce(lambda a, b: a * b, (x for x, _ in choice))] = excess
         return out

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
+from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import SumNode, SumPowerNode
+from rmt.numeric.operations import ShiftedNode, SumNode, SumPowerNode
 from rmt.parameters import is_symbolic
 from rmt.series import free_cumulants_to_moments
 
-__all__ = ["FreeSum", "heavy_atoms"]
+__all__ = ["FreeSum", "heavy_atoms", "joint_mass"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,13 +38,19 @@ class FreeSum(Law):
         groups: dict[Law, int] = {}
         for law in self.laws:
             groups[law] = groups.get(law, 0) + 1
+        # the R of a point mass is a constant, by which no g is found: point masses are a shift of the others' sum
+        points = [law for law in groups if law.numeric.variance == 0]
+        shift = sum(groups.pop(law) * law.numeric.mean for law in points)
+        if not groups:
+            return DiscreteLeaf([shift], [1.0])
         nodes = [law.numeric if k == 1 else SumPowerNode(law.numeric, float(k)) for law, k in groups.items()]
-        return nodes[0] if len(nodes) == 1 else SumNode(nodes)
+        node = nodes[0] if len(nodes) == 1 else SumNode(nodes)
+        return node if shift == 0 else ShiftedNode(node, shift, positive=node.positive and shift > 0)
 
     def _atoms(self) -> dict[Any, Any]:
         out: dict[Any, Any] = {}
         for choice in itertools.product(*heavy_atoms([list(law._atoms().items()) for law in self.laws])):
-            excess = sum(p for _, p in choice) - (len(choice) - 1)
+            excess = joint_mass([p for _, p in choice])
             if excess > 0 and not (isinstance(excess, float) and excess < 1e-13):
                 out[sum(x for x, _ in choice)] = excess
         return out
@@ -51,6 +58,12 @@ class FreeSum(Law):
     def _moments_series(self, n: int) -> list[Any]:
         cumulants = [law.free_cumulants(n) for law in self.laws]
         return free_cumulants_to_moments([sum(parts) for parts in zip(*cumulants, strict=True)])
+
+
+def joint_mass(masses: list[Any]) -> Any:
+    """``sum masses - (n - 1)``, where masses of 1 cost the others no digits."""
+    proper = [p for p in masses if p != 1]
+    return sum(proper) - (len(proper) - 1)
 
 
 def heavy_atoms(atoms: list[list[tuple[Any, Any]]]) -> list[list[tuple[Any, Any]]]:

@@ -14,6 +14,7 @@ from rmt.algebra.affine import Affine
 from rmt.algebra.free_power import FreePower
 from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.pushforward import Square, Symmetrized, has_pushforward
+from rmt.density import on_atoms
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
@@ -133,9 +134,9 @@ class Inverse(Law):
         out = np.full(x.shape, below)
         inside = x != 0
         y = x[inside]
-        back = 1 / y
-        # the continuous part is mapped; atoms are counted at their images, which need not map back exactly
+        # the continuous part is mapped; atoms are counted at their images
         positions, masses = self.law._density.atoms
+        back = on_atoms(1 / y, positions, np.abs(positions))
         heavy = np.array([masses[positions <= point].sum() for point in back], dtype=float)
         continuous = self.law._density.cdf(back, self.law.methods("cdf")[0]) - heavy
         own_below = below - masses[positions < 0].sum()
@@ -155,7 +156,9 @@ class Inverse(Law):
         if self._atoms():
             # at the jumps the quantile is the smallest point, of the inverse: the far end of the level set
             out = self._snapped(q, out)
-        return out
+        # the levels of both ends are the same one, that of 0, of the law
+        support = self.support()
+        return np.where(q <= 0, float(support.lower), np.where(q >= 1, float(support.upper), out))
 
     def _snapped(self, q: FloatArray, guess: FloatArray) -> FloatArray:
         """Quantiles moved onto the atom whose jump contains the level."""

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.algebra.mixture import union
+from rmt.density import on_atoms
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.mixture import MixtureNode
@@ -126,8 +127,9 @@ class Sqrt(Law):
 
     def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
         self._check()
-        inner = self.law._density.cdf(np.maximum(x, 0) ** 2, self.law.methods("cdf")[0])
-        return np.where(x < 0, 0.0, inner)
+        positions = self.law._density.atoms[0]
+        squares = on_atoms(np.maximum(x, 0) ** 2, positions, np.abs(positions))
+        return np.where(x < 0, 0.0, self.law._density.cdf(squares, self.law.methods("cdf")[0]))
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         self._check()
@@ -252,11 +254,19 @@ class Square(Law):
 
     def _cdf_pushforward(self, x: FloatArray) -> FloatArray:
         method = self.law.methods("cdf")[0]
-        s = np.sqrt(np.maximum(x, 0))
         positions, masses = self.law._density.atoms
-        at_lower = np.array([masses[positions == -point].sum() for point in s], dtype=float)
-        inner = self.law._density.cdf(s, method) - self.law._density.cdf(-s, method) + at_lower
+        root = np.sqrt(np.maximum(x, 0))
+        upper, lower = (on_atoms(s, positions, np.abs(positions)) for s in (root, -root))
+        at_lower = np.array([masses[positions == point].sum() for point in lower], dtype=float)
+        inner = self.law._density.cdf(upper, method) - self.law._density.cdf(lower, method) + at_lower
         return np.where(x < 0, 0.0, inner)
+
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        if is_symmetric(self.law):
+            return self._density.rule
+        # mapped: the edge of one side may lie inside the image of the other
+        x, w = self.law._quadrature_rule()
+        return x * x, w
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         if self.law.support().lower >= 0:

@@ -51,8 +51,9 @@ class ResidualSum(Law):
         # The spectrum keeps off 0 if the ring of eigenvalues of the R-diagonal Y does not reach the circle of radius a.
         if node.mean < skip**2:
             return ResidualNode(node, skip)
-        inverse_mean = -solve(node, np.array([-1e-9 * skip**2])).g.real[0]
-        if inverse_mean * skip**2 < 1 - 1e-6:
+        beside = solve(node, np.array([-1e-5 * skip**2]))
+        # (a branch that tracks its arguments also keeps the digits of 1 + m next to 0)
+        if node.tracked and beside.converged[0] and -beside.g.real[0] * skip**2 < 1 - 1e-4:  # E 1/|Y|^2 < 1/a^2
             return ResidualNode(node, skip, branch_leads=True)
         # otherwise the free sum itself, solved for +-sqrt(x), where the law is regular next to 0
         return SquareNode(SumNode([DiscreteLeaf([-skip, skip], [0.5, 0.5]), SymmetrisedRootNode(node)]))

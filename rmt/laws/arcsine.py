@@ -113,8 +113,12 @@ def _transforms(z: ComplexArray, a: float, b: float) -> tuple[ComplexArray, Comp
     c = (a + b) / 2
     root = sqrt_upper(z - a) * sqrt_upper(z - b)
     g = 1 / root
-    # factor by factor: next to a hard edge at 0 the cube of g overflows long before dm does
-    return g, (c - z) * g * g * g, (2 * c * z - a * b) * g / (z + root), (a * b - c * z) * g * g * g
+    # next to a hard edge at 0 the cube of g overflows long before dm does; dG/dz is not used there
+    with np.errstate(over="ignore", invalid="ignore"):
+        cube = g * g * g
+        dg = (c - z) * cube
+        dm = -c * g / (z - b) if a == 0 else (a * b - c * z) * cube
+    return g, dg, (2 * c * z - a * b) * g / (z + root), dm
 
 
 def _phi(z: ComplexArray, a: float, b: float) -> ComplexArray:

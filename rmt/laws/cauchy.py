@@ -77,5 +77,27 @@ class Cauchy(Law):
         location, scale = self._numbers()
         return 1 / (z - complex(location, -scale))
 
+    def s_transform(self, m: npt.ArrayLike) -> Any:
+        """The constant ``1/(location - i scale)`` for z in the upper half-plane, its conjugate in the lower one.
+
+        m in the lower half-plane comes from z in the upper one for location >= 0, from the lower one for location < 0;
+        at location 0 it comes from both, and the value is the limit location -> 0 from above.
+
+        Raises
+        ------
+        PreconditionError
+            If m is real: there S has no real values.
+        """
+        points = np.asarray(m, dtype=complex)
+        if np.any(points.imag == 0):
+            raise PreconditionError(
+                f"s_transform of {self!r} at real m: the law is unbounded on both sides, where the transform has no "
+                "real values; give an argument off the real axis"
+            )
+        location, scale = self._numbers()
+        from_above = (points.imag < 0) == (location >= 0)
+        out = 1 / (location - 1j * scale * np.where(from_above, 1.0, -1.0))
+        return complex(out) if points.ndim == 0 else out
+
     def _log_moment(self) -> float:
         return math.log(math.hypot(*self._numbers()))

@@ -24,6 +24,10 @@ FloatArray = npt.NDArray[np.float64]
 # Slack of the bounds of rho where alpha and rho are floats.
 _ROUNDING = 1e-12
 
+# The series of the tail is used where its k-th term is below this to the power -k, so that these terms suffice.
+_FAR = 100.0
+_TERMS = np.arange(1, 11)
+
 
 @dataclass(frozen=True, repr=False)
 class FreeStable(Law):
@@ -38,7 +42,9 @@ class FreeStable(Law):
     Bercovici and Pata, Ann. Math. 149 (1999), with an appendix by Biane; in the parameters of Hasebe and Kuznetsov,
     arXiv:1404.2981. Density (equivalent to theirs, derived here from Im z = 0 with 1/g = r exp(i t)), 0 < t < pi:
     ``r**alpha = sin(f)/sin(t)``, ``f = pi alpha rho + (1 - alpha) t``, ``x = r sin(alpha (pi rho - t))/sin(f)``,
-    ``pdf = sin(t)/(pi r)``, ``cdf = 1 - t/pi + (1 - 1/alpha) x pdf``.
+    ``pdf = sin(t)/(pi r)``, ``cdf = 1 - t/pi + (1 - 1/alpha) x pdf``. Far out, by Lagrange inversion of
+    ``z g - 1 = -exp(i pi alpha rho) g**alpha``, ``P(X > x) = sum_k (-1)**(k-1) gamma(alpha k) sin(pi alpha rho k)
+    x**(-alpha k)/(pi k! gamma(2 + (alpha - 1) k))``, which converges beyond the scale alpha |1 - alpha|**(1/alpha - 1).
 
     Raises
     ------
@@ -115,21 +121,51 @@ class FreeStable(Law):
         return (lower or Edge(-math.inf, None, "lower"), upper or Edge(math.inf, None, "upper"))
 
     def _side(self, x: FloatArray, rho: float) -> tuple[FloatArray, FloatArray]:
-        """(density, P(X > x)) of the standard law at points x > 0 of its support.
+        """(density, P(X > x)) of the standard law at points x > 0 of its support."""
+        alpha = as_float(self.alpha, "alpha")
+        reach = alpha * math.log(alpha) + ((1 - alpha) * math.log(abs(1 - alpha)) if alpha != 1 else 0)
+        far = alpha * np.log(x) > math.log(_FAR) + reach
+        density, beyond = np.empty(x.shape), np.empty(x.shape)
+        density[far], beyond[far] = self._tail(x[far], rho)
+        from_edge = np.full(x.shape, alpha > 1 and abs(alpha * rho - 1) < _ROUNDING)
+        if alpha < 1 and rho > 1 - _ROUNDING:
+            # up to the middle of the range of t
+            middle = math.pi * alpha / 2
+            from_edge = x < math.sin(middle) * math.cos(middle) ** (1 / alpha - 1)
+        for edge in (False, True):
+            here = ~far & (from_edge == edge)
+            density[here], beyond[here] = self._parametric(x[here], rho, edge)
+        return density, beyond
 
-        The t of each point by Newton steps in its logarithm, kept inside a bracket. Where the law is bounded on this
-        side or lives on it alone, sines of angles near pi are written as those of the small differences.
+    def _tail(self, x: FloatArray, rho: float) -> tuple[FloatArray, FloatArray]:
+        """`_side` by the series of the tail, with no angle to find."""
+        from scipy.special import gammaln, rgamma
+
+        alpha = as_float(self.alpha, "alpha")
+        sizes = np.exp(gammaln(alpha * _TERMS) - gammaln(_TERMS + 1)) * rgamma(2 + (alpha - 1) * _TERMS)
+        # sin(pi alpha rho k) with its sign (-1)**(k-1), from the nearer of the two ends alpha rho = 0 and 1
+        turn = alpha * rho
+        alternating = (-1.0) ** (_TERMS - 1) if turn < 0.5 else 1.0
+        sines = alternating * np.sin(np.pi * min(turn, 1 - turn) * _TERMS)
+        terms = sizes * sines / np.pi * x[:, np.newaxis] ** (-alpha * _TERMS)
+        return np.sum(alpha * _TERMS * terms, axis=1) / x, np.sum(terms, axis=1)
+
+    def _parametric(self, x: FloatArray, rho: float, from_edge: bool) -> tuple[FloatArray, FloatArray]:
+        """`_side` by the angle t.
+
+        The t of each point by Newton steps in its logarithm, kept inside a bracket. ``from_edge``: of a law that is
+        bounded on this side, or of the points near the edge of one that lives on it alone; sines of angles near pi are
+        then written as those of the small differences.
         """
         alpha = as_float(self.alpha, "alpha")
-        alone = alpha < 1 and rho > 1 - _ROUNDING  # then t is counted from pi, where the edge is
-        bounded = alone or abs(alpha * rho - 1) < _ROUNDING
+        alone = from_edge and alpha < 1  # then t is counted from pi, where the edge is
         target = np.log(x)
         low, high = np.full(x.shape, -740.0), np.full(x.shape, math.log(math.pi * (1.0 if alone else rho)))
         s: FloatArray = high - 1
         for _ in range(200):
             t = np.exp(s)
             sine = np.log(np.sin(t))
-            if bounded:
+            if from_edge:
                 f, rest, by_f, by_rest = abs(1 - alpha) * t, alpha * t, abs(1 - alpha), alpha
             else:
                 f, rest = math.pi * alpha * rho + (1 - alpha) * t, alpha * (math.pi * rho - t)
@@ -146,7 +182,7 @@ class FreeStable(Law):
                 break
             s = new
         t = np.exp(s)
-        f = abs(1 - alpha) * t if bounded else math.pi * alpha * rho + (1 - alpha) * t
+        f = abs(1 - alpha) * t if from_edge else math.pi * alpha * rho + (1 - alpha) * t
         density = np.sin(t) / (np.pi * (np.sin(f) / np.sin(t)) ** (1 / alpha))
         angle = math.pi - t if alone else t
         return density, angle / math.pi - (1 - 1 / alpha) * x * density

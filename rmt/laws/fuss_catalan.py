@@ -21,6 +21,9 @@ __all__ = ["FussCatalan"]
 
 FloatArray = npt.NDArray[np.float64]
 
+# Up to this order the upper edge is an exact fraction; beyond it the fraction has thousands of digits.
+_EXACT = 1000
+
 
 @dataclass(frozen=True, repr=False)
 class FussCatalan(Law):
@@ -63,14 +66,14 @@ class FussCatalan(Law):
 
     def _edges(self) -> tuple[Edge, ...]:
         s = self.order
+        exponent: Any
         if isinstance(s, int):
-            upper: Any = normalised(Fraction((s + 1) ** (s + 1), s**s))
-            exponent: Any = Fraction(-s, s + 1)
+            upper: Any = normalised(Fraction((s + 1) ** (s + 1), s**s)) if s <= _EXACT else _upper_edge(s)
+            exponent = Fraction(-s, s + 1)
         elif is_symbolic(s) or hasattr(s, "free_symbols"):
             upper, exponent = (s + 1) ** (s + 1) / s**s, -s / (s + 1)
         else:
-            value = float(s)
-            upper = math.exp((value + 1) * math.log1p(value) - value * math.log(value))
+            upper = _upper_edge(float(s))
             exponent = -s / (s + 1)
         return (Edge(0, exponent, "lower"), Edge(upper, Fraction(1, 2), "upper"))
 
@@ -89,7 +92,7 @@ class FussCatalan(Law):
         angle = np.minimum(start, top / 2)
         low, high = np.zeros(x.shape), np.full(x.shape, top / 2)
         moving = np.ones(x.shape, dtype=bool)
-        for _ in range(100):
+        for _ in range(100 if x.size else 0):
             t = np.where(hard, top - angle, angle)
             turn = (s + 1) * np.where(hard, angle, top - angle)
             excess = np.where(hard, _log_x(t, turn, s), _log_share(t, s)) - target
@@ -126,6 +129,11 @@ class FussCatalan(Law):
 
     def _log_moment(self) -> float:
         return -as_float(self.order, "order")
+
+
+def _upper_edge(s: float) -> float:
+    """``(s + 1) (1 + 1/s)**s``."""
+    return (s + 1) * math.exp(s * (math.log1p(1 / s) if s > 1 else math.log1p(s) - math.log(s)))
 
 
 def _log_x(t: FloatArray, turn: FloatArray, s: float) -> FloatArray:

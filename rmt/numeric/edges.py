@@ -92,6 +92,7 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
         if hard_edge and atom_at_zero == 0:
             deeper, hard_edge = _scan(node, np.exp(np.linspace(np.log(scale * _PROBE), np.log(smallest), 12)), 0.0, 1)
             gaps = [*deeper, *gaps]
+        gaps = _above_rounding(gaps, 1e-6 * scale, atom_at_zero)
     else:
         left = _far_point(node, -1)
         low = min([_walk(node, left, +1, atoms)[0], *atoms])
@@ -131,10 +132,21 @@ def _between(node: Node, gaps: list[_GapPoint], hard_edge: bool, atoms: Mapping[
     return found
 
 
+def _above_rounding(gaps: list[_GapPoint], size: float, atom_at_zero: float) -> list[_GapPoint]:
+    """Gap points, those so close to 0 that their distribution function is mostly rounding set to the mass at 0."""
+    return [
+        _GapPoint(point.x, point.unknowns, atom_at_zero)
+        if point.x < size and abs(point.cdf - atom_at_zero) < 1e-2
+        else point
+        for point in gaps
+    ]
+
+
 def _real(s: Solution) -> npt.NDArray[np.bool_]:
     """Which resolved points lie outside the continuous part."""
     # g shows the bulk at small x, m at the upper edge of a deep product, where m is small and g is 1/z anyway
-    share = np.maximum(np.abs(s.g.imag) / np.abs(s.g), np.abs(s.m.imag) / np.abs(s.m))
+    of_m = np.where(np.abs(s.m) < 0.5, np.abs(s.m.imag) / np.abs(s.m), 0.0)
+    share = np.maximum(np.abs(s.g.imag) / np.abs(s.g), of_m)
     out: npt.NDArray[np.bool_] = s.converged & (share <= _REAL)
     return out
 

@@ -551,6 +551,75 @@ def test_inside_compositions(law):
     assert curve.metadata["density_against_cdf"] < 1e-9
 
 
+@pytest.mark.parametrize("shift", [0, 2, Fraction(-3, 2)])
+def test_a_free_sum_with_a_point_mass_is_a_shift(shift):
+    point = Discrete({shift: 1})
+    x = np.array([-1.7, -0.4, 0.3, 1.1, 2.6])
+    for law in (Semicircle(), MarchenkoPastur(2), Semicircle() + MarchenkoPastur(0.5)):
+        total, expected = law + point, law + shift
+        assert_close(total.pdf(x), expected.pdf(x), 1e-12)
+        assert_close(total.cdf(x), expected.cdf(x), 1e-12)
+        assert_close(np.array(total.moments(4), float), np.array(expected.moments(4), float), 1e-12)
+        assert total.support().atoms == expected.support().atoms
+        np.testing.assert_allclose(
+            np.array(total.support().intervals, float), np.array(expected.support().intervals, float), atol=1e-12
+        )
+
+
+def test_free_operations_of_point_masses_only():
+    total, product = Discrete({2: 1}) + Discrete({-2: 1}) + Discrete({0: 1}), Discrete({2: 1}) @ Discrete({-3: 1})
+    for law, place in ((total, 0), (product, -6)):
+        assert law.support().atoms == {place: 1}
+        assert law.support().intervals == ()
+        assert law.moments(3) == [place, place**2, place**3]
+        assert_close(law.cdf(np.array([place - 1.0, place, place + 1.0])), [0, 1, 1], 1e-15)
+
+
+@pytest.mark.parametrize("scale", [1, 3, -2])
+def test_a_free_product_with_a_point_mass_is_a_scale(scale):
+    x = np.array([-3.3, -1.4, 0.3, 1.1, 2.6])
+    for law in (Semicircle(1, 1), MarchenkoPastur(2)):
+        product, expected = Discrete({scale: 1}) @ law, scale * law
+        assert_close(product.pdf(x), expected.pdf(x), 1e-12)
+        assert_close(product.cdf(x), expected.cdf(x), 1e-12)
+        assert product.support().atoms == expected.support().atoms
+        assert product.moments(3) == expected.moments(3)
+
+
+def test_a_point_mass_costs_a_small_atom_no_digits():
+    law = Discrete({0: 1e-9, 1: 1 - 1e-9})
+    assert (law + Discrete({1: 1}))._atoms() == {1: 1e-9, 2: 1 - 1e-9}
+    assert (law @ Discrete({2: 1}))._atoms() == {0: 1e-9, 2: 1 - 1e-9}
+
+
+def test_arcsine_transforms_deep_in_the_hard_edge():
+    for law in (Arcsine(0, 2.25), -1.12 * Arcsine(0, 2.25).symmetrized() - 1.28):
+        assert law.curve().status is Status.OK
+    with mp.workdps(60):
+        for z in (1e-120 + 1e-121j, 1e-200 + 0j, -1e-300 + 0j, 0.7 + 0.1j):
+            g, _, _, dm = Arcsine(0, 2.25).numeric.transforms(np.array([z]))
+            b = mp.mpf(2.25)
+            root = mp.sqrt(mp.mpc(z)) * 1j * mp.sqrt(b - mp.mpc(z))
+            assert abs(complex(g[0] * root - 1)) < 1e-14
+            assert abs(complex(dm[0] / (-b * mp.mpc(z) / 2 / root**3) - 1)) < 1e-14
+
+
+def test_fuss_catalan_of_a_huge_order():
+    law = FussCatalan(100_000)
+    assert law.cdf(np.empty(0)).shape == law.pdf(np.empty(0)).shape == (0,)
+    with mp.workdps(30):
+        upper = float(mp.mpf(100_001) * (1 + mp.mpf(1) / 100_000) ** 100_000)
+    assert float(law.support().upper) == pytest.approx(upper, rel=1e-13)
+    # the angle by mpmath: x = sin(turn)**(s+1)/(sin t sin(s t)**s), turn = (s + 1) t
+    s = 100_000
+    with mp.workdps(40):
+        turn = mp.mpf(1) / 3
+        t = (mp.pi - turn) / (s + 1)
+        x = mp.sin(turn) ** (s + 1) / (mp.sin(t) * mp.sin(s * t) ** s)
+        below = (turn + s * mp.sin(t) * mp.sin(turn) / mp.sin(s * t)) / mp.pi
+    assert law.cdf(float(x)) == pytest.approx(float(below), rel=1e-9)
+
+
 def test_reflections_are_mirror_images():
     for law in (Uniform(-1, 2), FreePoisson(2.5, Uniform(-2, -1))):
         direct, mirrored = law + Semicircle(0.3), (-1 * law) + Semicircle(0.3)

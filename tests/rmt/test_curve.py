@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 
 from rmt import (
+    Arcsine,
     Cauchy,
     ConvergenceError,
     Discrete,
+    Empirical,
+    FreeJacobi,
+    FussCatalan,
     Gaussian,
+    Inverse,
     MarchenkoPastur,
+    Mixture,
     ResidualSum,
     Semicircle,
     Status,
@@ -256,3 +262,97 @@ def test_the_map_of_the_angle(piece):
     if math.isfinite(piece.upper):
         np.testing.assert_allclose(piece.upper - above, x, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(piece.angles(x), theta, atol=1e-9)
+
+
+# --- next to edges and atoms ------------------------------------------------------------------------------------------
+
+
+def test_density_beside_an_atom_inside_where_it_is_infinite():
+    law = ResidualSum(MarchenkoPastur(2.5).free_power(3), 0.5)
+    assert len(law.support().intervals) == 1
+    atom, mass = 0.25, 0.2
+    x = atom + np.array([-1e-3, -1e-4, 1e-4, 1e-3])
+    np.testing.assert_allclose(law.pdf(x), law.pdf(x, method="stieltjes"), rtol=1e-6)
+    # the mass between two points, by a power of the distance in which the density is smooth
+    nodes, weights = np.polynomial.legendre.leggauss(30)
+    t = (1 + nodes) / 2 * 1e-3 ** (1 / 3)
+    for side in (-1, 1):
+        between = np.sum(weights / 2 * 1e-3 ** (1 / 3) * 3 * t**2 * law.pdf(atom + side * t**3))
+        assert abs(law.cdf(atom + side * 1e-3) - (0.6 if side > 0 else 0.4)) == pytest.approx(between, rel=1e-5)
+    assert law.cdf(atom) == pytest.approx(0.4 + mass, abs=1e-8)
+    assert law.ppf(0.5) == atom
+    x = atom + np.array([-1e-7, 1e-9])
+    assert np.all(law.pdf(x) > 100)
+    assert np.nanmax(np.diff(law.curve(150).cdf)) < 0.25
+
+
+ATOMS = [
+    2.28 * MarchenkoPastur(1.51).free_power(7.3) + 0.58009,
+    -0.7 * MarchenkoPastur(1.51).free_power(7.3) + 0.3,
+    Discrete({0.1: 0.25, 0.3: 0.5, 0.7: 0.25}).sqrt(),
+    0.1 * Discrete({0.1: 0.25, 0.3: 0.5, 0.7: 0.25}).sqrt() - 0.03,
+    Discrete({0.1: 0.25, 0.3: 0.5, 0.7: 0.25}).sqrt().symmetrized(),
+    (0.3 * Discrete({-0.1: 0.25, 0.3: 0.5, 0.7: 0.25}) - 0.1).square(),
+    Inverse(-1.3 * Discrete({-0.1: 0.25, 0.3: 0.5, 0.7: 0.25}) + 0.03),
+]
+
+
+@pytest.mark.parametrize("law", ATOMS, ids=repr)
+def test_the_distribution_function_jumps_by_the_masses(law):
+    atoms = {float(x): float(p) for x, p in law.support().atoms.items()}
+    x = np.array(sorted(atoms))
+    continuous = 1 - sum(atoms.values())
+    below = 0.0 if np.all(x < sum(law.support().intervals, (x[0],))[-1]) else continuous
+    expected = below + np.cumsum([atoms[point] for point in x])
+    np.testing.assert_allclose(law.cdf(x), expected, atol=1e-12)
+    if not continuous > 1e-9:
+        np.testing.assert_allclose(law.cdf(x - 1e-9), expected - [atoms[point] for point in x], atol=1e-12)
+
+
+def test_a_cusp_at_0():
+    law = Semicircle() + Discrete({-1: 0.5, 1: 0.5})
+    x = np.array([4.552e-13, 6.2e-16, 1e-12])
+    # G**3 -> z at the cusp, so that the density is sin(pi/3) x**(1/3)/pi
+    expected = np.sin(np.pi / 3) / np.pi * np.cbrt(x)
+    np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(law.pdf(-x), expected, rtol=1e-5)
+    assert law.pdf(0) == 0
+
+
+MOVED = [
+    1.38 * FussCatalan(3) + 0.351,
+    Mixture([(FreeJacobi(0.8, 0.71), 0.5), (Arcsine(-1.8, 0.7), 0.5)]),
+    -0.75 * Arcsine(-1.8, 0.24).square() - 1.36,
+]
+
+
+@pytest.mark.parametrize("law", MOVED, ids=repr)
+def test_curves_beside_moved_hard_edges(law):
+    curve = law.curve(100)
+    assert curve.status is Status.OK
+    np.testing.assert_allclose(curve.cdf, law.cdf(curve.x), atol=1e-14)
+    assert curve.metadata["moments_against_series"] < 1e-8
+
+
+def test_one_rounding_inside_an_edge():
+    law = Empirical([-0.8, -0.64, -0.12, 1.65], smoothing=0.37)
+    support = law.support()
+    for image in (law, Mixture([(law, 0.5), (Semicircle(0.1), 0.5)]), law.symmetrized()):
+        for edge in support.edges:
+            for side in (-9, 9):
+                x = np.nextafter(float(edge.position), side)
+                assert image.cdf(x) == pytest.approx(image.cdf(x + np.sign(side) * 1e-9), abs=1e-8)
+    assert law.cdf(np.nextafter(support.lower, 9)) == pytest.approx(0, abs=1e-12)
+    assert law.cdf(np.nextafter(support.upper, -9)) == pytest.approx(1, abs=1e-12)
+
+
+def test_quantiles_of_an_inverse_at_its_ends():
+    inner = Arcsine(0.2, 1.34)
+    law = Inverse(inner)
+    np.testing.assert_allclose(law.ppf([0, 1]), [1 / 1.34, 5], rtol=1e-12)
+    q = np.array([1e-9, 1e-3, 0.5, 0.999])
+    quantile = (0.2 + 1.34) / 2 - (1.34 - 0.2) / 2 * np.cos(np.pi * (1 - q))
+    np.testing.assert_allclose(law.ppf(q), 1 / quantile, rtol=1e-10)
+    np.testing.assert_allclose(law.symmetrized().ppf([0, 0.5, 1]), [-5, -1 / 1.34, 5], rtol=1e-12)
+    both = Inverse(Discrete({-1: 0.5, 2: 0.5}) + Semicircle(0.01))
+    np.testing.assert_allclose(both.ppf([0, 1]), [both.support().lower, both.support().upper])

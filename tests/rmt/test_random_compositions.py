@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -573,6 +574,7 @@ def test_random_compositions(block):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("RMT_EXHAUSTIVE" not in os.environ, reason="an hour of processor time: set RMT_EXHAUSTIVE=1")
 @pytest.mark.parametrize("block", range(8))
 def test_two_thousand_random_compositions(block, capsys):
     """250 laws a block, blocks independent: no wrong one, and at most 0.5 % honest failures (2, rounded up)."""

@@ -281,6 +281,48 @@ def test_special_stable_laws():
     np.testing.assert_allclose(half.pdf(x), MP().pdf(1 / x) / x**2, rtol=1e-9)
 
 
+def stable_tail(alpha, rho, x):
+    """(density, P(X > x)) from ``z g - 1 = -exp(i pi alpha rho) g**alpha`` at z = x + i0, to 200 digits and more."""
+    with mp.workdps(250):
+        alpha, rho, x = mp.mpf(alpha), mp.mpf(rho), mp.mpf(x)
+        c = -mp.exp(1j * mp.pi * alpha * rho)
+        g = mp.mpc(1 / x)
+        for _ in range(200):
+            step = (x * g - 1 - c * g**alpha) / (x - c * alpha * g ** (alpha - 1))
+            g -= step
+            if abs(step) < abs(g) * mp.mpf(10) ** -230:
+                break
+        potential = (1 - 1 / alpha) * c * g**alpha - mp.log(g)
+        return -mp.im(g) / mp.pi, mp.im(potential) / mp.pi
+
+
+@pytest.mark.parametrize(
+    ("alpha", "rho"),
+    [(0.85, 1), (0.75, 1), (0.05, 1), (0.999, 1), (0.3, 0.8), (0.85, 0.3), (1, 0.3), (1.2, 0.4), (1.9, 0.5)],
+)
+def test_tails_of_free_stable_laws_far_out(alpha, rho):
+    law = FreeStable(alpha, rho)
+    for x in (3.0, 30.0, 300.0, 1e4, 1e10, 1e18, 1e30, 1e60):
+        for sign, own in ((1, rho), (-1, 1 - rho)):
+            if own == 0:
+                assert law.pdf(sign * x) == law.cdf(sign * x) == 0
+                continue
+            density, beyond = stable_tail(alpha, own, x)
+            assert float(abs(law.pdf(sign * x) / density - 1)) < 1e-12
+            # the lower tail keeps its digits
+            wrong = 1 - beyond - law.cdf(x) if sign > 0 else law.cdf(-x) / beyond - 1
+            assert float(abs(wrong)) < 1e-13
+
+
+def test_heavy_tails_under_inversion():
+    law = FreeStable(0.75, rho=1).inverse()
+    curve = law.curve()
+    assert curve.status is Status.OK
+    x = np.array([1e-30, 1e-18, 1e-8])
+    expected = [float(stable_tail(0.75, 1, 1 / t)[0] / mp.mpf(t) ** 2) for t in x]
+    np.testing.assert_allclose(law.pdf(x), expected, rtol=1e-12)
+
+
 def test_products_of_stable_laws_are_stable():
     """S(m) = (-m)**(1/alpha - 1) of positive stable laws, a constant for Cauchy, m**(-1/2) for the semicircle."""
     x = np.array([0.2, 0.5, 1.4, 30.0, 1e4])
@@ -377,6 +419,26 @@ def test_transforms_off_their_domain():
             law.r_transform(0.1)
     # bounded on the other side
     assert FreeStable(0.5, 1).r_transform(-0.1) == pytest.approx(0.1**-0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("location", [0, 1, -1])
+def test_the_s_transform_of_a_cauchy_law_is_a_constant(location):
+    law = Cauchy(location, 0.5)
+    m = np.array([-0.3 - 0.1j, -0.3 + 0.1j])
+    above, below = 1 / complex(location, -0.5), 1 / complex(location, 0.5)
+    np.testing.assert_allclose(law.s_transform(m), [below, above] if location < 0 else [above, below], rtol=1e-15)
+    with pytest.raises(PreconditionError, match="real m"):
+        law.s_transform(-0.2)
+    # S(m) = (1 + m)/(m z): where z is in the upper half-plane its m comes back
+    z = (1 + m) / (m * law.s_transform(m))
+    np.testing.assert_allclose(law.moment_transform(z), m, rtol=1e-13)
+
+
+def test_the_s_transform_of_an_unbounded_law_of_negative_mean():
+    law = Cauchy(-1, 0.1) + Semicircle(0.1)
+    m = np.array([-0.2 - 0.05j, 0.1 + 0.1j])
+    z = (1 + m) / (m * law.s_transform(m))
+    np.testing.assert_allclose(law.moment_transform(z), m, rtol=1e-10)
 
 
 def test_the_mean_exists_where_the_tail_allows():

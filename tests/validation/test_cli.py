@@ -56,7 +56,8 @@ def test_curve_to_every_format(shell, tmp_path):
         curve = rmt.load_curve(path)
         expected = law.curve(points=50)
         np.testing.assert_array_equal(curve.x, expected.x)
-        np.testing.assert_array_equal(curve.density, expected.density)
+        # a law that has answered before starts its walks elsewhere
+        np.testing.assert_allclose(curve.density, expected.density, rtol=1e-11)
 
 
 def test_curve_on_stdout(shell):
