@@ -218,7 +218,11 @@ class Density:
                 continue
             points, factor, _, _ = piece.off_edges(x[inside])
             if method == "closed_form":
-                out.density[inside] = self.law._pdf_closed_form(points) * factor
+                density = self.law._pdf_closed_form(points)
+                lost = np.isnan(density)  # a form whose digits end next to an edge
+                if np.any(lost) and self.solver in self.law.methods("pdf"):
+                    density[lost] = self._solved(piece, points[lost], self.solver, tail=False).density
+                out.density[inside] = density * factor
                 continue
             own = self._solved_around_atoms(piece, points, method, tail)
             own.density *= factor
