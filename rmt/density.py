@@ -164,14 +164,8 @@ class Density:
             return self.law._cdf_pushforward(x) - self.jumps(x)
         if method == "closed_form":
             return self.law._cdf_closed_form(x) - self.jumps(x)
-        # two intervals touch where the density is infinite, at 0: a little beside it, less what lies between
-        exponents = {piece.lower: piece.lower_exponent for piece in self._ends[1:]}
-        touching = np.array([point in exponents and point == 0 for point in x], dtype=bool)
-        beside = np.where(touching, 1e-20 * math.sqrt(self.law.numeric.variance), 0.0)
-        solution = solve(self.law.numeric, x + beside)
-        cdf = np.where(solution.converged, 1 - solution.potential.imag / np.pi, np.nan)
-        between = -beside * solution.g.imag / np.pi / (1 + (exponents.get(0.0) or 0.0))
-        return cdf - between - self.jumps(x)
+        solution = solve(self.law.numeric, x)
+        return np.where(solution.converged, 1 - solution.potential.imag / np.pi, np.nan) - self.jumps(x)
 
     def _scaled(self, piece: Piece, below: float, mass: float) -> Piece:
         """An unbounded interval with its scale: looked for over many decades, then between its first and last tenth."""

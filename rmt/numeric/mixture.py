@@ -30,7 +30,6 @@ class MixtureNode(ManyNode):
         self.tracked = all(child.tracked for child in self.children)
         low, high = zip(*(child.unbounded for child in self.children), strict=True)
         self.unbounded, self.full = (any(low), any(high)), any(child.full for child in self.children)
-        self.full = any(child.full for child in self.children)
 
     def tail(self) -> tuple[float, complex]:
         tails = [(a, np.log(p) + b) for p, (a, b) in zip(self.weights, [c.tail() for c in self.children], strict=True)]
