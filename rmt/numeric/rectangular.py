@@ -70,21 +70,29 @@ class RectangularNode(ManyNode):
             inner.append((lin, shift, rate))
         beyond = u[-1].imag > np.pi
         side = np.where(beyond, -2 * np.pi, 0.0)
-        log_m = _log_of_m(m, beyond)
-        log_w = log_of_w(1 + m, side)
-        wt = 1 + self.ratio * m
-        log_wt = log_of_w(wt, side)
-        log_s = log_h - log_m - log_wt
-        dlog_s = dlog_h - dm / m - self.ratio * dm / wt
-        jet = Jet(m, 1 + m, log_s, dm, dlog_s, log_m - log_w)
-        return Linearised(jet, (inner, jet.log_z - u[-1], jet.dlog_z, log_wt))
+        # the moves (c0 + c1 eps) of the children and (e0 + e1 eps) of log z, as in `TrackedNode`
+        z, h = np.exp(u[-1]), np.exp(log_h)
+        w, wt = 1 + m, 1 + self.ratio * m
+        own_z, dz = w * wt / h, (dm * (wt + self.ratio * w) - w * wt * dlog_h) / h
+        own = np.abs(z) <= np.abs(dz)
+        c0, c1 = np.where(own, (z - own_z) / dz, 0), np.where(own, z / dz, 1)
+        m, wt = m + dm * c0, wt + self.ratio * dm * c0
+        log_h, log_wt = log_h + dlog_h * c0, log_of_w(wt, side)
+        w = np.where(own, z * np.exp(log_h) / wt, w)
+        log_w, log_m = log_of_w(w, side), _log_of_m(m, beyond)
+        e0, e1 = np.where(own, 0, log_w + log_wt - log_h - u[-1]), np.where(own, 1, dz / own_z)
+        dm, dlog_h = dm * c1, dlog_h * c1
+        log_eta = log_m - np.where(own, u[-1] + log_h - log_wt, log_w)
+        jet = Jet(m, w, log_h - log_m - log_wt, dm, dlog_h - dm / m - self.ratio * dm / wt, log_eta)
+        return Linearised(jet, (inner, c0, c1, e0, e1, log_wt))
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        inner, mismatch, rate, _ = lin.inner
-        return np.concatenate([super().spread(Linearised(lin.jet, inner), eps), (mismatch + rate * eps)[np.newaxis]])
+        inner, c0, c1, e0, e1, _ = lin.inner
+        moves = super().spread(Linearised(lin.jet, inner), c0 + c1 * eps)
+        return np.concatenate([moves, (e0 + e1 * eps)[np.newaxis]])
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        inner, _, _, log_wt = lin.inner
+        inner, *_, log_wt = lin.inner
         out: ComplexArray = -log_wt / self.ratio
         for child, part, (own, _, _) in zip(self.children, self._split(u[:-1]), inner, strict=True):
             out = out + child.potential(part, own) + self._log_wt(own.jet) / self.ratio

@@ -20,7 +20,7 @@ def tracked(node: Node) -> Node:
 
 
 class TrackedNode(Node):
-    """The law of the child, with log z as an unknown besides: it remembers how far z has turned."""
+    """The law of the child, with log z as an unknown besides: it remembers how far z has turned, and all its digits."""
 
     positive = tracked = True
 
@@ -39,15 +39,22 @@ class TrackedNode(Node):
         lin = self.child.linearise(u[:-1])
         j = lin.jet
         raw = np.log(j.z)
-        log_z = raw + 2j * np.pi * np.round((u[-1] - raw).imag / (2 * np.pi))
+        turned = raw + 2j * np.pi * np.round((u[-1] - raw).imag / (2 * np.pi))
+        z = np.exp(u[-1])
+        # Moves (c0 + c1 eps) of the child and (e0 + e1 eps) of log z; the parameter is that of what moves z less. Next
+        # to 0 in a gap that is log z: the child makes its z there of terms that cancel, and w of it has no digits.
+        own = np.abs(z) <= np.abs(j.dz)
+        c0, c1 = np.where(own, (z - j.z) / j.dz, 0), np.where(own, z / j.dz, 1)
+        e0, e1 = np.where(own, 0, turned - u[-1]), np.where(own, 1, j.dz / j.z)
         # S lies in the upper half-plane while z does
-        log_s = -np.where(u[-1].imag < np.pi, log_lower(j.m / j.g), log_upper(j.m / j.g))
-        jet = Jet(j.m, j.w, log_s, j.dm, j.dlog_s, -log_s - log_z)
-        return Linearised(jet, (lin, log_z - u[-1], j.dz / j.z))
+        log_s = -np.where(u[-1].imag < np.pi, log_lower(j.m / j.g), log_upper(j.m / j.g)) + j.dlog_s * c0
+        w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
+        jet = Jet(j.m + j.dm * c0, w, log_s, j.dm * c1, j.dlog_s * c1, -log_s - u[-1] - e0)
+        return Linearised(jet, (lin, c0, c1, e0, e1))
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
-        inner, mismatch, rate = lin.inner
-        return np.concatenate([self.child.spread(inner, eps), (mismatch + rate * eps)[np.newaxis]])
+        inner, c0, c1, e0, e1 = lin.inner
+        return np.concatenate([self.child.spread(inner, c0 + c1 * eps), (e0 + e1 * eps)[np.newaxis]])
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         return self.child.potential(u[:-1], lin.inner[0])
