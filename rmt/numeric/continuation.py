@@ -167,7 +167,7 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
 def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:
     """Follow the system from far away to the points."""
     if route is _Route.LINE:
-        height = 20 * (np.sqrt(node.variance) + 1e-300) + 2 * np.abs(points - node.mean)
+        height = 20 * (node.radius + 1e-300) + 2 * np.abs(points - node.mean)
         far = points + 1j * height
         u = np.array(node.start(far, continued_log_z(far)))
         legs = [(far, far), (points, far)]

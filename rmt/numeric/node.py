@@ -70,6 +70,14 @@ class Node(ABC):
             return 2.0, complex(np.log(self.variance))
         return 1.0, complex(np.log(abs(self.mean)), -np.pi if self.mean < 0 else 0.0)
 
+    @property
+    def radius(self) -> float:
+        """Distance from the mean, up to a factor, beyond which the first moments tell everything.
+
+        Not the spread alone: a product, or a law that was shifted after one, is far only where z is against its mean.
+        """
+        return float(np.sqrt(self.variance)) + abs(self.mean)
+
     @abstractmethod
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         """Unknowns, shape (size, n), to first order at large |z| (``log_z`` is the continued logarithm)."""

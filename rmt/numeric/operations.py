@@ -79,6 +79,10 @@ class ShiftedNode(UnaryNode):
         self.shift = shift
         self.mean, self.variance, self.positive = child.mean + shift, child.variance, positive
 
+    @property
+    def radius(self) -> float:
+        return self.child.radius
+
     def tail(self) -> tuple[float, complex]:
         moved = (1.0, np.log(complex(self.shift)).conjugate())
         return added_tails([self.child.tail(), moved], self.variance)
@@ -448,6 +452,10 @@ class SumNode(ManyNode):
         self.unbounded = (any(low), any(high))
         # where a subordination function is real, G would be one that is not
         self.full = any(child.full for child in self.children)
+
+    @property
+    def radius(self) -> float:
+        return sum(child.radius for child in self.children)
 
     def tail(self) -> tuple[float, complex]:
         return added_tails([child.tail() for child in self.children], self.variance)
