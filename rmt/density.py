@@ -252,7 +252,7 @@ class Density:
         )
         own.residual = np.max(stencil.residual.reshape(-1, _STENCIL.size)[place], axis=1)
         # where the polynomial does not fit, what is solved at the point itself is better, noise of the pole and all
-        doubtful = ~(own.error <= _FITS * own.density)
+        doubtful = ~(own.error <= _FITS * own.density) & (x[close] != nearest[close])
         if np.any(doubtful):
             direct = self._solved(piece, x[close][doubtful], method, tail)
             better = ~np.isnan(direct.density) & ~(direct.error >= own.error[doubtful])
