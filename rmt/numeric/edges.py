@@ -315,7 +315,7 @@ def _scan(
         if atom_at_zero:
             # next to an atom at 0 the bulk shows in m + 1 - atom only, and not at all once that is rounding
             distance = np.abs(s.m + 1 - atom_at_zero)
-            decided = distance > 1e-9
+            decided = s.converged & (distance > 1e-9)
             real &= decided & (np.abs(s.m.imag) <= 10 * _REAL * distance)
         else:
             decided = s.converged
@@ -398,6 +398,11 @@ def _walk(
             t, slope = coordinate(lin)[0], _slope(lin, coordinate)
             way, h = float(np.sign(slope) * direction), 0.25
             continue
+        reached = float(after.jet.z.real[0])
+        # z must have moved by what its slope says: else the step went over an edge and a pole behind it
+        if abs(reached - z - way * h * (slope + new_slope) / 2) > 0.2 * h * (abs(slope) + abs(new_slope)) and h > 1e-4:
+            h /= 4
+            continue
         if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
             break
         if np.sign(new_slope) != np.sign(slope):
@@ -410,7 +415,7 @@ def _walk(
                     break
                 continue
         decay = -np.log(new_slope / slope) / h
-        u, t, slope, z = moved, wanted, new_slope, float(after.jet.z.real[0])
+        u, t, slope, z = moved, wanted, new_slope, reached
         h = min(2 * h, 0.5)
     # m and g grow without bound: an atom outside the bulk, or a hard edge
     for x in atoms:
