@@ -49,6 +49,8 @@ _CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2, smallest
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
 _FINAL_TOLERANCE = 3e-15
+# Factors by which the way to the points begins farther out, tried one after the other.
+_FARTHER = (1.0, 16.0, 256.0, 4096.0)
 _BESIDE = (1e-4, 1e-6)  # relative distances of the neighbours of a point that is solved from both sides
 _SHAKE = 3 * np.finfo(float).eps
 _FEW = 32  # such points are isolated
@@ -166,29 +168,55 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
 
 def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:
     """Follow the system from far away to the points."""
-    if route is _Route.LINE:
-        height = 20 * (node.radius + 1e-300) + 2 * np.abs(points - node.mean)
-        far = points + 1j * height
-        u = np.array(node.start(far, continued_log_z(far)))
-        legs = [(far, far), (points, far)]
-    elif route is _Route.ROOT:
-        root = np.exp(continued_log_z(points) / 2)
-        far = root + 1j * np.exp(_log_far(node) / 2)
-        u = np.array(node.start(far * far, 2 * np.log(far)))
-        legs = [(far, far), (root, far)]
-    else:
-        log_z = continued_log_z(points)
-        log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
-        far = np.maximum(log_z.real, _log_far(node)) + 1j * np.pi
-        turn = log_z.real + 1j * np.pi
-        u = np.array(node.start(np.exp(far), far))
-        legs = [(far, far), (turn, far), (log_z, turn)]
-    ok = np.ones(points.shape, dtype=bool)
+    u, ok, legs = _departed(node, points, route, pace)
     for target, origin in legs:
         path = _Path(node, target, origin, route, points)
         u, fine = _follow(node, u, path, pace)
         ok &= fine
     return _polish(node, u, path, ok, pace)
+
+
+_Leg = tuple[ComplexArray, ComplexArray]  # target and origin
+
+
+def _departed(
+    node: Node, points: ComplexArray, route: _Route, pace: _Pace
+) -> tuple[ComplexArray, BoolArray, list[_Leg]]:
+    """The unknowns far away, where they were found, and the legs from there to the points.
+
+    Where the first moments do not tell enough for Newton to land, the way begins farther out.
+    """
+    everywhere = np.arange(points.size)
+    u, ok = np.zeros((node.size, points.size), dtype=complex), np.zeros(points.size, dtype=bool)
+    legs: list[_Leg] = []
+    for farther in _FARTHER:
+        again = everywhere[~ok]
+        if again.size == 0:
+            break
+        start, new = _start(node, points[again], route, farther)
+        origin = new[0][1]
+        u[:, again], ok[again] = _follow(node, start, _Path(node, origin, origin, route, points[again]), pace)
+        legs = legs or new
+        for (target, source), (own_target, own_source) in zip(legs, new, strict=True):
+            target[again], source[again] = own_target, own_source
+    return u, ok, legs
+
+
+def _start(node: Node, points: ComplexArray, route: _Route, farther: float) -> tuple[ComplexArray, list[_Leg]]:
+    """Unknowns to first order, and the legs of the way to the points, of which the first begins there."""
+    if route is _Route.LINE:
+        height = farther * (20 * (node.radius + 1e-300) + 2 * np.abs(points - node.mean))
+        far = points + 1j * height
+        return node.start(far, continued_log_z(far)), [(points.copy(), far)]
+    if route is _Route.ROOT:
+        root = np.exp(continued_log_z(points) / 2)
+        far = root + 1j * np.exp((_log_far(node) + np.log(farther)) / 2)
+        return node.start(far * far, 2 * np.log(far)), [(root, far)]
+    log_z = continued_log_z(points)
+    log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
+    far = np.maximum(log_z.real, _log_far(node)) + np.log(farther) + 1j * np.pi
+    turn = log_z.real + 1j * np.pi
+    return node.start(np.exp(far), far), [(turn, far), (log_z, turn.copy())]
 
 
 def newton_to(
