@@ -34,7 +34,10 @@ _TO_COEFFICIENTS = (
     * _WEIGHTS
 )
 _FIRST_PANELS = 8
-_MOST_HALVINGS = 14
+_MOST_HALVINGS = 40
+# Halvings of any number of panels; after these only as many are halved as singularities inside an interval ask for.
+_HALVINGS = 14
+_SINGULAR = 8
 # A panel is fine when its mass agrees with the distribution function to this, or when its polynomial has converged to
 # this share of the largest density per angle.
 _MASS_TOLERANCE = 1e-13
@@ -168,9 +171,9 @@ class Quadrature:
         levels = np.concatenate([[0.0], self._levels(piece, borders[1:-1], before), [mass]])
         left, right, low, high = borders[:-1], borders[1:], levels[:-1], levels[1:]
         x, density = self._at(piece, left, right, before)
-        for _ in range(_MOST_HALVINGS):
+        for halvings in range(_MOST_HALVINGS):
             split = self._misfit(piece, left, right, x, density, high - low)
-            if not np.any(split):
+            if not np.any(split) or (halvings >= _HALVINGS and np.sum(split) > _SINGULAR):
                 break
             middle = (left + right)[split] / 2
             between = self._levels(piece, middle, before)
@@ -271,7 +274,7 @@ class Quadrature:
         total = np.zeros(left.shape)
         owner = np.arange(left.size)
         whole = self._sums(right - left, self._at(piece, left, right, before)[1])
-        for _ in range(_MOST_HALVINGS):
+        for _ in range(_HALVINGS):
             middle = (left + right) / 2
             first = self._sums(middle - left, self._at(piece, left, middle, before)[1])
             second = self._sums(right - middle, self._at(piece, middle, right, before)[1])
