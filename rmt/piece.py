@@ -214,13 +214,8 @@ class Piece:
         shares = (np.ones(x.shape), np.ones(x.shape))
         ends = ((self.lower, self.lower_exponent, 1.0), (self.upper, self.upper_exponent, -1.0))
         for (edge, exponent, inwards), share in zip(ends, shares, strict=True):
-            if exponent is None or not math.isfinite(edge):
-                continue
-            if edge == 0 and not self.cusp_at_zero:
-                # near 0 the distance is x itself, which loses no digits; at a jump that is at 0 there may be an atom
-                at_jump = (x == 0) & (exponent == 0)
-                moved[at_jump], share[at_jump] = inwards * _EDGE_ZONE * self.extent, 0.0
-                continue
+            if (edge == 0 and not self.cusp_at_zero) or exponent is None or not math.isfinite(edge):
+                continue  # near 0 the distance is x itself, which loses no digits
             distance = (x - edge) * inwards
             # an edge far below the others (deep chains: 1e-18 next to 10) has a neighbourhood of its own size
             size = min(self.extent, abs(edge)) if self.lower > 0 else self.extent

@@ -131,13 +131,6 @@ class Sqrt(Law):
         squares = on_atoms(np.maximum(x, 0) ** 2, positions, np.abs(positions))
         return np.where(x < 0, 0.0, self.law._density.cdf(squares, self.law.methods("cdf")[0]))
 
-    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
-        if self.law.methods("pdf")[0] != "pushforward":
-            return self._density.rule
-        # mapped: the edges of the parts that the law is made of may lie inside
-        x, w = self.law._quadrature_rule()
-        return np.sqrt(x), w
-
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         self._check()
         return np.sqrt(self.law._density.ppf(q))
