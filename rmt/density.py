@@ -38,6 +38,8 @@ _FITS = 1e-9
 # Powers of the distance to an atom that are told from a finite density, and from a simple fraction.
 _INFINITE = 1e-2
 _CLOSE = 1e-4
+# Where the value of a density at a jump at 0 is asked for, in widths of the interval.
+_INSIDE = 1e-17
 
 
 class Values:
@@ -218,6 +220,9 @@ class Density:
                     density[lost] = self._solved(piece, points[lost], self.solver, tail=False).density
                 out.density[inside] = density * factor
                 continue
+            # a jump at 0 is met from inside, where the distance from 0 keeps its digits
+            if 0 in (piece.lower, piece.upper):
+                points[points == 0] = _INSIDE * piece.extent * (1 if piece.lower == 0 else -1)
             own = self._solved_around_atoms(piece, points, method, tail)
             own.density *= factor
             own.error *= factor
@@ -283,8 +288,8 @@ class Density:
         rest.tail = np.where(solution.converged, solution.potential.imag / np.pi, np.nan)
         # relative to what the continuous part alone contributes to g
         at_zero = float(self.atoms[1][self.atoms[0] == 0].sum())
-        own = np.abs(solution.g - at_zero / x) if at_zero else np.abs(solution.g)
-        with np.errstate(invalid="ignore"):  # an unresolved point may have an infinite G
+        with np.errstate(invalid="ignore", divide="ignore"):  # G is infinite at an atom, and may be where unresolved
+            own = np.abs(solution.g - at_zero / x) if at_zero else np.abs(solution.g)
             rest.error = (solution.error + 4 * np.finfo(float).eps) * own / np.pi
         rest.residual = np.where(solution.converged, solution.residual, np.nan)
         self.largest_residual = max(self.largest_residual, float(np.nanmax(rest.residual, initial=0.0)))

@@ -165,6 +165,9 @@ class Quadrature:
 
     def _fitted(self, piece: Piece, mass: float, before: float) -> Panels:
         borders = np.linspace(0, np.pi, _FIRST_PANELS + 1)
+        if piece.lower < 0 < piece.upper:  # powers of |x| have a kink there
+            zero = piece.angles(np.zeros(1))[0]
+            borders = np.sort([*borders[np.abs(borders - zero) > 1e-6], zero])
         levels = np.concatenate([[0.0], self._levels(piece, borders[1:-1], before), [mass]])
         left, right, low, high = borders[:-1], borders[1:], levels[:-1], levels[1:]
         x, density = self._at(piece, left, right, before)

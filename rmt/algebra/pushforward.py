@@ -105,8 +105,8 @@ class Sqrt(Law):
     def _moments_series(self, n: int) -> list[Any]:
         self._check()
         inner = self.law.moments(max(1, n // 2))
-        x, w = self.law._quadrature_rule()
-        odd = {k: float(np.sum(w * x ** (k / 2))) for k in range(1, n + 1, 2)}
+        x, w = self._quadrature_rule()
+        odd = {k: float(np.sum(w * x**k)) for k in range(1, n + 1, 2)}
         return [inner[k // 2 - 1] if k % 2 == 0 else odd[k] for k in range(1, n + 1)]
 
     def _pdf_pushforward(self, x: FloatArray) -> FloatArray:
@@ -130,6 +130,12 @@ class Sqrt(Law):
         positions = self.law._density.atoms[0]
         squares = on_atoms(np.maximum(x, 0) ** 2, positions, np.abs(positions))
         return np.where(x < 0, 0.0, self.law._density.cdf(squares, self.law.methods("cdf")[0]))
+
+    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
+        # mapped: a law that is an image itself may have edges inside its intervals
+        self._check()
+        x, w = self.law._quadrature_rule()
+        return np.sqrt(x), w
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
         self._check()
