@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.node import Node
+from rmt.numeric.operations import ShiftedNode
 from rmt.numeric.unbounded import StableLeaf
 from rmt.parameters import as_float, check_number
 from rmt.results import PreconditionError
@@ -47,7 +48,8 @@ class Cauchy(Law):
 
     def _node(self) -> Node:
         location, scale = self._numbers()
-        return StableLeaf(1.0, complex(math.log(scale), -math.pi / 2), location, (True, True))
+        leaf = StableLeaf(1.0, complex(math.log(scale), -math.pi / 2), (True, True))
+        return leaf if location == 0 else ShiftedNode(leaf, location, positive=False)
 
     def _atoms(self) -> dict[Any, Any]:
         return {}

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.node import Node
-from rmt.numeric.unbounded import StableLeaf
+from rmt.numeric.operations import ShiftedNode
+from rmt.numeric.unbounded import PositiveStableLeaf, StableLeaf
 from rmt.parameters import as_float, check_number, normalised
 from rmt.results import PreconditionError
 from rmt.support import Edge
@@ -86,9 +87,11 @@ class FreeStable(Law):
         alpha, rho, scale, location = self._numbers()
         below, above = self._bounded()
         log_c = complex(alpha * math.log(scale), math.pi * (alpha * rho - 1))
-        return StableLeaf(
-            alpha, log_c, location, (not below, not above), positive=below and float(self._edges()[0].position) >= 0
-        )
+        if alpha < 1 and below:
+            node: Node = PositiveStableLeaf(alpha, complex(log_c.real, math.pi * (alpha - 1)))
+        else:
+            node = StableLeaf(alpha, log_c, (not below, not above))
+        return node if location == 0 else ShiftedNode(node, location, below and float(self._edges()[0].position) >= 0)
 
     def _atoms(self) -> dict[Any, Any]:
         return {}

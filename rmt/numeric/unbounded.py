@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import dawsn, erfc, wofz
 
-from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w, log_upper
-from rmt.numeric.node import Leaf, Linearised, jet_of_g
+from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_upper
+from rmt.numeric.node import Leaf, Linearised, log_like_w
 
-__all__ = ["GaussianLeaf", "StableLeaf", "standard_normal"]
+__all__ = ["GaussianLeaf", "PositiveStableLeaf", "StableLeaf", "standard_normal"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -20,62 +20,85 @@ _FAR = 80.0
 _TERMS = np.arange(1, 41)
 # This close to the real axis the exponentially small part of the transform is half of what it is below it.
 _ON_AXIS = 1e-6
-# On a gap of a law on [0, oo), m is real up to this.
-_ROUNDING = 1e-12
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
 
 
 class StableLeaf(Leaf):
-    """The law with R(g) = exp(log_c) g**(alpha - 1) + location; the unknown is log g.
+    """The law with R(g) = exp(log_c) g**(alpha - 1); the unknown is log g.
 
     ``alpha`` in (0, 2], ``log_c`` with an argument such that R lies in the lower half-plane for g there
     (``log R = log_c + (alpha - 1) log g`` is the continued logarithm: no branch is chosen). Gamma is the integral of
     g dR, ``(1 - 1/alpha) exp(log_c) g**alpha`` (derived here).
     """
 
-    tracked = False  # between 0 and the edge of a positive law log g is the same for z from above and from below
+    positive = False
+    tracked = False
 
-    def __init__(
-        self, alpha: float, log_c: complex, location: float, unbounded: tuple[bool, bool], positive: bool = False
-    ) -> None:
-        self.alpha, self.log_c, self.location = alpha, log_c, location
-        self.unbounded, self.full, self.positive = unbounded, all(unbounded), positive
-        # neither mean nor variance exists in general: where |m| has fallen to 1/5 is an eighth of the way to far away
-        size = math.exp(log_c.real / alpha)
-        far = size * (1.0 if alpha == 2 else max(1.0, 5 ** (1 / alpha) / 8))
-        self.mean, self.variance = (location + far if positive else location), far**2
+    def __init__(self, alpha: float, log_c: complex, unbounded: tuple[bool, bool]) -> None:
+        self.alpha, self.log_c = alpha, log_c
+        self.unbounded, self.full = unbounded, all(unbounded)
+        self.mean, self.variance = 0.0, _stable_size(alpha, log_c) ** 2
 
     def tail(self) -> tuple[float, complex]:
-        if self.alpha < 1 or self.location == 0:
-            return self.alpha, self.log_c
-        whole = self.location + (np.exp(self.log_c) if self.alpha == 1 else 0)
-        return 1.0, complex(log_lower(np.array(whole, dtype=complex)))
+        return self.alpha, self.log_c
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        if self.location == 0:
-            return -log_z[np.newaxis]
-        return -(log_z + log1p(-self.location / z))[np.newaxis]
+        return -log_z[np.newaxis]
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         # a step in g itself, as for the semicircle law
         return log1p(eps)[np.newaxis]
 
     def linearise(self, u: ComplexArray) -> Linearised:
-        g = np.exp(u[0])
-        own = np.exp(self.log_c + self.alpha * u[0])  # m without the location
-        m = own + self.location * g
-        dm = self.alpha * own + self.location * g
-        if not self.positive:
-            return Linearised(jet_of_g(g, g, m, dm, False), own)
-        w = 1 + m
-        log_m = self.log_c + self.alpha * u[0] if self.location == 0 else continued_log(m)
-        # where m is real, z came from above
-        log_eta = log_m - log_of_w(w, log_m.imag + _ROUNDING)
-        return Linearised(Jet(m, w, u[0] - log_m, dm, 1 - dm / m, log_eta), own)
+        log_r = self.log_c + (self.alpha - 1) * u[0]
+        m = np.exp(log_r + u[0])
+        return Linearised(Jet(m, 1 + m, -log_r, self.alpha * m, np.full_like(m, 1 - self.alpha)), m)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         out: ComplexArray = (1 - 1 / self.alpha) * lin.inner
         return out
+
+
+class PositiveStableLeaf(Leaf):
+    """`StableLeaf` of a law on [0, oo), alpha < 1: ``log S = (1/alpha - 1) log m - log_c/alpha``.
+
+    The unknown is log eta: below the edge of the law log g is the same for z from above and from below, and next to
+    z = 0, where m = -1, it has no digits left for w = 1 + m.
+    """
+
+    positive = True
+    unbounded = (False, True)
+
+    def __init__(self, alpha: float, log_c: complex) -> None:
+        self.alpha, self.log_c = alpha, log_c
+        self.mean = _stable_size(alpha, log_c)
+        self.variance = self.mean**2
+
+    def tail(self) -> tuple[float, complex]:
+        return self.alpha, self.log_c
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        return (self.log_c - self.alpha * log_z)[np.newaxis]
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        w = 1 / (1 - np.exp(u[0]))
+        log_m = u[0] + log_like_w(u[0].imag)(w)
+        m, power = np.exp(log_m), 1 / self.alpha - 1
+        return Linearised(Jet(m, w, power * log_m - self.log_c / self.alpha, m * w, power * w, u[0]))
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        out: ComplexArray = (1 - 1 / self.alpha) * lin.jet.m
+        return out
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # as for every explicit S-transform
+        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        return out
+
+
+def _stable_size(alpha: float, log_c: complex) -> float:
+    """Where |m| has fallen to 1/5 is an eighth of the way to far away: neither mean nor variance exists in general."""
+    return math.exp(log_c.real / alpha) * (1.0 if alpha == 2 else max(1.0, 5 ** (1 / alpha) / 8))
 
 
 class GaussianLeaf(Leaf):
