@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rmt.numeric.jet import ComplexArray, Jet
+from rmt.numeric.jet import ComplexArray, Jet, log_upper
 from rmt.numeric.node import Linearised, Node, jet_of_g, log_like_w
 from rmt.numeric.operations import ManyNode, added_tails, leading_child
 
 __all__ = ["MixtureNode"]
+
+# Below this share of its terms a sum that decays faster than each of them, as far away as that, is given by its tail.
+_CANCELLED = 1e-9
 
 
 class MixtureNode(ManyNode):
@@ -55,6 +58,13 @@ class MixtureNode(ManyNode):
             m, w, dm = m + p * (j.m + j.dm * shift), w + p * (j.w + j.dm * shift), dm + p * j.dm * rate
             inner.append((lin, shift, rate))
         if not self.positive:
+            # far away the means of a symmetric mixture cancel in m, and leave rounding
+            size = np.sum([p * np.abs(lin.jet.m) for p, lin in zip(self.weights, lins, strict=True)], axis=0)
+            lost = (np.abs(m) < _CANCELLED * size) & (np.abs(z) > np.sqrt(self.variance) / _CANCELLED)
+            if np.any(lost):
+                order, log_c = self.tail()
+                m[lost] = np.exp(log_c - order * log_upper(z[lost]))
+                dm[lost] = -order * m[lost] * dz[lost] / z[lost]
             g = w / z
             return Linearised(jet_of_g(g, dm / z - g * dz / z, m, dm, False), inner)
         # as functions of z, w and z m both turn through the lower half-plane while z turns through the upper one
