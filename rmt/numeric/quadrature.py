@@ -187,7 +187,7 @@ class _Table:
 def _in_rows(x: FloatArray, p: FloatArray) -> FloatArray:
     """Positions and masses in rows as long as a panel has nodes, filled up with nothing, that may be approached."""
     missing = -x.size % _NODES.size
-    rows = (np.pad(x, (0, missing), "edge") if x.size else x, np.pad(p, (0, missing)), np.zeros(x.size + missing))
+    rows = (np.pad(x, (0, missing), "edge") if x.size else x, np.pad(p, (0, missing)), np.full(x.size + missing, np.inf))
     return np.stack([row.reshape(-1, _NODES.size) for row in rows], axis=1)
 
 
