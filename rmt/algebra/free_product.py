@@ -11,6 +11,7 @@ from typing import Any
 from rmt.algebra.free_sum import heavy_atoms, joint_mass
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.family import with_families
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
 from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
@@ -67,6 +68,7 @@ class FreeProduct(Law):
                 "at most one factor may leave [0, oo)"
             )
         nodes = [law.numeric if k == 1 else PowerNode(law.numeric, float(k)) for law, k in groups.items()]
+        nodes = with_families(nodes)
         node = nodes[0] if len(nodes) == 1 else ProductNode(nodes)
         if scale < 0:
             node = ReflectedNode(node)

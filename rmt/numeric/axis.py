@@ -35,7 +35,7 @@ _MOST_KNOTS = 400
 # Knots that are solved from infinity to begin with.
 _COARSE = 9
 # Knots that the interpolation leans on.
-_NEIGHBOURS = 6
+_NEIGHBOURS = 10
 _REACH = 0.3
 _CONTRACTION = 0.2
 # Newton is quadratic: after an increment this small the next one is rounding.
@@ -154,15 +154,16 @@ def _interpolated(knots: FloatArray, unknowns: ComplexArray, places: FloatArray)
         wanted = places[chosen]
         first = np.clip(np.searchsorted(knots, wanted) - count // 2, 0, knots.size - count)
         window = first[:, np.newaxis] + np.arange(count)
-        near = knots[window]
-        distance = wanted[:, np.newaxis] - near
+        # barycentric weights of each window of knots, in units of its length
+        runs = np.lib.stride_tricks.sliding_window_view(knots, count)
+        apart = (runs[:, :, np.newaxis] - runs[:, np.newaxis, :]) / np.ptp(runs, axis=1)[:, np.newaxis, np.newaxis]
+        inverse = 1 / np.prod(apart + np.eye(count), axis=2)
+        distance = wanted[:, np.newaxis] - knots[window]
+        weights = inverse[first] / np.where(distance == 0, 1e-30, distance)
+        weights /= weights.sum(axis=1)[:, np.newaxis]
         total = np.zeros((unknowns.shape[0], wanted.size), dtype=complex)
         for k in range(count):
-            weight = np.ones(wanted.size)
-            for j in range(count):
-                if j != k:
-                    weight *= distance[:, j] / (near[:, k] - near[:, j])
-            total += weight * unknowns[:, window[:, k]]
+            total += weights[:, k] * unknowns[:, window[:, k]]
         out[:, chosen] = total
     return out
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rmt.numeric.continuation import Solution, newton_to, solve
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.node import Linearised, Node
+from rmt.numeric.roots import bracketed_root
 
 __all__ = ["Interval", "find_intervals"]
 
@@ -463,8 +464,6 @@ def _move(
 
 def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArray, t1: ComplexArray) -> float:
     """Root of dz between the coordinates t0 (unknowns ``u``) and t1; returns z there."""
-    from scipy.optimize import brentq
-
     here, position = t0, np.nan
 
     def slope(s: float) -> float:
@@ -477,7 +476,7 @@ def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArra
         return _slope(lin, coordinate)
 
     try:
-        root = brentq(slope, 0.0, 1.0, xtol=1e-13, rtol=1e-14)
+        root = bracketed_root(slope, 0.0, 1.0, 1e-13)
     except ValueError as error:  # walked there and back in other steps, the ends have the same sign: a fold between
         raise ArithmeticError(f"no change of sign around an edge near {position:.6g}") from error
     # dz also changes sign through a pole, which is no edge

@@ -23,6 +23,8 @@ _EPS = 2.220446049250313e-16
 _MOST_STEPS = 4000
 # Sums may be reordered (that makes them four times faster); NaN and infinity keep their meaning.
 _SUMS = {"contract", "nsz", "reassoc"}
+# What only compiled code calls needs no other entry, which would take as long to compile as itself.
+_INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
@@ -174,53 +176,59 @@ def walk_explicit(
             i += way
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_SUMS)
-def _straight_sums(z_re: float, z_im: float, x: Any, p: Any, clearance: Any) -> Any:
-    """Sums of p/(z - x), p x/(z - x) and p x/(z - x)^2 over real nodes, and whether z keeps clear of all of them.
-
-    ``clearance`` holds 1/(the distance to keep)**2.
-    """
-    g_re = g_im = m_re = m_im = d_re = d_im = 0.0
+@numba.njit(cache=True, error_model="numpy", fastmath=_SUMS, **_INNER)
+def _is_near(z_re: float, z_im: float, row: Any) -> bool:
+    """Whether z is too close to a node of a straight panel."""
     height = max(z_im, 0.0) ** 2  # a little below the axis is as near as on it
     close = 0.0
-    for k in range(x.size):
-        a = z_re - x[k]
+    for k in range(row.shape[1]):
+        a = z_re - row[0, k]
+        close += 1.0 if (a * a + height) * row[2, k] < 1.0 else 0.0
+    return close > 0.0
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_SUMS, **_INNER)
+def _straight_sums(z_re: float, z_im: float, row: Any, out: Any) -> None:
+    """Sums of p/(z - x), p x/(z - x) and p x/(z - x)^2 over the nodes of a straight panel."""
+    g_re = g_im = m_re = m_im = d_re = d_im = 0.0
+    for k in range(row.shape[1]):
+        a = z_re - row[0, k]
         inverse = 1.0 / (a * a + z_im * z_im)
         re, im = a * inverse, -z_im * inverse
-        q = p[k] * x[k]
-        g_re += p[k] * re
-        g_im += p[k] * im
+        p = row[1, k]
+        q = p * row[0, k]
+        g_re += p * re
+        g_im += p * im
         m_re += q * re
         m_im += q * im
         d_re += q * (re * re - im * im)
         d_im += 2.0 * q * re * im
-        close += 1.0 if (a * a + height) * clearance[k] < 1.0 else 0.0
-    return g_re, g_im, m_re, m_im, d_re, d_im, close == 0.0
+    out[0], out[1], out[2], out[3], out[4], out[5] = g_re, g_im, m_re, m_im, d_re, d_im
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_SUMS)
-def _bent_sums(z_re: float, z_im: float, x_re: Any, x_im: Any, p_re: Any, p_im: Any) -> Any:
-    """The sums of `_straight_sums` over complex nodes and masses."""
+@numba.njit(cache=True, error_model="numpy", fastmath=_SUMS, **_INNER)
+def _bent_sums(z_re: float, z_im: float, row: Any, out: Any) -> None:
+    """The sums of `_straight_sums` over the complex nodes and masses of a bent panel."""
     g_re = g_im = m_re = m_im = d_re = d_im = 0.0
-    for k in range(x_re.size):
-        a, b = z_re - x_re[k], z_im - x_im[k]
+    for k in range(row.shape[1]):
+        x_re, x_im = row[0, k], row[1, k]
+        a, b = z_re - x_re, z_im - x_im
         inverse = 1.0 / (a * a + b * b)
         re, im = a * inverse, -b * inverse
-        r_re, r_im = p_re[k] * re - p_im[k] * im, p_re[k] * im + p_im[k] * re
-        q_re, q_im = r_re * x_re[k] - r_im * x_im[k], r_re * x_im[k] + r_im * x_re[k]
+        r_re, r_im = row[2, k] * re - row[3, k] * im, row[2, k] * im + row[3, k] * re
+        q_re, q_im = r_re * x_re - r_im * x_im, r_re * x_im + r_im * x_re
         g_re += r_re
         g_im += r_im
         m_re += q_re
         m_im += q_im
         d_re += q_re * re - q_im * im
         d_im += q_re * im + q_im * re
-    return g_re, g_im, m_re, m_im, d_re, d_im
+    out[0], out[1], out[2], out[3], out[4], out[5] = g_re, g_im, m_re, m_im, d_re, d_im
 
 
-@numba.njit(cache=True, error_model="numpy")
-def _log_sum(z_re: float, z_im: float, x_re: Any, x_im: Any, p_re: Any, p_im: Any) -> Any:
-    """Sum of p log(1 - x/z), the argument continued from the upper half-plane."""
-    out_re = out_im = 0.0
+@numba.njit(cache=True, error_model="numpy", **_INNER)
+def _add_logs(z_re: float, z_im: float, x_re: Any, x_im: Any, p_re: Any, p_im: Any, out: Any) -> None:
+    """Adds the sum of p log(1 - x/z) to out[6:8], the argument continued from the upper half-plane."""
     size = z_re * z_re + z_im * z_im
     for k in range(x_re.size):
         a = (x_re[k] * z_re + x_im[k] * z_im) / size
@@ -229,122 +237,92 @@ def _log_sum(z_re: float, z_im: float, x_re: Any, x_im: Any, p_re: Any, p_im: An
         im = math.atan2(0.0 if b == 0.0 else -b, 1.0 - a)
         if im < -0.5 * _PI:
             im += 2.0 * _PI
-        out_re += p_re[k] * re - p_im[k] * im
-        out_im += p_re[k] * im + p_im[k] * re
-    return out_re, out_im
+        out[6] += p_re[k] * re - p_im[k] * im
+        out[7] += p_re[k] * im + p_im[k] * re
+
+
+@numba.njit(cache=True, error_model="numpy", **_INNER)
+def _chosen_rows(
+    z_re: float, z_im: float, layout: Any, panels: int, straight: Any, rows: Any, near: Any
+) -> int:
+    """Panels to sum over, in order, and whether z is near to each; how many, or -1 where z is near a branch end."""
+    count = 0
+    for branch in range(layout.shape[0]):
+        first, stop = layout[branch, 0], layout[branch, 1]
+        # as many shrinking panels at each end as leave z clear of the remainder
+        for end in range(2):
+            levels, row = layout[branch, 2 + 2 * end], layout[branch, 3 + 2 * end]
+            level = 0
+            while _is_near(z_re, z_im, straight[row + level]):
+                level += 1
+                if level > levels:
+                    return -1
+            if end == 0:
+                first -= level
+                rows[count] = row + level
+            else:
+                stop += level
+                rows[count + 1 + stop - first] = row + level
+        for row in range(first, stop):
+            rows[count + 1 + row - first] = row
+        count += stop - first + 2
+    for row in range(panels, straight.shape[0] - 1):  # atoms
+        rows[count] = row
+        count += 1
+    for k in range(count):
+        near[k] = _is_near(z_re, z_im, straight[rows[k]])
+    return count
 
 
 @numba.njit(cache=True, error_model="numpy")
 def integrate_resolvent(
-    z: Any,
-    potential: bool,
-    centre: float,
-    half: float,
-    far_ellipse: float,
-    far: Any,
-    atoms: Any,
-    layout: Any,
-    straight: Any,
-    both: Any,
-    up: Any,
-    down: Any,
-    out: Any,
+    z: Any, potential: bool, foci: Any, layout: Any, straight: Any, both: Any, up: Any, down: Any, out: Any
 ) -> None:
     """Integrals of x/(z - x), z/(z - x), -z x/(z - x)^2 and (if asked for) log(1 - x/z); see `QuadratureLeaf`.
 
-    The rows of ``far`` and ``atoms`` are positions and masses; ``straight`` (rows, 3, nodes) holds positions, masses
-    and 1/(the distance to keep)**2, the bent panels (rows, 4, nodes) real and imaginary parts of positions and masses.
-    NaN where z is closer to a branch end than the smallest panel there.
+    ``straight`` (rows, 3, nodes) holds positions, masses and 1/(the distance to keep)**2, the bent panels (rows, 4,
+    nodes) real and imaginary parts of positions and masses. ``layout`` tells the panels of each branch; after the
+    panels ``straight`` has the atoms, and a last row that takes the place of all others outside the ellipse ``foci =
+    (focus, focus, length of the major axis)``. NaN where z is closer to a branch end than the smallest panel there.
     """
-    longest = straight.shape[0] + 2
-    rows = np.empty(longest, dtype=np.int64)
-    near = np.empty(longest, dtype=np.bool_)
-    sums = np.empty((longest, 6))
-    total = np.empty(6)
-    nothing = np.zeros(max(far.shape[1], atoms.shape[1], straight.shape[2]))
+    last = straight.shape[0] - 1
+    rows = np.empty(last + 1, dtype=np.int64)
+    near = np.zeros(last + 1, dtype=np.bool_)
+    sums, total = np.empty(6), np.empty(8)
+    nothing = np.zeros(straight.shape[2])
     for i in range(z.size):
         z_re, z_im = z[i].real, z[i].imag
-        y = (z[i] - centre) / half
-        if abs(y + np.sqrt(y - 1.0) * np.sqrt(y + 1.0)) > far_ellipse:
-            g_re, g_im, m_re, m_im, d_re, d_im, _ = _straight_sums(z_re, z_im, far[0], far[1], nothing)
-            logs = complex(0.0, 0.0)
-            if potential:
-                part_re, part_im = _log_sum(z_re, z_im, far[0], nothing, far[1], nothing)
-                logs = complex(part_re, part_im)
-            total[0], total[1], total[2], total[3], total[4], total[5] = g_re, g_im, m_re, m_im, d_re, d_im
-            resolved = True
+        far = math.hypot(z_re - foci[0], z_im) + math.hypot(z_re - foci[1], z_im) > foci[2]
+        if far:
+            rows[0], near[0], count = last, False, 1
         else:
-            g_re, g_im, m_re, m_im, d_re, d_im, _ = _straight_sums(z_re, z_im, atoms[0], atoms[1], nothing)
-            total[0], total[1], total[2], total[3], total[4], total[5] = g_re, g_im, m_re, m_im, d_re, d_im
-            logs = complex(0.0, 0.0)
-            if potential:
-                part_re, part_im = _log_sum(z_re, z_im, atoms[0], nothing, atoms[1], nothing)
-                logs = complex(part_re, part_im)
-            resolved = True
-            for branch in range(layout.shape[0]):
-                first, stop = layout[branch, 0], layout[branch, 1]
-                # as many shrinking panels at each end as leave z clear of the remainder
-                for end in range(2):
-                    levels, rest = layout[branch, 2 + 2 * end], layout[branch, 3 + 2 * end]
-                    level = 0
-                    while True:
-                        row = rest + level
-                        g_re, g_im, m_re, m_im, d_re, d_im, clear = _straight_sums(
-                            z_re, z_im, straight[row, 0], straight[row, 1], straight[row, 2]
-                        )
-                        if clear or level == levels:
-                            break
-                        level += 1
-                    resolved = resolved and clear
-                    if end == 0:
-                        first -= level
-                        place = 0
-                    else:
-                        stop += level
-                        place = stop - first + 1
-                    rows[place], near[place] = row, False
-                    sums[place, 0], sums[place, 1], sums[place, 2] = g_re, g_im, m_re
-                    sums[place, 3], sums[place, 4], sums[place, 5] = m_im, d_re, d_im
-                count = stop - first + 2
-                for k in range(1, count - 1):
-                    row = first + k - 1
-                    g_re, g_im, m_re, m_im, d_re, d_im, clear = _straight_sums(
-                        z_re, z_im, straight[row, 0], straight[row, 1], straight[row, 2]
-                    )
-                    rows[k], near[k] = row, not clear
-                    sums[k, 0], sums[k, 1], sums[k, 2] = g_re, g_im, m_re
-                    sums[k, 3], sums[k, 4], sums[k, 5] = m_im, d_re, d_im
-                for k in range(count):
-                    row = rows[k]
-                    lifted_left, lifted_right = k > 0 and near[k - 1], k < count - 1 and near[k + 1]
-                    if near[k] or (lifted_left and lifted_right):
-                        bent = both[row]
-                    elif lifted_right:
-                        bent = up[row]
-                    elif lifted_left:
-                        bent = down[row]
-                    else:
-                        for j in range(6):
-                            total[j] += sums[k, j]
-                        if potential:
-                            flat = straight[row]
-                            part_re, part_im = _log_sum(z_re, z_im, flat[0], nothing, flat[1], nothing)
-                            logs += complex(part_re, part_im)
-                        continue
-                    g_re, g_im, m_re, m_im, d_re, d_im = _bent_sums(z_re, z_im, bent[0], bent[1], bent[2], bent[3])
-                    total[0] += g_re
-                    total[1] += g_im
-                    total[2] += m_re
-                    total[3] += m_im
-                    total[4] += d_re
-                    total[5] += d_im
-                    if potential:
-                        part_re, part_im = _log_sum(z_re, z_im, bent[0], bent[1], bent[2], bent[3])
-                        logs += complex(part_re, part_im)
-        if resolved:
-            out[0, i] = complex(total[2], total[3])
-            out[1, i] = z[i] * complex(total[0], total[1])
-            out[2, i] = -z[i] * complex(total[4], total[5])
-            out[3, i] = logs
-        else:
-            out[:, i] = np.nan
+            count = _chosen_rows(z_re, z_im, layout, both.shape[0], straight, rows, near)
+        if count < 0:
+            for j in range(4):
+                out[j, i] = complex(math.nan, math.nan)
+            continue
+        for j in range(8):
+            total[j] = 0.0
+        for k in range(count):
+            row = rows[k]
+            lifted_left, lifted_right = k > 0 and near[k - 1], k < count - 1 and near[k + 1]
+            if near[k] or lifted_left or lifted_right:
+                if near[k] or (lifted_left and lifted_right):
+                    bent = both[row]
+                elif lifted_right:
+                    bent = up[row]
+                else:
+                    bent = down[row]
+                _bent_sums(z_re, z_im, bent, sums)
+                if potential:
+                    _add_logs(z_re, z_im, bent[0], bent[1], bent[2], bent[3], total)
+            else:
+                _straight_sums(z_re, z_im, straight[row], sums)
+                if potential:
+                    _add_logs(z_re, z_im, straight[row, 0], nothing, straight[row, 1], nothing, total)
+            for j in range(6):
+                total[j] += sums[j]
+        out[0, i] = complex(total[2], total[3])
+        out[1, i] = complex(z_re * total[0] - z_im * total[1], z_re * total[1] + z_im * total[0])
+        out[2, i] = complex(z_im * total[5] - z_re * total[4], -z_re * total[5] - z_im * total[4])
+        out[3, i] = complex(total[6], total[7])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -348,7 +349,10 @@ class ResidualNode(Node):
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), np.abs(du[-1]))
+        # d and 1 + d are singular at eta = 1 only, and exponential in log eta far from there
+        apart = u[-1] - 2j * np.pi * np.round(u[-1].imag / (2 * np.pi))
+        own = np.abs(du[-1]) / np.maximum(np.abs(apart), 1.0)
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), own)
         return out
 
 
@@ -357,11 +361,12 @@ class ManyNode(Node):
 
     def __init__(self, children: Sequence[Node]) -> None:
         self.children = tuple(children)
-        self.size = sum(child.size for child in self.children)
+        ends = np.cumsum([0, *(child.size for child in self.children)]).tolist()
+        self.size = ends[-1]
+        self._rows = [slice(a, b) for a, b in itertools.pairwise(ends)]
 
     def _split(self, u: ComplexArray) -> list[ComplexArray]:
-        cuts = np.cumsum([child.size for child in self.children])[:-1]
-        return np.split(u, cuts)
+        return [u[rows] for rows in self._rows]
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         return np.concatenate(
@@ -493,10 +498,11 @@ def leading_child(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], Com
 
     That child's parameter becomes the node's: the others can follow it, it could not follow them.
     """
-    least = np.argmin(np.abs(rates), axis=0)[np.newaxis]
+    least = np.argmin(np.abs(rates), axis=0)
+    places = least * least.size + np.arange(least.size).reshape(least.shape)
 
     def pick(values: Sequence[ComplexArray]) -> ComplexArray:
-        out: ComplexArray = np.take_along_axis(np.array(values), least, axis=0)[0]
+        out: ComplexArray = np.take(np.asarray(values), places)
         return out
 
     return pick

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -83,11 +84,21 @@ class QuadratureLeaf(Leaf):
     positive = True
 
     def __init__(self, x: Function, weight: Function, panels: Sequence[tuple[float, float]]) -> None:
-        self.table = _Table.of(x, weight, np.asarray(panels, dtype=float))
-        values, masses = self.table.values, self.table.masses
-        self.mean = float(np.sum(masses * values))
-        self.variance = float(np.sum(masses * (values - self.mean) ** 2))
-        self.upper = float(self.table.ends.max())
+        table = _Table.of(x, weight, np.asarray(panels, dtype=float))
+        self.tables = (table,)
+        self.mean = float(np.sum(table.masses * table.values))
+        self.variance = float(np.sum(table.masses * (table.values - self.mean) ** 2))
+        self.log_ends = np.log(np.maximum(table.ends, 1e-300))[:, np.newaxis]
+
+    @staticmethod
+    def stacked(leaves: Sequence[QuadratureLeaf]) -> QuadratureLeaf:
+        """Several laws as one node whose unknowns and jets have an axis for them before that of the points."""
+        out = copy.copy(leaves[0])
+        out.tables = tuple(table for leaf in leaves for table in leaf.tables)
+        longest = max(leaf.log_ends.size for leaf in leaves)
+        padded = [np.pad(leaf.log_ends[:, 0], (0, longest - leaf.log_ends.size), "edge") for leaf in leaves]
+        out.log_ends = np.stack(padded, axis=1)[:, :, np.newaxis]
+        return out
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return log_z[np.newaxis]
@@ -99,8 +110,11 @@ class QuadratureLeaf(Leaf):
         # past arg z = pi the law is met from below
         turned = u.imag > np.pi
         z = np.exp(np.where(turned, u.conj(), u))
-        out = np.empty((4, z.size), dtype=complex)
-        integrate_resolvent(z, potential, *self.table.kernel_arguments, out)
+        rows = np.ascontiguousarray(z.reshape(len(self.tables), -1))
+        sums = np.empty((len(self.tables), 4, rows.shape[1]), dtype=complex)
+        for row, table, own in zip(rows, self.tables, sums, strict=True):
+            integrate_resolvent(row, potential, *table.kernel_arguments, own)
+        out = sums.swapaxes(0, 1).reshape(4, *z.shape)
         return np.where(turned, out.conj(), out)
 
     def linearise(self, u: ComplexArray) -> Linearised:
@@ -116,9 +130,9 @@ class QuadratureLeaf(Leaf):
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         # singular are the ends of branches only: the law continues analytically across its own density
-        z = np.exp(u[0])
-        distance = np.min(np.abs(z - self.table.ends[:, np.newaxis]), axis=0)
-        out: FloatArray = np.maximum(np.abs(du[0]), np.abs(du[0] * z) / np.maximum(distance, 1e-14 * self.upper))
+        apart = u[0] - self.log_ends
+        apart.imag -= 2 * np.pi * (apart.imag > np.pi)  # arg z runs over [0, 2 pi): ends are met at both borders
+        out: FloatArray = np.abs(du[0]) / np.maximum(np.min(np.abs(apart), axis=0), 1e-14)
         return out
 
 
@@ -156,21 +170,25 @@ class _Table:
         lower, upper = ends.min(), ends.max()
         far = gauss_rule(all_x, all_p, _FAR_NODES)
         spacing = np.maximum(np.abs(np.gradient(flat_x, axis=1)), 1e-150)
+        straight = np.stack([flat_x, flat_p, 1 / (_CLEARANCE * spacing) ** 2], axis=1)
         return _Table(
             all_x,
             all_p,
             ends,
             (
-                (upper + lower) / 2,
-                max((upper - lower) / 2, 1e-300),
-                _FAR_ELLIPSE,
-                np.array(far),
-                np.array([atom_x, atom_p]),
+                np.array([lower, upper, max((upper - lower) / 2, 1e-300) * (_FAR_ELLIPSE + 1 / _FAR_ELLIPSE)]),
                 np.array(layout, dtype=np.int64).reshape(-1, 6),
-                np.ascontiguousarray(np.stack([flat_x, flat_p, 1 / (_CLEARANCE * spacing) ** 2], axis=1)),
+                np.concatenate([straight, _in_rows(atom_x, atom_p), _in_rows(*far)]),
                 *rows.bent(),
             ),
         )
+
+
+def _in_rows(x: FloatArray, p: FloatArray) -> FloatArray:
+    """Positions and masses in rows as long as a panel has nodes, filled up with nothing, that may be approached."""
+    missing = -x.size % _NODES.size
+    rows = (np.pad(x, (0, missing), "edge") if x.size else x, np.pad(p, (0, missing)), np.full(x.size + missing, np.inf))
+    return np.stack([row.reshape(-1, _NODES.size) for row in rows], axis=1)
 
 
 class _Rows:
