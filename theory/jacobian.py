@@ -1,10 +1,21 @@
 """From a network to the law of J Jᵀ at infinite width and finite depth, one rule a layer.
 
 The Jacobian of a composition is a product of free factors, so the law of the network is a free product with one factor
-a block. A block is a dense layer with the activation behind it (σ_w² φ'(h)² ⊠ the law of W Wᵀ), a bare layer, or a
-residual block (`rmt.ResidualSum` of the branch, itself a network). Pre-activations are Gaussian with the variance q_l
+a block. A block is a dense layer with the diagonal layers behind it (σ_w² φ'(h)² ⊠ the law of W Wᵀ; scales, dropout
+masks and normalisations multiply the entries of the diagonal), diagonal layers alone, or a residual block
+(`rmt.ResidualSum` of the branch, itself a network). Pre-activations are Gaussian with the variance q_l
 of signal propagation, and φ'(h) is free of the weights (Pennington, Schoenholz, Ganguli, arXiv:1711.04735; proved by
 Pastur, arXiv:2001.06188); for uncentred activations this holds up to one outlier (`theory.outlier`).
+
+Where widths change, everything is brought to the smallest width n, at which J Jᵀ has no zeros for want of room. With
+κ_l = n/N_l at the width N_l and S_B that of a block as if it were square, derived here from S at equal widths by
+``m -> κ m`` (a free compression) and the common nonzero spectrum of W X Wᵀ and X Wᵀ W:
+
+    S(m) = (n/N_L) (1 + m)/(1 + κ_0 m) Π_l S_B_l(κ_l m),
+
+N_0 and N_L being the widths of input and output; for Gaussian weights this is the formula of Chhaibi, Daouda and Kahn
+(NeurIPS 2022). A contraction by orthonormal rows from N to N' < N is a projection, hence
+``(1 + κ m)/(1 + κ' m)``, an expansion a multiple of an isometry. The law of J Jᵀ has the rest of its mass at 0.
 
 Equal blocks become a free power, so depth costs nothing. Blocks that differ by q_l only are a function of one number,
 analytic in it: beyond `_EXACT` different values the product over layers is replaced by the Gauss rule of the measure
@@ -21,14 +32,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.algebra.affine import Affine
+from rmt.algebra.compression import Compression
 from rmt.algebra.free_power import FreePower
 from rmt.algebra.free_product import FreeProduct
+from rmt.algebra.mixture import Mixture
 from rmt.algebra.residual import ResidualSum
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
@@ -37,7 +51,7 @@ from rmt.numeric.quadrature import gauss_rule
 from rmt.series import log as log_series
 from rmt.series import moments_to_s_series
 from theory.gain import gain_law
-from theory.network import Activation, Dense, Layer, Residual, blocks
+from theory.network import Activation, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
 
 __all__ = ["jacobian_law"]
@@ -58,7 +72,7 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     Parameters
     ----------
     net : layer or network
-        Any composition of `Dense`, `Activation`, `Residual`, `Repeat`, `Sequential`, `Chain`, `ResNet`.
+        Any composition of the layers and architectures of `theory.network`, widths that change included.
     q0 : float
         Mean square of the input's components.
 
@@ -73,8 +87,6 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
         Bad q0.
     PreconditionError
         If the signal cannot be propagated, or a parameter is symbolic (use `theory.derive`).
-    NotImplementedError
-        For layers that change the width.
 
     Examples
     --------
@@ -85,46 +97,95 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     return _product(_factors(net, q0))
 
 
+Diagonal: TypeAlias = Activation | Scale | Dropout | LayerNorm
+
+
 @dataclass(frozen=True)
 class _Block:
     """A factor of the Jacobian up to the variances of its pre-activations."""
 
-    dense: Dense | None
-    activation: Activation | None
+    dense: Dense | None = None
+    diagonal: tuple[Diagonal, ...] = ()
     residual: Residual | None = None
 
+    @property
+    def width_ratio(self) -> Fraction:
+        """Outputs over inputs."""
+        return Fraction(1) if self.dense is None else _exact_ratio(self.dense.width_ratio)
+
     def law(self, variances: Sequence[float]) -> Law:
-        """The factor's law, given the variance q of each activation inside, in order."""
+        """The factor's law, given the variances met inside, in order; of the diagonal alone where the width changes."""
         if self.residual is not None:
             return _residual_law(self.residual, variances)
-        return _layer_law(self.dense, self.activation, variances)
+        return _layer_law(self.dense, self.diagonal, variances)
 
 
-def _layer_law(dense: Dense | None, activation: Activation | None, variances: Sequence[float]) -> Law:
-    gain: Law | None = None if activation is None else gain_law(activation.nonlinearity, variances[0])
-    if dense is None:
-        assert gain is not None
-        return gain
-    if dense.width_ratio != 1:
-        raise NotImplementedError(
-            f"Dense(width_ratio={dense.width_ratio}): the spectrum of layers that change the width is not available; "
-            "use width_ratio=1"
-        )
-    strength = dense.sigma_w**2
+def _exact_ratio(value: Any) -> Fraction:
+    """A ratio of widths as a fraction: that of small numbers which a float stands for, if there is one."""
+    if isinstance(value, int | Fraction):
+        return Fraction(value)
+    number = float(value)
+    simple = Fraction(number).limit_denominator(10**6)
+    return simple if float(simple) == number else Fraction(number)
+
+
+def _layer_law(dense: Dense | None, diagonal: tuple[Diagonal, ...], variances: Sequence[float]) -> Law:
+    gain, factor, kept = _squared_diagonal(diagonal, variances)
+    # σ_w² goes into the gain, so that powers of a critical block stay of order one
+    strength = factor if dense is None else dense.sigma_w**2 * factor
     if strength == 0:
         return Discrete({0: 1})
-    # σ_w² goes into the gain, so that powers of a critical block stay of order one
-    scaled = None if gain is None else _scaled(gain, strength)
-    if dense.weights == "orthogonal":
-        return Discrete({strength: 1}) if scaled is None else scaled
+    if gain is None and kept == 1:
+        scaled = None if strength == 1 else Discrete({strength: 1})
+    else:
+        scaled = _thinned(_scaled(Discrete({1: 1}) if gain is None else gain, strength), kept)
+    if dense is None or dense.weights == "orthogonal" or dense.width_ratio != 1:
+        return Discrete({1: 1}) if scaled is None else scaled
     wishart = MarchenkoPastur(1)
-    return Affine(wishart, strength) if scaled is None else FreeProduct((wishart, scaled))
+    if scaled is None:
+        return wishart
+    if isinstance(scaled, Discrete) and len(scaled.masses) == 1:
+        return Affine(wishart, strength)
+    return FreeProduct((wishart, scaled))
+
+
+def _squared_diagonal(diagonal: tuple[Diagonal, ...], variances: Sequence[float]) -> tuple[Law | None, Any, Any]:
+    """Law of φ'², what scales and normalisations multiply it by, and the share that dropout leaves."""
+    gain: Law | None = None
+    factor: Any = 1
+    kept: Any = 1
+    met = iter(variances)
+    for layer in diagonal:
+        match layer:
+            case Activation():
+                gain = gain_law(layer.nonlinearity, next(met))
+            case LayerNorm():
+                factor = factor / next(met)
+            case Scale():
+                factor = factor * layer.factor**2
+            case Dropout() if layer.rate != 0:
+                kept = kept * (1 - layer.rate)
+                factor = factor / (1 - layer.rate) ** 2
+    return gain, factor, kept
+
+
+def _thinned(law: Law, kept: Any) -> Law:
+    """Law of X with probability ``kept``, of 0 otherwise."""
+    if kept == 1:
+        return law
+    if isinstance(law, Discrete):
+        masses = {x: kept * p for x, p in law.masses}
+        masses[0] = masses.get(0, 0) + 1 - kept
+        return Discrete(masses)
+    return Mixture([(law, kept), (Discrete({0: 1}), 1 - kept)])
 
 
 def _scaled(law: Law, factor: Any) -> Law:
+    if factor == 1:
+        return law
     if isinstance(law, Discrete):
         return Discrete({factor * x: p for x, p in law.masses})
-    return law if factor == 1 else Affine(law, factor)
+    return Affine(law, factor)
 
 
 def _residual_law(layer: Residual, variances: Sequence[float]) -> Law:
@@ -152,28 +213,28 @@ def _dealt(
 
 
 def _shapes(layers: Layer | Iterable[Layer]) -> Iterable[tuple[_Block, int]]:
-    """Blocks of a composition, each with the number of activations inside."""
-    waiting: Dense | None = None
+    """Blocks of a composition, each with the number of variances that it meets."""
+    dense: Dense | None = None
+    diagonal: list[Diagonal] = []
     for item in blocks(layers):
-        match item:
-            case Dense():
-                if waiting is not None:
-                    yield _Block(waiting, None), 0
-                waiting = item
-            case Activation():
-                yield _Block(waiting, item), 1
-                waiting = None
-            case Residual():
-                if waiting is not None:
-                    yield _Block(waiting, None), 0
-                    waiting = None
-                yield _Block(None, None, item), _count_activations(item)
-    if waiting is not None:
-        yield _Block(waiting, None), 0
+        if isinstance(item, Dense | Residual):
+            if dense is not None or diagonal:
+                yield _Block(dense, tuple(diagonal)), sum(map(_meets_a_variance, diagonal))
+            dense, diagonal = (item if isinstance(item, Dense) else None), []
+        if isinstance(item, Residual):
+            yield _Block(residual=item), _count_variances(item)
+        elif not isinstance(item, Dense):
+            diagonal.append(item)
+    if dense is not None or diagonal:
+        yield _Block(dense, tuple(diagonal)), sum(map(_meets_a_variance, diagonal))
+
+
+def _meets_a_variance(layer: Diagonal) -> bool:
+    return isinstance(layer, Activation | LayerNorm)
 
 
 @functools.lru_cache(maxsize=1024)
-def _count_activations(layer: Residual) -> int:
+def _count_variances(layer: Residual) -> int:
     return sum(count for _, count in _shapes(layer.branch))
 
 
@@ -183,12 +244,15 @@ def _factors(net: Layer, q0: float) -> list[tuple[_Block, tuple[float, ...]]]:
 
 
 def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
-    """Free product of the factors, equal ones as powers, families in one variance by their Gauss rule."""
-    families: dict[_Block, list[tuple[float, ...]]] = {}
+    """Law of a composition: free product of the factors, equal ones as powers, families in one variance by a rule."""
+    widths = [Fraction(1)]
+    families: dict[tuple[_Block, Fraction], list[tuple[float, ...]]] = {}
     for block, variances in factors:
-        families.setdefault(block, []).append(variances)
+        widths.append(widths[-1] * block.width_ratio)
+        families.setdefault((block, widths[-1]), []).append(variances)
+    smallest = min(widths)
     powers: list[tuple[Law, float]] = []
-    for block, members in families.items():
+    for (block, width), members in families.items():
         counted = _counted(members)
         if len(counted) > _EXACT:
             if _indifferent(block, counted):
@@ -197,14 +261,68 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
                 counted = _compressed(block, counted)
         laws: dict[Law, float] = {}
         for variances, count in counted:
-            law = block.law(variances)
+            law = _compress(block.law(variances), smallest / width)
             laws[law] = laws.get(law, 0) + count
         powers += laws.items()
-    dead = next((law for law, _ in powers if isinstance(law, Discrete) and law.masses == ((0, 1),)), None)
+    powers += [(law, 1) for law in _changes_of_width([block for block, _ in factors], widths)]
+    dead = next((law for law, _ in powers if _is_point(law, 0)), None)
     if dead is not None:
         return dead
-    parts = [law if count == 1 else FreePower(law, count) for law, count in powers]
-    return parts[0] if len(parts) == 1 else FreeProduct(tuple(parts))
+    parts = [law if count == 1 else FreePower(law, count) for law, count in powers if not _is_point(law, 1)]
+    law = Discrete({1: 1}) if not parts else parts[0] if len(parts) == 1 else FreeProduct(tuple(parts))
+    law = _scaled(law, widths[-1] / smallest)
+    return _thinned(law, smallest / widths[-1])
+
+
+def _is_point(law: Law, position: float) -> bool:
+    return isinstance(law, Discrete) and law.masses == ((position, 1),)
+
+
+def _compress(law: Law, ratio: Fraction) -> Law:
+    """The law cut down to a corner; products factor by factor, which keeps S-transforms explicit."""
+    if ratio == 1 or (isinstance(law, Discrete) and len(law.masses) == 1):
+        return law
+    match law:
+        case MarchenkoPastur():
+            return MarchenkoPastur(law.ratio * ratio)
+        case Affine(shift=0):
+            return Affine(_compress(law.law, ratio), law.scale)
+        case FreeProduct():
+            return FreeProduct(tuple(_compress(factor, ratio) for factor in law.laws))
+        case FreePower():
+            return FreePower(_compress(law.law, ratio), law.exponent)
+    return Compression(law, ratio)
+
+
+def _changes_of_width(chain: Sequence[_Block], widths: Sequence[Fraction]) -> list[Law]:
+    """Laws whose S-transforms multiply to what changes of width bring, see the module's docstring.
+
+    It is a product of ``1 + κ m`` over some κ, divided by such a product over others. A pair of one above and a larger
+    one below is a projection, what remains below are Wishart matrices; larger ones are matched first, as they have
+    the smallest choice.
+    """
+    smallest = min(widths)
+    shares = [smallest / width for width in widths]
+    above, below = [Fraction(1)], [shares[0]]
+    for block, before, after in zip(chain, shares, shares[1:], strict=False):
+        if block.dense is None or before == after:
+            continue
+        if block.dense.weights == "gaussian":
+            below.append(after)
+        elif after > before:
+            above.append(before)
+            below.append(after)
+    for share in [share for share in above if share in below]:
+        if share in below:
+            above.remove(share)
+            below.remove(share)
+    laws: list[Law] = []
+    for share in sorted(above, reverse=True):
+        partner = min(other for other in below if other >= share)
+        below.remove(partner)
+        mask = Discrete({partner / share: share / partner, 0: 1 - share / partner})
+        laws.append(_compress(mask, share))
+    return [*laws, *(MarchenkoPastur(share) for share in below)]
 
 
 Counted = list[tuple[tuple[float, ...], float]]

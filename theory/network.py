@@ -25,20 +25,27 @@ from rmt.results import PreconditionError
 from theory.activations import Nonlinearity, get_activation
 
 __all__ = [
+    "SHORTCUTS",
     "WEIGHTS",
     "Activation",
     "Chain",
     "Dense",
+    "Dropout",
+    "Elementary",
     "Layer",
+    "LayerNorm",
+    "OrthogonalFilterNet",
     "Repeat",
     "ResNet",
     "Residual",
+    "Scale",
     "Sequential",
     "blocks",
     "describe",
 ]
 
 WEIGHTS: Final = ("gaussian", "orthogonal")
+SHORTCUTS: Final = ("identity", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -96,9 +103,53 @@ class Activation:
         return get_activation(self.name, **dict(self.parameters))
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Multiplication of the signal by a constant, x -> factor x.
+
+    Parameters
+    ----------
+    factor : number
+        Real; 0 ends the signal.
+    """
+
+    factor: Any
+
+    def __post_init__(self) -> None:
+        if not _is_symbolic(self.factor):
+            _number("factor", self.factor)
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Dropout as in training: a component is 0 with probability `rate`, and divided by 1 - rate otherwise.
+
+    Masks are independent of each other and of everything else, also between two inputs of the same network.
+
+    Parameters
+    ----------
+    rate : number
+        In [0, 1).
+    """
+
+    rate: Any
+
+    def __post_init__(self) -> None:
+        if not _is_symbolic(self.rate) and not 0 <= _number("rate", self.rate) < 1:
+            raise ValueError(f"rate={self.rate!r} must be in [0, 1): the probability that a component is dropped")
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Normalisation over the components of a layer, x -> (x - mean(x))/std(x); gain 1 and bias 0, as at initialisation.
+
+    In a wide network it divides the signal by its standard deviation; what it projects out of the Jacobian has rank 2.
+    """
+
+
 @dataclass(frozen=True, init=False)
 class Residual:
-    """A block x -> skip x + branch(x).
+    """A block x -> skip O x + branch(x), O the identity or a Haar orthogonal matrix.
 
     Parameters
     ----------
@@ -107,6 +158,9 @@ class Residual:
         the free-probability rule of the skip connection rests.
     skip : number
         Factor a of the skip connection; 0 is allowed.
+    shortcut : str
+        ``"identity"``, or ``"orthogonal"``: a random orthogonal filter of its own in each block (Ceni,
+        arXiv:2210.01245).
 
     Raises
     ------
@@ -116,10 +170,14 @@ class Residual:
 
     branch: tuple[Layer, ...]
     skip: Any
+    shortcut: str
 
-    def __init__(self, branch: Layer | Iterable[Layer], skip: Any = 1.0) -> None:
+    def __init__(self, branch: Layer | Iterable[Layer], skip: Any = 1.0, shortcut: str = "identity") -> None:
         object.__setattr__(self, "branch", _as_layers("branch", branch))
         object.__setattr__(self, "skip", skip)
+        object.__setattr__(self, "shortcut", shortcut)
+        if shortcut not in SHORTCUTS:
+            raise ValueError(f"unknown shortcut {shortcut!r}: choose one of {', '.join(SHORTCUTS)}")
         if not _is_symbolic(self.skip):
             _number("skip", self.skip)
         if not any(_contains_dense(layer) for layer in self.branch):
@@ -249,20 +307,71 @@ class ResNet:
         return Sequential((Repeat(Residual(branch, self.skip), self.depth),))
 
 
-Layer: TypeAlias = Dense | Activation | Residual | Repeat | Sequential | Chain | ResNet
+@dataclass(frozen=True)
+class OrthogonalFilterNet:
+    """Network of orthogonal additive filters x -> filter_gain O x + branch_gain φ(W x + b), `depth` times.
+
+    Each layer has a Haar orthogonal filter O of its own (Ceni, arXiv:2210.01245, eq. 8, whose α and β are the two
+    gains); weights are not scaled by the depth.
+
+    Parameters
+    ----------
+    depth : int
+        Number of layers, >= 1.
+    activation : str or Activation
+        A name, or an `Activation` with parameters.
+    filter_gain, branch_gain : number
+        Factors of the filter and of the branch; gains that add up to 1 keep the singular values of J within bounds at
+        every depth.
+    sigma_w, sigma_b : number
+        Weights have variance sigma_w²/width, biases sigma_b².
+    weights : str
+        ``"gaussian"`` or ``"orthogonal"``.
+    """
+
+    depth: Any
+    activation: str | Activation
+    filter_gain: Any
+    branch_gain: Any
+    sigma_w: Any = 1.0
+    sigma_b: Any = 0.0
+    weights: str = "gaussian"
+
+    def __post_init__(self) -> None:
+        _check_architecture(self)
+        for name in ("filter_gain", "branch_gain"):
+            if not _is_symbolic(getattr(self, name)):
+                _number(name, getattr(self, name))
+
+    @property
+    def nonlinearity(self) -> Nonlinearity:
+        """The activation function of every layer."""
+        return _as_activation(self.activation).nonlinearity
+
+    def expand(self) -> Sequential:
+        """The same network in the grammar of layers."""
+        branch = (
+            Dense(self.sigma_w, self.sigma_b, self.weights), _as_activation(self.activation), Scale(self.branch_gain)
+        )
+        return Sequential((Repeat(Residual(branch, self.filter_gain, "orthogonal"), self.depth),))
 
 
-def blocks(net: Layer | Iterable[Layer]) -> Iterator[Dense | Activation | Residual]:
+Elementary: TypeAlias = Dense | Activation | Scale | Dropout | LayerNorm | Residual
+Architecture: TypeAlias = Chain | ResNet | OrthogonalFilterNet
+Layer: TypeAlias = Elementary | Repeat | Sequential | Architecture
+
+
+def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
     """Walk over the elementary items in order of application, lazily; residual blocks are not opened."""
     match net:
-        case Dense() | Activation() | Residual():
+        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | Residual():
             yield net
         case Repeat():
             for _ in range(_numeric_times(net)):
                 yield from blocks(net.layers)
         case Sequential():
             yield from blocks(net.layers)
-        case Chain() | ResNet():
+        case Chain() | ResNet() | OrthogonalFilterNet():
             yield from blocks(net.expand())
         case _:
             for layer in net:
@@ -283,15 +392,28 @@ def _lines(net: Layer) -> list[str]:
         case Activation():
             arguments = ", ".join(f"{key} = {value}" for key, value in net.parameters)
             return [f"activation {net.name}" + (f" ({arguments})" if arguments else "")]
+        case Scale():
+            return [f"multiplication by {net.factor}"]
+        case Dropout():
+            return [f"dropout of rate {net.rate}"]
+        case LayerNorm():
+            return ["normalisation over the layer"]
         case Residual():
-            return [f"residual block, skip {net.skip}, branch:", *_indented(net.branch)]
+            haar = "" if net.shortcut == "identity" else " times a random orthogonal matrix"
+            return [f"residual block, skip {net.skip}{haar}, branch:", *_indented(net.branch)]
         case Repeat():
             return [f"{net.times} times:", *_indented(net.layers)]
         case Sequential():
             return ["in sequence:", *_indented(net.layers)]
-        case Chain() | ResNet():
-            kind = "chain" if isinstance(net, Chain) else "residual network"
-            return [f"{kind} of depth {net.depth}:", *_indented(net.expand().layers)]
+        case Chain() | ResNet() | OrthogonalFilterNet():
+            return [f"{_KINDS[type(net)]} of depth {net.depth}:", *_indented(net.expand().layers)]
+
+
+_KINDS: Final = {
+    Chain: "chain",
+    ResNet: "residual network",
+    OrthogonalFilterNet: "network of orthogonal additive filters",
+}
 
 
 def _indented(layers: tuple[Layer, ...]) -> list[str]:
@@ -336,7 +458,7 @@ def _check_weights(sigma_w: Any, sigma_b: Any, weights: str) -> None:
         raise ValueError(f"unknown weights {weights!r}: choose one of {', '.join(WEIGHTS)}")
 
 
-def _check_architecture(net: Chain | ResNet) -> None:
+def _check_architecture(net: Architecture) -> None:
     object.__setattr__(net, "depth", _count("depth", net.depth))
     _check_weights(net.sigma_w, net.sigma_b, net.weights)
     if not isinstance(net.activation, str):  # a string stays as it was typed
@@ -353,9 +475,8 @@ def _as_activation(activation: Any) -> Activation:
 
 
 def _as_layers(name: str, layers: Any) -> tuple[Layer, ...]:
-    kinds = Dense | Activation | Residual | Repeat | Sequential | Chain | ResNet
-    items = (layers,) if isinstance(layers, kinds) else tuple(layers) if isinstance(layers, Iterable) else None
-    if items is None or not all(isinstance(item, kinds) for item in items):
+    items = (layers,) if isinstance(layers, Layer) else tuple(layers) if isinstance(layers, Iterable) else None
+    if items is None or not all(isinstance(item, Layer) for item in items):
         raise ValueError(f"{name}={layers!r} must be a layer or a sequence of layers (Dense, Activation, Residual, …)")
     if not items:
         raise ValueError(f"{name} is empty: give at least one layer")
@@ -368,7 +489,7 @@ def _contains_dense(layer: Layer) -> bool:
             return True
         case Repeat() | Sequential():
             return any(_contains_dense(inner) for inner in layer.layers)
-        case Activation() | Residual() | ResNet():
+        case _:
             return False
 
 

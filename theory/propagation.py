@@ -5,7 +5,9 @@ chains, written once per kind of layer so that they apply to any composition:
 
 * dense: q = σ_w² X + σ_b²; the outputs are centred Gaussians of variance q;
 * activation, on a centred Gaussian of variance q: X = <φ²>, μ = <φ>;
-* residual block x -> a x + f(x): X' = X_f + 2 a μ μ_f + a² X, μ' = μ_f + a μ.
+* residual block x -> a x + f(x): X' = X_f + 2 a μ μ_f + a² X, μ' = μ_f + a μ; x -> a O x + f(x) with a Haar O, which
+  leaves no mean: X' = X_f + a² X, μ' = μ_f;
+* scale x -> s x: X' = s² X, μ' = s μ; dropout of rate p: X' = X/(1-p), μ' = μ; layer normalisation: X' = 1, μ' = 0.
 
 X = <x²> and μ = <x> are averages over the components of the signal.  The input has Gaussian components of variance q0,
 hence X = q0 and μ = 0.
@@ -23,14 +25,28 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.results import PreconditionError
-from theory.network import Activation, Chain, Dense, Layer, Repeat, Residual, ResNet, Sequential, blocks
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+    blocks,
+)
 
 __all__ = ["Propagation", "Signal", "advance", "effective_cumulant", "preactivation_variances", "propagate", "start"]
 
@@ -133,6 +149,37 @@ def _(layer: Activation, signal: Signal) -> Signal:
 
 
 @advance.register
+def _(layer: Scale, signal: Signal) -> Signal:
+    return _scaled(signal, _numeric("factor", layer.factor))
+
+
+@advance.register
+def _(layer: Dropout, signal: Signal) -> Signal:
+    kept = 1 - _numeric("rate", layer.rate)
+    # masks are independent, so that the mean and the covariance with another input stay
+    return replace(
+        signal,
+        second_moment=signal.second_moment / kept,
+        gain=signal.gain / kept,
+        gaussian=signal.gaussian and kept == 1,
+    )
+
+
+@advance.register
+def _(layer: LayerNorm, signal: Signal) -> Signal:
+    square = signal.mean * signal.mean
+    centred = replace(
+        signal,
+        second_moment=signal.second_moment - square,
+        mean=0.0,
+        covariance=None if signal.covariance is None else signal.covariance - square,
+    )
+    if not centred.second_moment > 0:
+        raise PreconditionError("LayerNorm of a signal without variance: choose sigma_w or sigma_b > 0 before it")
+    return _scaled(centred, 1 / math.sqrt(centred.second_moment))
+
+
+@advance.register
 def _(layer: Residual, signal: Signal) -> Signal:
     return _through_residual(layer, signal)[0]
 
@@ -141,7 +188,8 @@ def _(layer: Residual, signal: Signal) -> Signal:
 @advance.register(Sequential)
 @advance.register(Chain)
 @advance.register(ResNet)
-def _(layer: Repeat | Sequential | Chain | ResNet, signal: Signal) -> Signal:
+@advance.register(OrthogonalFilterNet)
+def _(layer: Repeat | Sequential | Chain | ResNet | OrthogonalFilterNet, signal: Signal) -> Signal:
     for block in blocks(layer):
         signal = advance(block, signal)
     return signal
@@ -151,8 +199,8 @@ def _(layer: Repeat | Sequential | Chain | ResNet, signal: Signal) -> Signal:
 class Propagation:
     """Signal propagation as a table with one row a layer; every column is an array of shape (n,).
 
-    A layer is a residual block, or dense layers up to and with the activation behind them; dense layers with no
-    activation behind them make a layer of their own.
+    A layer is a residual block, or dense layers with all that stands behind them (activation, normalisation, scale,
+    dropout) up to the next dense layer or residual block.
 
     Attributes
     ----------
@@ -275,7 +323,9 @@ def effective_cumulant(net: Layer, q0: float = 1.0) -> float:
 
 
 def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
-    """Variance q in front of every activation, in the order of application, those inside branches included.
+    """Variance q in front of every activation and layer normalisation, in the order of application.
+
+    Those inside branches are included.
 
     Raises
     ------
@@ -292,6 +342,8 @@ def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
                 walk(block.branch, signal)
             elif isinstance(block, Activation):
                 found.append(signal.second_moment)
+            elif isinstance(block, LayerNorm):
+                found.append(signal.second_moment - signal.mean**2)
             signal = advance(block, signal)
         return signal
 
@@ -301,20 +353,18 @@ def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
 
 def _rows(net: Layer, signal: Signal) -> Iterator[tuple[Signal, float]]:
     """Signal behind each layer, its gain that of the layer alone, and the branch's gain (NaN for a plain layer)."""
-    pending = False  # dense layers that wait for their activation
+    empty, complete = True, False  # a layer is complete once something stands behind its dense layers
     for block in blocks(net):
+        if not empty and (isinstance(block, Residual) or (complete and isinstance(block, Dense))):
+            yield signal, math.nan
+            empty, complete = True, False
         if isinstance(block, Residual):
-            if pending:
-                yield signal, math.nan
             signal, branch_gain = _through_residual(block, _restarted(signal))
             yield signal, branch_gain
-            pending = False
             continue
-        signal = advance(block, signal if pending else _restarted(signal))
-        pending = isinstance(block, Dense)
-        if not pending:
-            yield signal, math.nan
-    if pending:
+        signal = advance(block, _restarted(signal) if empty else signal)
+        empty, complete = False, complete or not isinstance(block, Dense)
+    if not empty:
         yield signal, math.nan
 
 
@@ -329,20 +379,32 @@ def _through_residual(layer: Residual, signal: Signal) -> tuple[Signal, float]:
     for inner in layer.branch:
         out = advance(inner, out)
     # branch and skip are correlated through their means only: the branch has centred weights of its own
-    cross = 2 * skip * signal.mean * out.mean
+    mean = signal.mean if layer.shortcut == "identity" else 0.0
+    cross = 2 * skip * mean * out.mean
     covariance = None
     if signal.covariance is not None and out.covariance is not None:
         covariance = out.covariance + cross + skip * skip * signal.covariance
     behind = Signal(
         out.second_moment + cross + skip * skip * signal.second_moment,
-        out.mean + skip * signal.mean,
-        out.gaussian and signal.gaussian,
+        out.mean + skip * mean,
+        out.gaussian and (signal.gaussian or layer.shortcut == "orthogonal"),
         signal.gain * (skip * skip + out.gain),
         covariance,
         out.variance,
         out.overlap,
     )
     return behind, out.gain
+
+
+def _scaled(signal: Signal, factor: float) -> Signal:
+    square = factor * factor
+    return replace(
+        signal,
+        second_moment=square * signal.second_moment,
+        mean=factor * signal.mean,
+        gain=square * signal.gain,
+        covariance=None if signal.covariance is None else square * signal.covariance,
+    )
 
 
 def _clipped(correlation: float) -> float:

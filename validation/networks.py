@@ -2,7 +2,7 @@
 
 One rule a layer type, registered on `advance`. A rule maps the signal before the layer to the signal after it. The
 Jacobian is accumulated from the left, one matrix product a weight layer, ``J <- diag(phi'(h)) (W J)``, so no layer's
-matrix is kept.
+matrix is kept. Dropout masks and orthogonal shortcuts are drawn like weights.
 """
 
 from __future__ import annotations
@@ -13,7 +13,20 @@ from typing import Any
 
 import numpy.typing as npt
 
-from theory.network import Activation, Chain, Dense, Layer, Repeat, Residual, ResNet, Sequential
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+)
 from validation.backend import Backend
 from validation.ensembles import weight_matrix
 
@@ -43,12 +56,15 @@ class Signal:
         derivative met so far (generic factors lose no further rank; a skip connection restores what its branch loses).
     shared : bool
         Whether a skip connection holds the same Jacobian array, which must then not be written into.
+    alive : array of bool of shape (n,) or None
+        Rows of the Jacobian that gates and masks since the last weights have left; None stands for all.
     """
 
     x: Any
     jacobian: Any
     rank: int
     shared: bool = False
+    alive: Any = None
 
 
 def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
@@ -107,36 +123,76 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
 @advance.register
 def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
     function = layer.nonlinearity
-    xp = sampler.backend.xp
     slope = sampler.backend.elementwise(function.dphi, signal.x)
+    x = sampler.backend.elementwise(function.phi, signal.x)
+    return _gated(replace(signal, x=x), slope, sampler)
+
+
+@advance.register
+def _scale(layer: Scale, signal: Signal, sampler: Sampler) -> Signal:
+    factor = float(layer.factor)
+    return _gated(replace(signal, x=factor * signal.x), sampler.backend.xp.full(len(signal.x), factor), sampler)
+
+
+@advance.register
+def _dropout(layer: Dropout, signal: Signal, sampler: Sampler) -> Signal:
+    kept = 1.0 - float(layer.rate)
+    if kept == 1.0:
+        return signal
+    mask = (sampler.generator.random(len(signal.x)) < kept) / kept
+    return _gated(replace(signal, x=mask * signal.x), mask, sampler)
+
+
+@advance.register
+def _layer_norm(_layer: LayerNorm, signal: Signal, sampler: Sampler) -> Signal:
+    xp, width = sampler.backend.xp, len(signal.x)
+    centred = signal.x - signal.x.mean()
+    std = float((centred * centred).mean()) ** 0.5
+    if std == 0.0:
+        raise ValueError("LayerNorm: all components of its input are equal; choose sigma_w or sigma_b > 0 before it")
+    x = centred / std
+    jacobian = xp.eye(width) if signal.jacobian is None else signal.jacobian
+    # the derivative of std(x) by x is x/(width std), that of mean(x) is 1/width
+    jacobian = (jacobian - jacobian.mean(axis=0) - xp.outer(x, x @ jacobian) / width) / std
+    return Signal(x, jacobian, min(signal.rank, width - 2))
+
+
+def _gated(signal: Signal, gate: Any, sampler: Sampler) -> Signal:
+    """The signal, whose x is done, with a diagonal matrix multiplied to its Jacobian."""
+    xp = sampler.backend.xp
     if signal.jacobian is None:
-        jacobian = xp.diag(slope)
+        jacobian = xp.diag(gate)
     elif signal.shared:
-        jacobian = slope[:, None] * signal.jacobian
+        jacobian = gate[:, None] * signal.jacobian
     else:
         jacobian = signal.jacobian
-        jacobian *= slope[:, None]
-    x = sampler.backend.elementwise(function.phi, signal.x)
-    return Signal(x, jacobian, min(signal.rank, int(xp.count_nonzero(slope))))
+        jacobian *= gate[:, None]
+    alive = gate != 0 if signal.alive is None else signal.alive & (gate != 0)
+    return Signal(signal.x, jacobian, min(signal.rank, int(xp.count_nonzero(alive))), alive=alive)
 
 
 @advance.register
 def _residual(layer: Residual, signal: Signal, sampler: Sampler) -> Signal:
     skip = float(layer.skip)
     branch = _in_turn(layer.branch, replace(signal, shared=True), sampler)
-    if len(branch.x) != len(signal.x):
+    width = len(signal.x)
+    if len(branch.x) != width:
         raise ValueError(
-            f"Residual: at width {len(signal.x)} the branch returns width {len(branch.x)}; choose a width whose "
+            f"Residual: at width {width} the branch returns width {len(branch.x)}; choose a width whose "
             "multiples by the branch's width ratios are whole numbers"
         )
+    x, held = signal.x, signal.jacobian
+    if layer.shortcut == "orthogonal":
+        rotation = weight_matrix("orthogonal", width, width, sampler.generator, sampler.backend)
+        x, held = rotation @ x, rotation if held is None else rotation @ held
     # a branch has a Dense layer, so its Jacobian is an array of its own and may be written into
     jacobian = branch.jacobian
-    if signal.jacobian is None:
-        diagonal = jacobian.reshape(-1)[:: len(signal.x) + 1]
+    if held is None:
+        diagonal = jacobian.reshape(-1)[:: width + 1]
         diagonal += skip
     else:
-        jacobian += signal.jacobian if skip == 1.0 else skip * signal.jacobian
-    return Signal(branch.x + skip * signal.x, jacobian, signal.rank if skip else branch.rank)
+        jacobian += held if skip == 1.0 else skip * held
+    return Signal(branch.x + skip * x, jacobian, signal.rank if skip else branch.rank)
 
 
 @advance.register
@@ -153,7 +209,8 @@ def _sequential(layer: Sequential, signal: Signal, sampler: Sampler) -> Signal:
 
 @advance.register(Chain)
 @advance.register(ResNet)
-def _architecture(layer: Chain | ResNet, signal: Signal, sampler: Sampler) -> Signal:
+@advance.register(OrthogonalFilterNet)
+def _architecture(layer: Chain | ResNet | OrthogonalFilterNet, signal: Signal, sampler: Sampler) -> Signal:
     return advance(layer.expand(), signal, sampler)
 
 

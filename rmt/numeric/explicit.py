@@ -23,7 +23,7 @@ from rmt.numeric.edges import Interval
 from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
-from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
+from rmt.numeric.operations import CompressionNode, PowerNode, ProductNode, ScaledNode
 
 __all__ = ["ExplicitCurve", "explicit_interval", "explicit_s"]
 
@@ -41,6 +41,9 @@ def explicit_s(node: Node) -> LogS | None:
         case PowerNode():
             inner = explicit_s(node.child)
             return None if inner is None else inner.power(node.exponent)
+        case CompressionNode():
+            inner = explicit_s(node.child)
+            return None if inner is None else inner.compressed(node.ratio)
         case ProductNode():
             parts = [explicit_s(child) for child in node.children]
             known = [part for part in parts if part is not None]

@@ -71,6 +71,10 @@ class LogS:
         factors = tuple((root, exponent * e) for root, e in self.factors)
         return LogS(exponent * self.constant, exponent * self.slope, factors)
 
+    def compressed(self, ratio: float) -> LogS:
+        """S(ratio m), the S-transform of a free compression (Nica and Speicher 1996)."""
+        return LogS(self.constant, ratio * self.slope, tuple((root / ratio, e) for root, e in self.factors))
+
     def times(self, other: LogS) -> LogS:
         """Product of two S-transforms."""
         return LogS(self.constant + other.constant, self.slope + other.slope, self.factors + other.factors)
