@@ -18,7 +18,20 @@ if TYPE_CHECKING:
     from theory.gated import gated_layer_law
     from theory.jacobian import jacobian_law
     from theory.limits import limit_law
-    from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential, describe
+    from theory.network import (
+        Activation,
+        Chain,
+        Dense,
+        Dropout,
+        LayerNorm,
+        OrthogonalFilterNet,
+        Repeat,
+        Residual,
+        ResNet,
+        Scale,
+        Sequential,
+        describe,
+    )
     from theory.propagation import Propagation, effective_cumulant, propagate
     from theory.tuning import critical_sigma_w, tune
 
@@ -27,11 +40,15 @@ __all__ = [
     "Activation",
     "Chain",
     "Dense",
+    "Dropout",
     "GainLaw",
+    "LayerNorm",
+    "OrthogonalFilterNet",
     "Propagation",
     "Repeat",
     "ResNet",
     "Residual",
+    "Scale",
     "Sequential",
     "critical_sigma_w",
     "derive",
@@ -52,11 +69,15 @@ _HOMES = {
     "Activation": "theory.network",
     "Chain": "theory.network",
     "Dense": "theory.network",
+    "Dropout": "theory.network",
     "GainLaw": "theory.gain",
     "Propagation": "theory.propagation",
+    "LayerNorm": "theory.network",
+    "OrthogonalFilterNet": "theory.network",
     "Repeat": "theory.network",
     "ResNet": "theory.network",
     "Residual": "theory.network",
+    "Scale": "theory.network",
     "Sequential": "theory.network",
     "critical_sigma_w": "theory.tuning",
     "derive": "theory.derivation",

@@ -135,15 +135,10 @@ def _layer_law(dense: Dense | None, diagonal: tuple[Diagonal, ...], variances: S
     strength = factor if dense is None else dense.sigma_w**2 * factor
     if strength == 0:
         return Discrete({0: 1})
-    if gain is None and kept == 1:
-        scaled = None if strength == 1 else Discrete({strength: 1})
-    else:
-        scaled = _thinned(_scaled(Discrete({1: 1}) if gain is None else gain, strength), kept)
+    scaled = _thinned(_scaled(Discrete({1: 1}) if gain is None else gain, strength), kept)
     if dense is None or dense.weights == "orthogonal" or dense.width_ratio != 1:
-        return Discrete({1: 1}) if scaled is None else scaled
+        return scaled
     wishart = MarchenkoPastur(1)
-    if scaled is None:
-        return wishart
     if isinstance(scaled, Discrete) and len(scaled.masses) == 1:
         return Affine(wishart, strength)
     return FreeProduct((wishart, scaled))

@@ -27,7 +27,9 @@ Nadakuditi, arXiv:0910.2120).
    each outlier, so the (L+1)-th eigenvalue brackets the largest one without ambiguity.
 
 The correlation of a gate with the signal (φ(h) and φ'(h)² are not independent) enters through its scattering
-``τ = v ξ/(1-ν ξ)``, ξ = D²/d - 1, to all orders in one gate and to first order over the gates.  What is neglected, two
+``τ = v ξ/(1-ν ξ)``, ξ = D²/d - 1, to all orders in one gate and to first order over the gates.  Behind a Haar shortcut (a O_l in the place of a_l) the signal of the
+skip has no mean over the neurons, and neither have the products of sources of different layers: the formulas are the
+same with all first moments 0.  What is neglected, two
 different gates that scatter the same neuron, is of relative order c² m/L in a ResNet, m being about <bulk>/λ; without
 skip connections nothing is neglected.  The largest mean |J v|² over fixed vectors v, a lower bound, falls short of the
 outlier by a term that decays with depth only like L^(-1/2), because each layer's noise is amplified by all later ones.
@@ -48,7 +50,7 @@ import numpy.typing as npt
 from rmt.results import ConvergenceError
 from theory.activations import Nonlinearity, get_activation
 from theory.gaussian import composite_legendre
-from theory.network import Activation, Dense, Layer, Residual, ResNet, blocks
+from theory.network import Activation, Dense, Layer, OrthogonalFilterNet, Residual, ResNet, Scale, blocks
 from theory.propagation import Signal, advance, start
 
 __all__ = ["outlier"]
@@ -69,8 +71,8 @@ def outlier(net: Layer, q0: float = 1.0) -> float | None:
     Parameters
     ----------
     net : layer or network
-        `Chain`, `ResNet`, or any sequence of `Dense` + `Activation` layers of equal width and of `Residual` blocks
-        around one such pair.
+        `Chain`, `ResNet`, `OrthogonalFilterNet`, or any sequence of `Dense` + `Activation` layers of equal width and of
+        `Residual` blocks around one such pair and possibly a `Scale`.
     q0 : float
         Mean square of the input's components.
 
@@ -105,9 +107,14 @@ def outlier(net: Layer, q0: float = 1.0) -> float | None:
     True
     """
     layers = list(_blocks(net, q0))
-    if any(layer.variance == 0 for layer in layers):
-        return None  # J is a multiple of the identity, or 0
-    uniform = isinstance(net, ResNet) and layers[0].skip > 0
+    if any(layer.variance == 0 or layer.factor == 0 for layer in layers):
+        return None  # J is a multiple of the identity (or an orthogonal matrix), or 0
+    if len({layer.rotated for layer in layers}) > 1:
+        raise NotImplementedError(
+            "outlier of a network in which some layers have an orthogonal shortcut and others have none: not available; "
+            "theory.jacobian_law(net) has the bulk"
+        )
+    uniform = isinstance(net, ResNet | OrthogonalFilterNet) and layers[0].skip > 0
     if not uniform and len(layers) > _MAX_LAYERS:
         raise NotImplementedError(
             f"outlier of {len(layers)} layers that are not a ResNet of positive skip: at most {_MAX_LAYERS} are "
@@ -163,6 +170,8 @@ class _Block:
     """One layer x -> a x + φ(W x + b) and the statistics of its input."""
 
     skip: float
+    rotated: bool  # whether a Haar matrix stands in the skip connection
+    factor: float  # of φ
     variance: float  # s: N times the variance of a weight
     bias_variance: float
     haar: bool
@@ -179,10 +188,13 @@ def _blocks(net: Layer, q0: float) -> Iterator[_Block]:
         behind = advance(layer, signal)  # checks the parameters
         if pending is not None:
             nonlinearity = layer.nonlinearity if isinstance(layer, Activation) else get_activation("linear")
-            yield _block(0.0, pending[0], nonlinearity, pending[1])
+            yield _block(pending[0], nonlinearity, pending[1])
         match layer:
             case Residual(branch=(Dense() as dense, Activation() as activation)):
-                yield _block(layer.skip, dense, activation.nonlinearity, signal)
+                yield _block(dense, activation.nonlinearity, signal, layer)
+                pending = None
+            case Residual(branch=(Dense() as dense, Activation() as activation, Scale() as scale)):
+                yield _block(dense, activation.nonlinearity, signal, layer, scale.factor)
                 pending = None
             case Dense():
                 pending = layer, signal
@@ -191,20 +203,25 @@ def _blocks(net: Layer, q0: float) -> Iterator[_Block]:
             case _:
                 raise NotImplementedError(
                     "outlier supports sequences of Dense + Activation pairs and of Residual blocks around one such "
-                    "pair: rewrite the network in this form, or use theory.jacobian_law(net), which has the bulk alone"
+                    "pair (and a Scale): rewrite the network in this form, or use theory.jacobian_law(net), which has "
+                    "the bulk alone"
                 )
         signal = behind
     if pending is not None:
-        yield _block(0.0, pending[0], get_activation("linear"), pending[1])
+        yield _block(pending[0], get_activation("linear"), pending[1])
 
 
-def _block(skip: Any, dense: Dense, nonlinearity: Nonlinearity, signal: Signal) -> _Block:
+def _block(
+    dense: Dense, nonlinearity: Nonlinearity, signal: Signal, residual: Residual | None = None, factor: Any = 1
+) -> _Block:
     if dense.width_ratio != 1:
         raise NotImplementedError(
             f"outlier with width_ratio={dense.width_ratio}: only layers of equal width are supported, set it to 1"
         )
     return _Block(
-        float(skip),
+        0.0 if residual is None else float(residual.skip),
+        residual is not None and residual.shortcut == "orthogonal" and residual.skip != 0,
+        float(factor),
         float(dense.sigma_w) ** 2,
         float(dense.sigma_b) ** 2,
         dense.weights == "orthogonal",
@@ -240,6 +257,7 @@ class _Groups:
 
     size: FloatArray
     skip: FloatArray
+    rotated: bool
     variance: FloatArray
     haar: npt.NDArray[np.bool_]
     second_moment: FloatArray
@@ -258,10 +276,10 @@ class _Groups:
             signal_variance = layer.variance * layer.second_moment
             q = signal_variance + layer.bias_variance
             nodes, weights = _rule(layer.nonlinearity, q)
-            slope = layer.nonlinearity.dphi(nodes)
+            slope = layer.factor * layer.nonlinearity.dphi(nodes)
             share = signal_variance / q  # h' given h is Gaussian of mean share h and variance q share (1 - share)
             kick_square = slope**2 * ((share * nodes) ** 2 + q * share * (1 - share))
-            rows.append((weights, slope**2, layer.nonlinearity.phi(nodes), slope * share * nodes, kick_square))
+            rows.append((weights, slope**2, layer.factor * layer.nonlinearity.phi(nodes), slope * share * nodes, kick_square))
         count = max(len(row[0]) for row in rows)
         # shorter rules are filled up with nodes of weight 0
         tables = [np.array([np.pad(row[i], (0, count - len(row[i]))) for row in rows]) for i in range(5)]
@@ -272,10 +290,11 @@ class _Groups:
         return cls(
             size,
             column("skip"),
+            layers[0].rotated,
             column("variance"),
             np.array([layer.haar for layer in layers]),
             column("second_moment"),
-            column("mean"),
+            column("mean") * (not layers[0].rotated),
             *tables,
         )
 
@@ -348,6 +367,8 @@ class _Groups:
         """K of shape (2n, 2n): sources ε (x at layer l-1) first, then sources π (D h' at layer l)."""
         m, size, mean, n = medium.m, self.size, self.mean, len(self.size)
         phi, kick = self.average(self.phi), self.average(self.kick)
+        if self.rotated:  # sources of different layers, and what a layer adds, meet without means
+            phi, kick = np.zeros(n), np.zeros(n)
         phi_kick, kick_square = self.average(self.phi * self.kick), self.average(self.kick_square)
         # pairs of layers l > k (above) and l <= k (below) of two groups, per layer of the second group
         above = np.tril(np.outer(size, np.ones(n)), -1) + np.diag((size - 1) / 2)

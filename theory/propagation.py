@@ -166,7 +166,7 @@ def _(layer: Dropout, signal: Signal) -> Signal:
 
 
 @advance.register
-def _(layer: LayerNorm, signal: Signal) -> Signal:
+def _(_layer: LayerNorm, signal: Signal) -> Signal:
     square = signal.mean * signal.mean
     centred = replace(
         signal,

@@ -10,7 +10,21 @@ import sympy as sp
 
 from rmt.results import PreconditionError
 from theory.activations import ACTIVATION_NAMES, get_activation
-from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential, blocks, describe
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    Dropout,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+    blocks,
+    describe,
+)
 
 BLOCK = Residual([Dense(0.3, 0.1), Activation("gelu"), Dense(0.2, weights="orthogonal")], skip=0.9)
 NETWORKS = [
@@ -22,6 +36,8 @@ NETWORKS = [
     Chain(10, "hard_tanh", 1.1, 0.3, "orthogonal"),
     Chain(4, Activation("elu", alpha=0.5)),
     ResNet(depth=50, activation="relu", sigma_w=0.7, sigma_b=0.1, skip=0.99),
+    Residual([LayerNorm(), Dense(0.3), Dropout(Fraction(1, 10)), Scale(2)], 0.9, "orthogonal"),
+    OrthogonalFilterNet(7, "erf", 0.9, 0.1, 1.1, 0.2, "orthogonal"),
 ]
 
 

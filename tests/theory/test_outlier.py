@@ -11,9 +11,21 @@ from scipy.optimize import minimize_scalar
 from rmt.results import ConvergenceError, PreconditionError
 from theory.activations import get_activation
 from theory.jacobian import jacobian_law
-from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+)
 from theory.outlier import _blocks, _Groups, _sizes, outlier
 from theory.propagation import propagate
+from validation.backend import get_backend
+from validation.networks import Sampler, sample_jacobian
 
 
 def rayleigh(net, q0=1.0):
@@ -340,3 +352,30 @@ def test_real_network_of_mixed_layers():
     assert predicted is not None
     assert error < 0.025 * predicted
     assert abs(found - predicted) < 4 * error
+
+
+def test_scale_inside_the_branch():
+    dense, relu = Dense(0.5), Activation("relu")
+    plain = Repeat(Residual([dense, relu], skip=0.9), 12)
+    scaled = Repeat(Residual([Dense(1.0), relu, Scale(0.5)], skip=0.9), 12)
+    assert outlier(scaled) == pytest.approx(outlier(plain), rel=1e-12)
+    assert outlier(Repeat(Residual([dense, relu, Scale(0)]), 3)) is None
+
+
+def test_orthogonal_filters_leave_no_outlier():
+    depth, a, b, sigma_w, width = 12, 0.95, 0.5, 1.2, 200
+    filters = OrthogonalFilterNet(depth, "relu", a, b, sigma_w)
+    skips = Repeat(Residual([Dense(sigma_w), Activation("relu"), Scale(b)], skip=a), depth)
+    assert outlier(filters) is None
+    edge = float(jacobian_law(filters).support().upper)
+    assert outlier(skips) > 1.3 * edge
+
+    def largest(net, seed):
+        sampler = Sampler(np.random.default_rng(seed), get_backend("numpy"))
+        jacobian = sample_jacobian(net, np.random.default_rng(seed + 100).standard_normal(width), sampler).jacobian
+        return np.linalg.norm(jacobian, 2) ** 2
+
+    assert max(largest(filters, seed) for seed in range(6)) < 1.1 * edge
+    assert min(largest(skips, seed) for seed in range(6)) > 1.1 * edge
+    with pytest.raises(NotImplementedError, match="some layers have an orthogonal shortcut"):
+        outlier(Sequential([filters, skips]))

@@ -14,7 +14,7 @@ from theory.jacobian import jacobian_law
 from theory.network import Activation, Dense, Residual, Sequential
 from theory.propagation import propagate
 
-RATIOS = [(Fraction(1, 2), Fraction(3), Fraction(2, 3)), (Fraction(5, 2),), (Fraction(1, 3), Fraction(1)), (2, 0.25, 0.75)]
+RATIOS = [(Fraction(1, 2), Fraction(3), Fraction(2, 3)), (Fraction(5, 2),), (Fraction(1, 3), 1), (2, 0.25, 0.75)]
 
 
 def chain(ratios, activation="leaky_relu", weights="gaussian", sigma_w=Fraction(6, 5)):
@@ -104,7 +104,7 @@ def test_transposed_networks_have_the_same_nonzero_spectrum(ratios, kinds):
 @pytest.mark.parametrize("kinds", [("gaussian", "orthogonal", "gaussian"), ("orthogonal", "gaussian", "orthogonal")])
 def test_sampled_matrices(kinds):
     """First moments of sampled rectangular products, within 5 standard errors, exact zeros counted."""
-    ratios, width, replicas = (Fraction(2), Fraction(1, 4), Fraction(3)), 120, 40
+    ratios, width, replicas = (Fraction(2), Fraction(1, 4), Fraction(3)), 120, 120
     rng = np.random.default_rng(5)
     found = []
     for _ in range(replicas):
@@ -127,14 +127,15 @@ def test_sampled_matrices(kinds):
         return np.abs(found.mean(axis=0) - [one, two / one**2]) / error
 
     assert np.all(deviations(kinds) < 5)
-    assert deviations(kinds[::-1] if kinds[0] == kinds[1] else ("gaussian",) * 3)[1] > 8
+    assert deviations(("gaussian",) * 3)[1] > 7
 
 
 def test_residual_block_with_a_wide_hidden_layer():
-    branch = [Dense(Fraction(1, 2), width_ratio=4), Activation("relu"), Dense(Fraction(1, 2), width_ratio=Fraction(1, 4))]
+    half = Fraction(1, 2)
+    branch = [Dense(half, width_ratio=4), Activation("relu"), Dense(half, width_ratio=Fraction(1, 4))]
     law = jacobian_law(Residual(branch, skip=1))
     inner = jacobian_law(Sequential(branch))
     assert law == rmt.ResidualSum(inner, 1)
     assert law.support().atoms == {}
-    plain = jacobian_law(Residual(branch[:1] + branch[1:2] + [Dense(Fraction(1, 2), width_ratio=0.25)], skip=1))
+    plain = jacobian_law(Residual([*branch[:2], Dense(half, width_ratio=0.25)], skip=1))
     assert plain.moments(3) == law.moments(3)

@@ -7,7 +7,19 @@ import pytest
 
 import theory.network
 from theory.activations import ACTIVATION_NAMES
-from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    Dropout,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+)
 from validation.backend import Backend, get_backend
 from validation.ensembles import WEIGHTS, weight_matrix
 from validation.networks import Sampler, Signal, advance, layer_types, sample_jacobian
@@ -35,6 +47,10 @@ ARCHITECTURES = {
     ),
     "activation first": Residual([Activation("softplus"), Dense(0.9, width_ratio=3), Dense(0.4, width_ratio=1 / 3)]),
     "activation first, later": Sequential([Dense(1.2), Residual([Activation("tanh"), Dense(0.8, 0.5)], skip=0.7)]),
+    "orthogonal filters": OrthogonalFilterNet(3, "gelu", 0.8, 0.4, 1.2, 0.1),
+    "normalised": Sequential([Dense(1.3, 0.2), LayerNorm(), Activation("tanh"), LayerNorm(), Dense(0.8)]),
+    "normalised first": Residual([LayerNorm(), Scale(1.5), Dense(0.7), Activation("erf")], 0.6, "orthogonal"),
+    "dropout": Sequential([Dropout(0.3), Dense(1.1), Activation("silu"), Dropout(0.4), Scale(-0.7)]),
     "dense last": Sequential([Chain(2, "selu"), Dense(0.5, width_ratio=0.5)]),
 }
 
