@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from theory.limits import limit_law
     from theory.network import (
         Activation,
+        BatchNorm,
         Chain,
         Dense,
         Dropout,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ACTIVATION_NAMES",
     "Activation",
+    "BatchNorm",
     "Chain",
     "Dense",
     "Dropout",
@@ -67,6 +69,7 @@ __all__ = [
 _HOMES = {
     "ACTIVATION_NAMES": "theory.activations",
     "Activation": "theory.network",
+    "BatchNorm": "theory.network",
     "Chain": "theory.network",
     "Dense": "theory.network",
     "Dropout": "theory.network",

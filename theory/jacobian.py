@@ -51,7 +51,7 @@ from rmt.numeric.quadrature import gauss_rule
 from rmt.series import log as log_series
 from rmt.series import moments_to_s_series
 from theory.gain import gain_law
-from theory.network import Activation, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
+from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
 
 __all__ = ["jacobian_law"]
@@ -97,7 +97,7 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     return _product(_factors(net, q0))
 
 
-Diagonal: TypeAlias = Activation | Scale | Dropout | LayerNorm
+Diagonal: TypeAlias = Activation | Scale | Dropout | LayerNorm | BatchNorm
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def _squared_diagonal(diagonal: tuple[Diagonal, ...], variances: Sequence[float]
         match layer:
             case Activation():
                 gain = gain_law(layer.nonlinearity, next(met))
-            case LayerNorm():
+            case LayerNorm() | BatchNorm():
                 factor = factor / next(met)
             case Scale():
                 factor = factor * layer.factor**2
@@ -225,7 +225,7 @@ def _shapes(layers: Layer | Iterable[Layer]) -> Iterable[tuple[_Block, int]]:
 
 
 def _meets_a_variance(layer: Diagonal) -> bool:
-    return isinstance(layer, Activation | LayerNorm)
+    return isinstance(layer, Activation | LayerNorm | BatchNorm)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -28,6 +28,7 @@ __all__ = [
     "SHORTCUTS",
     "WEIGHTS",
     "Activation",
+    "BatchNorm",
     "Chain",
     "Dense",
     "Dropout",
@@ -42,6 +43,7 @@ __all__ = [
     "Sequential",
     "blocks",
     "describe",
+    "sees_a_batch",
 ]
 
 WEIGHTS: Final = ("gaussian", "orthogonal")
@@ -144,6 +146,16 @@ class LayerNorm:
     """Normalisation over the components of a layer, x -> (x - mean(x))/std(x); gain 1 and bias 0, as at initialisation.
 
     In a wide network it divides the signal by its standard deviation; what it projects out of the Jacobian has rank 2.
+    """
+
+
+@dataclass(frozen=True)
+class BatchNorm:
+    """Normalisation of each component over a batch, x_i -> (x_i - mean_i)/std_i; gain 1, bias 0, as at initialisation.
+
+    The batch is large and its inputs are independent: the statistics are those of the population, which one input does
+    not move, so that the Jacobian by one input is diagonal. In a wide network all components have the same variance
+    over the batch, that of the signal less its covariance between two inputs.
     """
 
 
@@ -356,7 +368,7 @@ class OrthogonalFilterNet:
         return Sequential((Repeat(Residual(branch, self.filter_gain, "orthogonal"), self.depth),))
 
 
-Elementary: TypeAlias = Dense | Activation | Scale | Dropout | LayerNorm | Residual
+Elementary: TypeAlias = Dense | Activation | Scale | Dropout | LayerNorm | BatchNorm | Residual
 Architecture: TypeAlias = Chain | ResNet | OrthogonalFilterNet
 Layer: TypeAlias = Elementary | Repeat | Sequential | Architecture
 
@@ -364,7 +376,7 @@ Layer: TypeAlias = Elementary | Repeat | Sequential | Architecture
 def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
     """Walk over the elementary items in order of application, lazily; residual blocks are not opened."""
     match net:
-        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | Residual():
+        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | BatchNorm() | Residual():
             yield net
         case Repeat():
             for _ in range(_numeric_times(net)):
@@ -376,6 +388,21 @@ def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
         case _:
             for layer in net:
                 yield from blocks(layer)
+
+
+def sees_a_batch(net: Layer | Iterable[Layer]) -> bool:
+    """Whether the network has a `BatchNorm` layer, for which other inputs must be followed beside one's own."""
+    match net:
+        case BatchNorm():
+            return True
+        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | Chain() | ResNet() | OrthogonalFilterNet():
+            return False
+        case Residual():
+            return sees_a_batch(net.branch)
+        case Repeat() | Sequential():
+            return sees_a_batch(net.layers)
+        case _:
+            return any(sees_a_batch(layer) for layer in net)
 
 
 def describe(net: Layer) -> str:
@@ -398,6 +425,8 @@ def _lines(net: Layer) -> list[str]:
             return [f"dropout of rate {net.rate}"]
         case LayerNorm():
             return ["normalisation over the layer"]
+        case BatchNorm():
+            return ["normalisation over the batch"]
         case Residual():
             haar = "" if net.shortcut == "identity" else " times a random orthogonal matrix"
             return [f"residual block, skip {net.skip}{haar}, branch:", *_indented(net.branch)]

@@ -27,9 +27,9 @@ Nadakuditi, arXiv:0910.2120).
    each outlier, so the (L+1)-th eigenvalue brackets the largest one without ambiguity.
 
 The correlation of a gate with the signal (φ(h) and φ'(h)² are not independent) enters through its scattering
-``τ = v ξ/(1-ν ξ)``, ξ = D²/d - 1, to all orders in one gate and to first order over the gates.  Behind a Haar shortcut (a O_l in the place of a_l) the signal of the
-skip has no mean over the neurons, and neither have the products of sources of different layers: the formulas are the
-same with all first moments 0.  What is neglected, two
+``τ = v ξ/(1-ν ξ)``, ξ = D²/d - 1, to all orders in one gate and to first order over the gates.  Behind a Haar shortcut
+(a O_l in the place of a_l) the signal of the skip has no mean over the neurons, and neither have products of sources of
+different layers: the formulas are the same with all first moments 0.  What is neglected, two
 different gates that scatter the same neuron, is of relative order c² m/L in a ResNet, m being about <bulk>/λ; without
 skip connections nothing is neglected.  The largest mean |J v|² over fixed vectors v, a lower bound, falls short of the
 outlier by a term that decays with depth only like L^(-1/2), because each layer's noise is amplified by all later ones.
@@ -111,8 +111,8 @@ def outlier(net: Layer, q0: float = 1.0) -> float | None:
         return None  # J is a multiple of the identity (or an orthogonal matrix), or 0
     if len({layer.rotated for layer in layers}) > 1:
         raise NotImplementedError(
-            "outlier of a network in which some layers have an orthogonal shortcut and others have none: not available; "
-            "theory.jacobian_law(net) has the bulk"
+            "outlier of a network in which some layers have an orthogonal shortcut and others have none is not "
+            "available: use theory.jacobian_law(net), which has the bulk alone"
         )
     uniform = isinstance(net, ResNet | OrthogonalFilterNet) and layers[0].skip > 0
     if not uniform and len(layers) > _MAX_LAYERS:
@@ -279,7 +279,8 @@ class _Groups:
             slope = layer.factor * layer.nonlinearity.dphi(nodes)
             share = signal_variance / q  # h' given h is Gaussian of mean share h and variance q share (1 - share)
             kick_square = slope**2 * ((share * nodes) ** 2 + q * share * (1 - share))
-            rows.append((weights, slope**2, layer.factor * layer.nonlinearity.phi(nodes), slope * share * nodes, kick_square))
+            phi = layer.factor * layer.nonlinearity.phi(nodes)
+            rows.append((weights, slope**2, phi, slope * share * nodes, kick_square))
         count = max(len(row[0]) for row in rows)
         # shorter rules are filled up with nodes of weight 0
         tables = [np.array([np.pad(row[i], (0, count - len(row[i]))) for row in rows]) for i in range(5)]

@@ -7,7 +7,8 @@ chains, written once per kind of layer so that they apply to any composition:
 * activation, on a centred Gaussian of variance q: X = <φ²>, μ = <φ>;
 * residual block x -> a x + f(x): X' = X_f + 2 a μ μ_f + a² X, μ' = μ_f + a μ; x -> a O x + f(x) with a Haar O, which
   leaves no mean: X' = X_f + a² X, μ' = μ_f;
-* scale x -> s x: X' = s² X, μ' = s μ; dropout of rate p: X' = X/(1-p), μ' = μ; layer normalisation: X' = 1, μ' = 0.
+* scale x -> s x: X' = s² X, μ' = s μ; dropout of rate p: X' = X/(1-p), μ' = μ; layer normalisation: X' = 1, μ' = 0;
+  batch normalisation: the same, and no covariance with another input is left.
 
 X = <x²> and μ = <x> are averages over the components of the signal.  The input has Gaussian components of variance q0,
 hence X = q0 and μ = 0.
@@ -34,6 +35,7 @@ import numpy.typing as npt
 from rmt.results import PreconditionError
 from theory.network import (
     Activation,
+    BatchNorm,
     Chain,
     Dense,
     Dropout,
@@ -46,6 +48,7 @@ from theory.network import (
     Scale,
     Sequential,
     blocks,
+    sees_a_batch,
 )
 
 __all__ = ["Propagation", "Signal", "advance", "effective_cumulant", "preactivation_variances", "propagate", "start"]
@@ -99,6 +102,10 @@ def start(q0: float, correlation: float | None = None) -> Signal:
     if not -1 <= correlation <= 1:
         raise ValueError(f"correlation={correlation!r} must be in [-1, 1]")
     return Signal(float(q0), covariance=correlation * float(q0))
+
+
+def _start(net: Layer, q0: float) -> Signal:
+    return start(q0, 0.0 if sees_a_batch(net) else None)
 
 
 @functools.singledispatch
@@ -177,6 +184,23 @@ def _(_layer: LayerNorm, signal: Signal) -> Signal:
     if not centred.second_moment > 0:
         raise PreconditionError("LayerNorm of a signal without variance: choose sigma_w or sigma_b > 0 before it")
     return _scaled(centred, 1 / math.sqrt(centred.second_moment))
+
+
+@advance.register
+def _(_layer: BatchNorm, signal: Signal) -> Signal:
+    # what is common to all inputs is the mean over the batch
+    variance = _batch_variance(signal)
+    centred = replace(signal, second_moment=variance, mean=0.0, covariance=0.0)
+    return _scaled(centred, 1 / math.sqrt(variance))
+
+
+def _batch_variance(signal: Signal) -> float:
+    if signal.covariance is None:
+        raise PreconditionError("BatchNorm needs a second input of the batch: give propagate a correlation, such as 0")
+    variance = signal.second_moment - signal.covariance
+    if not variance > 1e-14 * signal.second_moment:
+        raise PreconditionError("BatchNorm of a signal that does not vary over the batch: give inputs that differ")
+    return variance
 
 
 @advance.register
@@ -264,7 +288,8 @@ def propagate(net: Layer, q0: float = 1.0, correlation: float | None = None) -> 
     q0 : float
         Mean square of the input's components.
     correlation : float, optional
-        Correlation in [-1, 1] of a second input of the same norm, which is then followed as well.
+        Correlation in [-1, 1] of a second input of the same norm, which is then followed as well; also that of the
+        inputs of a batch, which are taken to be independent if it is not given.
 
     Raises
     ------
@@ -282,7 +307,7 @@ def propagate(net: Layer, q0: float = 1.0, correlation: float | None = None) -> 
     """
     signals: list[Signal] = []
     branch_gains: list[float] = []
-    for signal, branch_gain in _rows(net, start(q0, correlation)):
+    for signal, branch_gain in _rows(net, _start(net, q0) if correlation is None else start(q0, correlation)):
         signals.append(signal)
         branch_gains.append(branch_gain)
     branch = np.array(branch_gains)
@@ -313,7 +338,7 @@ def effective_cumulant(net: Layer, q0: float = 1.0) -> float:
     ValueError
         Bad q0.
     """
-    gains = [branch_gain for _, branch_gain in _rows(net, start(q0)) if not math.isnan(branch_gain)]
+    gains = [branch_gain for _, branch_gain in _rows(net, _start(net, q0)) if not math.isnan(branch_gain)]
     if not gains:
         raise PreconditionError(
             "effective_cumulant needs residual blocks, and this network has none: for a plain chain look at the column "
@@ -323,9 +348,9 @@ def effective_cumulant(net: Layer, q0: float = 1.0) -> float:
 
 
 def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
-    """Variance q in front of every activation and layer normalisation, in the order of application.
+    """Variance q in front of every activation, and that by which every normalisation divides, in order of application.
 
-    Those inside branches are included.
+    Those inside branches are included. Inputs of a batch are taken to be independent.
 
     Raises
     ------
@@ -344,10 +369,12 @@ def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
                 found.append(signal.second_moment)
             elif isinstance(block, LayerNorm):
                 found.append(signal.second_moment - signal.mean**2)
+            elif isinstance(block, BatchNorm):
+                found.append(_batch_variance(signal))
             signal = advance(block, signal)
         return signal
 
-    walk((net,), start(q0))
+    walk((net,), _start(net, q0))
     return np.array(found)
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from theory.network import (
     Activation,
+    BatchNorm,
     Chain,
     Dense,
     Dropout,
@@ -26,6 +27,7 @@ from theory.network import (
     ResNet,
     Scale,
     Sequential,
+    sees_a_batch,
 )
 from validation.backend import Backend
 from validation.ensembles import weight_matrix
@@ -33,12 +35,20 @@ from validation.ensembles import weight_matrix
 __all__ = ["Sampler", "Signal", "advance", "layer_types", "sample_jacobian"]
 
 
+# Inputs beside the one asked about that the statistics of `BatchNorm` are taken over.
+_BATCH = 512
+
+
 @dataclass(frozen=True)
 class Sampler:
-    """Where random numbers come from and where arrays live."""
+    """Where random numbers come from and where arrays live.
+
+    `input_square` is the mean square of the components of a batch's inputs.
+    """
 
     generator: Any
     backend: Backend
+    input_square: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +68,8 @@ class Signal:
         Whether a skip connection holds the same Jacobian array, which must then not be written into.
     alive : array of bool of shape (n,) or None
         Rows of the Jacobian that gates and masks since the last weights have left; None stands for all.
+    batch : array of shape (n, B) or None
+        Other inputs on their way through the same network, for its `BatchNorm` layers; None without any.
     """
 
     x: Any
@@ -65,6 +77,7 @@ class Signal:
     rank: int
     shared: bool = False
     alive: Any = None
+    batch: Any = None
 
 
 def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
@@ -87,7 +100,10 @@ def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
     """
     xp = sampler.backend.xp
     vector = xp.asarray(x, dtype=xp.float64)
-    signal = advance(net, Signal(vector, None, len(vector)), sampler)
+    batch = None
+    if sees_a_batch(net):
+        batch = sampler.input_square**0.5 * sampler.generator.standard_normal((len(vector), _BATCH))
+    signal = advance(net, Signal(vector, None, len(vector), batch=batch), sampler)
     if signal.jacobian is None:
         return replace(signal, jacobian=xp.eye(len(vector)))
     return signal
@@ -114,10 +130,13 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
     weights = weight_matrix(layer.weights, n_out, n_in, sampler.generator, sampler.backend)
     weights *= float(layer.sigma_w)
     preactivation = weights @ signal.x
+    batch = None if signal.batch is None else weights @ signal.batch
     if layer.sigma_b:
-        preactivation += float(layer.sigma_b) * sampler.generator.standard_normal(n_out)
+        bias = float(layer.sigma_b) * sampler.generator.standard_normal(n_out)
+        preactivation += bias
+        batch = None if batch is None else batch + bias[:, None]
     jacobian = weights if signal.jacobian is None else weights @ signal.jacobian
-    return Signal(preactivation, jacobian, min(signal.rank, n_out))
+    return Signal(preactivation, jacobian, min(signal.rank, n_out), batch=batch)
 
 
 @advance.register
@@ -125,13 +144,16 @@ def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
     function = layer.nonlinearity
     slope = sampler.backend.elementwise(function.dphi, signal.x)
     x = sampler.backend.elementwise(function.phi, signal.x)
-    return _gated(replace(signal, x=x), slope, sampler)
+    batch = None if signal.batch is None else sampler.backend.elementwise(function.phi, signal.batch)
+    return _gated(replace(signal, x=x, batch=batch), slope, sampler)
 
 
 @advance.register
 def _scale(layer: Scale, signal: Signal, sampler: Sampler) -> Signal:
     factor = float(layer.factor)
-    return _gated(replace(signal, x=factor * signal.x), sampler.backend.xp.full(len(signal.x), factor), sampler)
+    batch = None if signal.batch is None else factor * signal.batch
+    gate = sampler.backend.xp.full(len(signal.x), factor)
+    return _gated(replace(signal, x=factor * signal.x, batch=batch), gate, sampler)
 
 
 @advance.register
@@ -140,7 +162,10 @@ def _dropout(layer: Dropout, signal: Signal, sampler: Sampler) -> Signal:
     if kept == 1.0:
         return signal
     mask = (sampler.generator.random(len(signal.x)) < kept) / kept
-    return _gated(replace(signal, x=mask * signal.x), mask, sampler)
+    batch = signal.batch
+    if batch is not None:  # each input has masks of its own
+        batch = batch * (sampler.generator.random(batch.shape) < kept) / kept
+    return _gated(replace(signal, x=mask * signal.x, batch=batch), mask, sampler)
 
 
 @advance.register
@@ -154,7 +179,22 @@ def _layer_norm(_layer: LayerNorm, signal: Signal, sampler: Sampler) -> Signal:
     jacobian = xp.eye(width) if signal.jacobian is None else signal.jacobian
     # the derivative of std(x) by x is x/(width std), that of mean(x) is 1/width
     jacobian = (jacobian - jacobian.mean(axis=0) - xp.outer(x, x @ jacobian) / width) / std
-    return Signal(x, jacobian, min(signal.rank, width - 2))
+    batch = signal.batch
+    if batch is not None:
+        batch = batch - batch.mean(axis=0)
+        batch /= (batch * batch).mean(axis=0) ** 0.5
+    return Signal(x, jacobian, min(signal.rank, width - 2), batch=batch)
+
+
+@advance.register
+def _batch_norm(_layer: BatchNorm, signal: Signal, sampler: Sampler) -> Signal:
+    mean = signal.batch.mean(axis=1)
+    centred = signal.batch - mean[:, None]
+    std = (centred * centred).mean(axis=1) ** 0.5
+    if not bool((std > 0).all()):
+        raise ValueError("BatchNorm: a unit has the same value for every input; choose sigma_w > 0 before it")
+    normalised = replace(signal, x=(signal.x - mean) / std, batch=centred / std[:, None])
+    return _gated(normalised, 1 / std, sampler)
 
 
 def _gated(signal: Signal, gate: Any, sampler: Sampler) -> Signal:
@@ -168,7 +208,8 @@ def _gated(signal: Signal, gate: Any, sampler: Sampler) -> Signal:
         jacobian = signal.jacobian
         jacobian *= gate[:, None]
     alive = gate != 0 if signal.alive is None else signal.alive & (gate != 0)
-    return Signal(signal.x, jacobian, min(signal.rank, int(xp.count_nonzero(alive))), alive=alive)
+    rank = min(signal.rank, int(xp.count_nonzero(alive)))
+    return Signal(signal.x, jacobian, rank, alive=alive, batch=signal.batch)
 
 
 @advance.register
@@ -181,10 +222,11 @@ def _residual(layer: Residual, signal: Signal, sampler: Sampler) -> Signal:
             f"Residual: at width {width} the branch returns width {len(branch.x)}; choose a width whose "
             "multiples by the branch's width ratios are whole numbers"
         )
-    x, held = signal.x, signal.jacobian
+    x, held, others = signal.x, signal.jacobian, signal.batch
     if layer.shortcut == "orthogonal":
         rotation = weight_matrix("orthogonal", width, width, sampler.generator, sampler.backend)
         x, held = rotation @ x, rotation if held is None else rotation @ held
+        others = None if others is None else rotation @ others
     # a branch has a Dense layer, so its Jacobian is an array of its own and may be written into
     jacobian = branch.jacobian
     if held is None:
@@ -192,7 +234,8 @@ def _residual(layer: Residual, signal: Signal, sampler: Sampler) -> Signal:
         diagonal += skip
     else:
         jacobian += held if skip == 1.0 else skip * held
-    return Signal(branch.x + skip * x, jacobian, signal.rank if skip else branch.rank)
+    batch = None if others is None else branch.batch + skip * others
+    return Signal(branch.x + skip * x, jacobian, signal.rank if skip else branch.rank, batch=batch)
 
 
 @advance.register

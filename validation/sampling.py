@@ -60,7 +60,7 @@ def sample_chunk(chunk: Chunk) -> Columns:
             seed = np.random.SeedSequence(chunk.seed, spawn_key=(chunk.width, replica))
             weights_seed, input_seed = seed.spawn(2)
             x = sample_input(chunk, input_seed)
-            signal = sample_jacobian(chunk.net, x, Sampler(backend.generator(weights_seed), backend))
+            signal = sample_jacobian(chunk.net, x, Sampler(backend.generator(weights_seed), backend, chunk.q0))
             spectrum = log_singular_values(signal.jacobian, backend, rank=signal.rank)
             rows.append(
                 {

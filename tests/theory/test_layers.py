@@ -15,6 +15,7 @@ from theory.gain import gain_law
 from theory.jacobian import jacobian_law
 from theory.network import (
     Activation,
+    BatchNorm,
     Chain,
     Dense,
     Dropout,
@@ -187,3 +188,29 @@ def test_normalised_chain_is_at_its_own_edge_of_chaos():
     scale = 1 / 5 * (1 / 0.5) ** (depth - 1)
     relu = jacobian_law(Chain(depth, "relu", weights="orthogonal"))
     assert law.moments(4) == pytest.approx([m * scale**k for k, m in enumerate(relu.moments(4), 1)], rel=1e-12)
+
+
+# --- batch normalisation --------------------------------------------------------------------------------------------
+
+
+def test_batch_norm_of_relu_layers_multiplies_squared_gradients():
+    # π/(π-1) a layer (Luther and Seung, arXiv:1902.04942): <φ'²> over the variance of relu(h) between inputs
+    net = Sequential([Dense(1.7, 0.3), BatchNorm(), Activation("relu")] * 6)
+    table = propagate(net)
+    assert table.chi[1:].tolist() == pytest.approx([math.pi / (math.pi - 1)] * 5, rel=1e-13)
+    assert table.q.tolist() == pytest.approx([1.0] * 6, rel=1e-13)
+    law = jacobian_law(net)
+    assert law.mean() == pytest.approx(np.prod(table.chi), rel=1e-12)
+    # up to that scale it is the law of the chain without normalisation
+    plain = jacobian_law(Chain(6, "relu", sigma_w=math.sqrt(2)))
+    ratios = [m / law.mean() ** k for k, m in enumerate(law.moments(4), 1)]
+    assert ratios == pytest.approx(plain.moments(4), rel=1e-11)
+
+
+def test_inputs_of_a_batch_that_are_alike():
+    net = Sequential([Dense(), BatchNorm(), Activation("tanh")])
+    close = propagate(net, correlation=0.99)
+    assert close.chi[0] == pytest.approx(100 * propagate(net, correlation=0.0).chi[0], rel=1e-12)
+    with pytest.raises(PreconditionError, match="does not vary over the batch"):
+        propagate(net, correlation=1.0)
+    assert propagate(net).chi[0] == propagate(net, correlation=0.0).chi[0]

@@ -12,6 +12,7 @@ from rmt.results import PreconditionError
 from theory.activations import ACTIVATION_NAMES, get_activation
 from theory.network import (
     Activation,
+    BatchNorm,
     Chain,
     Dense,
     Dropout,
@@ -37,6 +38,7 @@ NETWORKS = [
     Chain(4, Activation("elu", alpha=0.5)),
     ResNet(depth=50, activation="relu", sigma_w=0.7, sigma_b=0.1, skip=0.99),
     Residual([LayerNorm(), Dense(0.3), Dropout(Fraction(1, 10)), Scale(2)], 0.9, "orthogonal"),
+    Sequential([Dense(), BatchNorm(), Activation("tanh")]),
     OrthogonalFilterNet(7, "erf", 0.9, 0.1, 1.1, 0.2, "orthogonal"),
 ]
 

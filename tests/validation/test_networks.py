@@ -9,6 +9,7 @@ import theory.network
 from theory.activations import ACTIVATION_NAMES
 from theory.network import (
     Activation,
+    BatchNorm,
     Chain,
     Dense,
     Dropout,
@@ -50,6 +51,7 @@ ARCHITECTURES = {
     "orthogonal filters": OrthogonalFilterNet(3, "gelu", 0.8, 0.4, 1.2, 0.1),
     "normalised": Sequential([Dense(1.3, 0.2), LayerNorm(), Activation("tanh"), LayerNorm(), Dense(0.8)]),
     "normalised first": Residual([LayerNorm(), Scale(1.5), Dense(0.7), Activation("erf")], 0.6, "orthogonal"),
+    "batch": Residual([BatchNorm(), Dense(1.3, 0.2), Dropout(0.2), BatchNorm(), Activation("tanh")], 0.5, "orthogonal"),
     "dropout": Sequential([Dropout(0.3), Dense(1.1), Activation("silu"), Dropout(0.4), Scale(-0.7)]),
     "dense last": Sequential([Chain(2, "selu"), Dense(0.5, width_ratio=0.5)]),
 }
