@@ -43,6 +43,9 @@ def get_activation(name: str | Nonlinearity, **parameters: Any) -> Nonlinearity:
         h/(1+e^{-h}).
     **parameters
         ``alpha``: slope of leaky_relu on h < 0 (default 0.01), or scale of the exponential of elu (default 1, > 0).
+        Of ``"custom"``, a function of yours with bounded slopes: ``phi``, a sympy expression in one symbol or a Python
+        function of a numpy array; ``dphi``, its derivative (found by itself for an expression); ``kinks``, a tuple of
+        the points where it is not smooth (likewise); ``periodic=True`` if it oscillates all along the real line.
 
     Raises
     ------
@@ -53,8 +56,15 @@ def get_activation(name: str | Nonlinearity, **parameters: Any) -> Nonlinearity:
         if parameters:
             raise ValueError(f"{name!r} has its parameters already: give its name together with {parameters}")
         return name
+    if name == "custom":
+        from theory.custom import custom_nonlinearity
+
+        unknown = set(parameters) - {"phi", "dphi", "kinks", "periodic"}
+        if unknown or "phi" not in parameters:
+            raise ValueError("activation 'custom' takes phi and possibly dphi, kinks, periodic")
+        return custom_nonlinearity(**parameters)
     if name not in _FAMILIES:
-        raise ValueError(f"unknown activation {name!r}: choose one of {', '.join(ACTIVATION_NAMES)}")
+        raise ValueError(f"unknown activation {name!r}: choose one of {', '.join(ACTIVATION_NAMES)}, or 'custom'")
     defaults = _FAMILIES[name][1]
     for key, value in parameters.items():
         if key not in defaults:

@@ -15,6 +15,7 @@ Gauss–Hermite nodes across a kink converge like n^{-1/2} only and are not used
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -173,14 +174,16 @@ def pair_average(
 ) -> float:
     """Average E f(h₁) f(h₂) for (h₁, h₂) Gaussian of variance q and correlation rho.
 
-    f is smooth, or has its only kink at the origin.
+    f is smooth between its kinks.
 
     Raises
     ------
     ConvergenceError
         If q > 10⁴ and f is smooth: the tensor rule would need more than about 10⁷ nodes.
     """
-    return _pair_average_by_sectors(f, q, rho) if kinks else _pair_average_smooth(f, q, rho)
+    if not kinks:
+        return _pair_average_smooth(f, q, rho)
+    return _pair_average_by_sectors(f, q, rho) if kinks == (0.0,) else _pair_average_piecewise(f, q, rho, kinks)
 
 
 def _pair_average_smooth(f: Callable[[FloatArray], FloatArray], q: float, rho: float) -> float:
@@ -219,3 +222,29 @@ def _pair_average_by_sectors(f: Callable[[FloatArray], FloatArray], q: float, rh
         second = f(sigma * radius[:, None] * np.sin(angle + psi))
         total += multiplicity * float(radial_weight @ (first * second) @ angular_weight)
     return total
+
+
+def _pair_average_piecewise(
+    f: Callable[[FloatArray], FloatArray], q: float, rho: float, kinks: tuple[float, ...]
+) -> float:
+    # With h₁, h₂ = x ± y as in the smooth case: at given x the product has kinks at y = |k - x|, between which it is
+    # integrated exactly; what is left is a function of x with kinks where two of these meet.
+    if rho == -1.0:
+        mirrored = tuple(sorted({*kinks, *(-kink for kink in kinks)}))
+        return float(gaussian_average(lambda h: f(h) * f(-h), q, kinks=mirrored))
+    spread = math.sqrt(0.5 * q * (1.0 - rho))
+    reach = _Z_MAX * spread
+    shares, weights = composite_legendre(np.linspace(0.0, 1.0, max(8, math.ceil(reach)) + 1))
+
+    def given(x: FloatArray) -> FloatArray:
+        meetings = np.sort(np.clip(np.abs(np.array(kinks)[:, None] - x), 0.0, reach), axis=0)
+        cuts = [np.zeros_like(x), *meetings, np.full_like(x, reach)]
+        total = np.zeros_like(x)
+        for low, high in itertools.pairwise(cuts):
+            y = low + (high - low) * shares[:, None]
+            products = f(x + y) * f(x - y) * np.exp(-0.5 * (y / spread) ** 2)
+            total += (high - low) * (weights @ products)
+        return total * math.sqrt(2 / math.pi) / spread
+
+    places = tuple(sorted({0.5 * (a + b) for a in kinks for b in kinks}))
+    return float(gaussian_average(given, 0.5 * q * (1.0 + rho), kinks=places, tol=1e-12))

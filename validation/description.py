@@ -1,4 +1,8 @@
-"""Network descriptions as JSON, for stores and saved runs: layer names and numbers, never code."""
+"""Network descriptions as JSON, for stores and saved runs: layer names and numbers, never code.
+
+Of an activation that a user wrote, a sympy expression is stored as the tree of its known functions, and a Python
+function by its name alone: such a network cannot be made again from a file.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +58,11 @@ def _encode(value: Any, where: str) -> Any:
         return {"type": name, **encoded}
     if isinstance(value, Integral):
         return int(value)
+    if where.startswith("Activation.parameters"):
+        if callable(getattr(value, "as_independent", None)) and not getattr(value, "is_number", True):
+            return {"expression": _tree(value)}
+        if callable(value):
+            return {"function": f"{getattr(value, '__module__', '?')}.{getattr(value, '__qualname__', value)}"}
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -68,9 +77,58 @@ def _decode(value: Any) -> Any:
         return tuple(_decode(item) for item in value)
     if not isinstance(value, Mapping):
         return value
+    if "expression" in value:
+        return _from_tree(value["expression"])
+    if "function" in value:
+        raise ValueError(
+            f"the activation is the Python function {value['function']}, which a file cannot hold: describe the "
+            "network again in Python"
+        )
     types = {kind.__name__: kind for kind in layer_types()}
     if value.get("type") not in types:
         raise ValueError(f"layer type {value.get('type')!r} is unknown; this file needs another version of the toolkit")
     arguments = {name: _decode(item) for name, item in value.items() if name != "type"}
     arguments |= dict(arguments.pop("parameters", ()))  # an activation takes its parameters as keywords
     return types[value["type"]](**arguments)
+
+
+# Everything that a stored expression may contain.
+_FUNCTIONS = {
+    *("Add", "Mul", "Pow", "exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan"),
+    *("asinh", "acosh", "atanh", "erf", "erfc", "Abs", "Max", "Min", "sign", "Heaviside", "Piecewise"),
+    *("ExprCondPair", "StrictGreaterThan", "GreaterThan", "StrictLessThan", "LessThan", "BooleanTrue", "Pi", "Exp1"),
+}
+
+
+def _tree(expression: Any) -> list[Any]:
+    name = type(expression).__name__
+    if expression.is_Symbol:
+        return ["Symbol", expression.name]
+    if getattr(expression, "is_Rational", False):
+        return ["Rational", int(expression.p), int(expression.q)]
+    if getattr(expression, "is_Float", False):
+        return ["Float", repr(float(expression))]
+    if name not in _FUNCTIONS:
+        raise ValueError(f"phi: {name} cannot be stored in a file; write the activation with elementary functions")
+    return [name, *map(_tree, expression.args)]
+
+
+def _from_tree(tree: Any) -> Any:
+    import sympy as sp
+
+    name, *rest = tree
+    if name == "Symbol":
+        return sp.Symbol(str(rest[0]))
+    if name == "Rational":
+        return sp.Rational(int(rest[0]), int(rest[1]))
+    if name == "Float":
+        return sp.Float(float(rest[0]))
+    if name not in _FUNCTIONS:
+        raise ValueError(f"the function {name!r} of a stored activation is unknown: this file needs another version")
+    constants = {"Pi": sp.pi, "Exp1": sp.E, "BooleanTrue": sp.true}
+    if name in constants:
+        return constants[name]
+    arguments = [_from_tree(item) for item in rest]
+    if name == "ExprCondPair":
+        return tuple(arguments)
+    return getattr(sp, name)(*arguments)
