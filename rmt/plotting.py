@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rmt.law import Law
     from rmt.results import Curve
 
-__all__ = ["density_on_axis", "new_axes", "plot_atoms", "plot_histogram", "plot_law", "save"]
+__all__ = ["density_on_axis", "new_axes", "plot_atoms", "plot_field", "plot_histogram", "plot_law", "save"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -184,6 +184,45 @@ def plot_histogram(
     style = {"fill": True, "alpha": 0.35, "linewidth": 0.0} | bar_kw
     axes.stairs(heights, edges, **style)
     return np.asarray(edges, dtype=np.float64)
+
+
+def plot_field(
+    x: FloatArray,
+    y: FloatArray,
+    values: FloatArray,
+    *,
+    label: str,
+    line: tuple[FloatArray, FloatArray],
+    names: tuple[str, str],
+    title: str,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a function of two parameters in colour, 0 in the middle of the scale, and a line over it; return the axes.
+
+    Parameters
+    ----------
+    x, y : arrays of shape (m,) and (n,)
+    values : array of shape (n, m)
+        NaN stays white.
+    label : str
+        What the colour means.
+    line : (x, y)
+        Drawn in black.
+    names : (str, str)
+        Of the two axes.
+    title : str
+    ax : Axes, optional
+        New if None.
+    """
+    axes = new_axes() if ax is None else ax
+    size = float(np.nanmax(np.abs(values)))
+    mesh = axes.pcolormesh(x, y, values, cmap="RdBu_r", vmin=-size, vmax=size, shading="nearest")
+    figure = axes.get_figure(root=True)
+    if figure is not None:
+        figure.colorbar(mesh, ax=axes, label=label)
+    axes.plot(*line, color="black")
+    axes.set(xlabel=names[0], ylabel=names[1], title=title, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+    return axes
 
 
 def _use_log_axis(axes: Axes) -> None:
