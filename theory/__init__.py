@@ -14,6 +14,7 @@ from theory.outlier import outlier
 if TYPE_CHECKING:
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.derivation import derive
+    from theory.extremes import condition_number, largest_eigenvalue, spectral_norm
     from theory.gain import GainLaw, gain_law
     from theory.gated import gated_layer_law
     from theory.jacobian import jacobian_law
@@ -64,6 +65,7 @@ __all__ = [
     "ResidualGrowth",
     "Scale",
     "Sequential",
+    "condition_number",
     "critical_sigma_w",
     "derive",
     "describe",
@@ -73,11 +75,13 @@ __all__ = [
     "gated_layer_law",
     "get_activation",
     "jacobian_law",
+    "largest_eigenvalue",
     "limit_law",
     "outlier",
     "phase_diagram",
     "propagate",
     "residual_growth",
+    "spectral_norm",
     "stable_resnet",
     "tune",
 ]
@@ -101,6 +105,7 @@ _HOMES = {
     "ResidualGrowth": "theory.phases",
     "Scale": "theory.network",
     "Sequential": "theory.network",
+    "condition_number": "theory.extremes",
     "critical_sigma_w": "theory.tuning",
     "derive": "theory.derivation",
     "describe": "theory.network",
@@ -110,10 +115,12 @@ _HOMES = {
     "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",
     "jacobian_law": "theory.jacobian",
+    "largest_eigenvalue": "theory.extremes",
     "limit_law": "theory.limits",
     "phase_diagram": "theory.phases",
     "propagate": "theory.propagation",
     "residual_growth": "theory.phases",
+    "spectral_norm": "theory.extremes",
     "stable_resnet": "theory.phases",
     "tune": "theory.tuning",
 }

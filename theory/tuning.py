@@ -1,17 +1,19 @@
-"""Choose the weight scale σ_w: the edge of chaos, or a wanted cumulant, gain or largest eigenvalue."""
+"""Choose σ_w or another parameter: the edge of chaos, or a wanted cumulant, gain, largest eigenvalue or condition."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
 from rmt.results import PreconditionError
 from theory.activations import Nonlinearity, get_activation
-from theory.network import Activation, Chain, ResNet
+from theory.network import Activation, Chain, OrthogonalFilterNet, ResNet
 from theory.propagation import effective_cumulant, propagate
 
 __all__ = ["critical_sigma_w", "tune"]
@@ -68,79 +70,143 @@ def critical_sigma_w(activation: str | Activation | Nonlinearity, sigma_b: float
     )
 
 
+Tunable: TypeAlias = Chain | ResNet | OrthogonalFilterNet
+_STEP: Final = 0.1
+_PARAMETERS: Final = ("sigma_w", "sigma_b", "skip", "filter_gain", "branch_gain")
+
+
 def tune(
-    net: Chain | ResNet,
+    net: Tunable,
     *,
     c: float | None = None,
     chi: float | None = None,
     lambda_max: float | None = None,
+    condition: float | None = None,
+    over: str = "sigma_w",
     q0: float = 1.0,
-) -> Chain | ResNet:
-    """The same network with σ_w solved for.
+) -> Tunable:
+    """The same network with one parameter solved for.
 
     Parameters
     ----------
-    net : Chain or ResNet
-        Its own sigma_w is where the search starts (1 if it is 0 or a symbol).
+    net : Chain, ResNet or OrthogonalFilterNet
+        Its own value of the parameter is where the search starts (1 if it is 0 or a symbol).
     c : float
-        Wanted effective cumulant of a ResNet, `theory.effective_cumulant`; the variances q_l move with σ_w.
+        Wanted effective cumulant of a residual network, `theory.effective_cumulant`; the variances q_l move with σ_w.
     chi : float
         Wanted χ of the last layer, the mean squared singular value of its Jacobian: in a deep chain, χ at the fixed
         point that the signal reaches from q0.
     lambda_max : float
-        Wanted largest eigenvalue of J Jᵀ: the upper end of the support of `theory.jacobian_law`, or the outlier where
-        there is one above it.
+        Wanted largest eigenvalue of J Jᵀ, `theory.largest_eigenvalue`: the upper end of the support of
+        `theory.jacobian_law`, or the outlier where there is one above it.
+    condition : float
+        Wanted ratio of the largest to the smallest singular value of J, `theory.condition_number`.
+    over : str
+        The parameter to solve for: ``"sigma_w"``, ``"sigma_b"``, ``"skip"``, ``"filter_gain"`` or ``"branch_gain"``;
+        the network must have it. Of several solutions the one closest to the start is taken.
     q0 : float
         Mean square of the input's components.
 
     Raises
     ------
     ValueError
-        Not exactly one target, or a target that is not a finite number > 0, or a bad q0.
+        Not exactly one target, a target that is not a finite number > 0, an unknown parameter, or a bad q0.
     PreconditionError
-        Neither Chain nor ResNet, `c` for a Chain, or a target that no σ_w reaches; the message gives the reachable
-        range.
+        Another kind of network, `c` for a Chain, or a target that no value of the parameter reaches; the message gives
+        the reachable range.
 
     Examples
     --------
-    >>> from theory.network import ResNet
+    >>> from theory.network import Chain, ResNet
     >>> round(tune(ResNet(depth=50, activation="relu"), c=0.25).sigma_w, 6)
     0.707107
+    >>> round(tune(Chain(depth=9, activation="tanh", sigma_w=2.0), chi=1.0, over="sigma_b").sigma_b, 6)
+    1.060853
     """
-    targets = {name: value for name, value in (("c", c), ("chi", chi), ("lambda_max", lambda_max)) if value is not None}
+    given = {"c": c, "chi": chi, "lambda_max": lambda_max, "condition": condition}
+    targets = {name: value for name, value in given.items() if value is not None}
     if len(targets) != 1:
-        raise ValueError(f"tune needs exactly one of c, chi, lambda_max, and got {', '.join(targets) or 'none'}")
-    if not isinstance(net, Chain | ResNet):
+        raise ValueError(f"tune needs exactly one of {', '.join(given)}, and got {', '.join(targets) or 'none'}")
+    if not isinstance(net, Tunable):
         raise PreconditionError(
-            f"tune needs a Chain or a ResNet, which have one sigma_w, not {type(net).__name__}: "
-            "scale the Dense layers yourself"
+            f"tune needs a Chain, a ResNet or an OrthogonalFilterNet, which have one sigma_w, not "
+            f"{type(net).__name__}: scale the Dense layers yourself"
         )
+    if over not in _PARAMETERS or not hasattr(net, over):
+        own = ", ".join(name for name in _PARAMETERS if hasattr(net, name))
+        raise ValueError(f"over={over!r}: {type(net).__name__} can be tuned over {own}")
     ((name, target),) = targets.items()
     if name == "c" and isinstance(net, Chain):
         raise PreconditionError("c is a property of residual networks: tune a Chain by chi or lambda_max")
     if not 0 < target < math.inf:
         raise ValueError(f"{name}={target!r} must be a finite number > 0")
-    measure = {"c": effective_cumulant, "chi": _last_chi, "lambda_max": _largest_eigenvalue}[name]
+    measure = _measure(name)
 
-    def measured(sigma_w: float) -> float:
-        return measure(replace(net, sigma_w=sigma_w), q0)
+    def measured(value: float) -> float:
+        changed: dict[str, Any] = {over: value}
+        return measure(replace(net, **changed), q0)
 
-    guess = 1.0 if getattr(net.sigma_w, "free_symbols", ()) else float(net.sigma_w) or 1.0
-    return replace(net, sigma_w=_solve_increasing(measured, float(target), guess, name))
+    own = getattr(net, over)
+    guess = 1.0 if getattr(own, "free_symbols", ()) else abs(float(own)) or 1.0
+    if over == "sigma_w" and name != "condition":
+        found = _solve_increasing(measured, float(target), guess, name)
+    else:
+        found = _solve_nearest(measured, float(target), guess, name, over)
+    changed: dict[str, Any] = {over: found}
+    return replace(net, **changed)
 
 
-def _last_chi(net: Chain | ResNet, q0: float) -> float:
-    return float(propagate(net, q0).chi[-1])
+def _measure(name: str) -> Callable[[Tunable, float], float]:
+    if name == "c":
+        return effective_cumulant
+    if name == "chi":
+        return lambda net, q0: float(propagate(net, q0).chi[-1])
+    # these modules import siblings of this one; only these two targets need them
+    from theory.extremes import condition_number, largest_eigenvalue
+
+    return largest_eigenvalue if name == "lambda_max" else condition_number
 
 
-def _largest_eigenvalue(net: Chain | ResNet, q0: float) -> float:
-    # later modules of the package import this one's siblings; only this target needs them
-    from theory.jacobian import jacobian_law
-    from theory.outlier import outlier
+def _solve_nearest(f: Callable[[float], float], target: float, guess: float, name: str, over: str) -> float:
+    """Solve f(x) = target for a continuous f of x > 0, in logarithms of both.
 
-    edge = float(jacobian_law(net, q0=q0).support().upper)
-    above = outlier(net, q0=q0)
-    return edge if above is None else max(edge, above)
+    The guess is left in the direction in which f comes closer to its target, and if that does not help in the other.
+    """
+    from scipy.optimize import brentq
+
+    @functools.cache
+    def mismatch(log_x: float) -> float:
+        try:
+            value = f(math.exp(log_x))
+        except PreconditionError:  # the signal overflows
+            return math.nan
+        return math.log(max(value, _TINY)) - math.log(target) if value < math.inf else math.inf
+
+    centre = math.log(guess)
+    start = mismatch(centre)
+    seen = [start]
+    if start == 0:
+        return guess
+    first = _STEP
+    if abs(mismatch(centre + first)) > abs(start):
+        first = -first
+    for step in (first, -first):
+        at, before, here = centre, start, centre + step
+        while abs(here - centre) < _LARGEST_LOG_SIGMA:
+            now = mismatch(here)
+            seen.append(now)
+            if not math.isfinite(now):
+                break
+            if now * before <= 0:
+                return math.exp(brentq(mismatch, min(at, here), max(at, here), xtol=1e-12, rtol=1e-11))
+            step *= 2
+            at, before, here = here, now, here + step
+    reached = [math.exp(value) * target for value in seen if math.isfinite(value)]
+    reach = f"between {min(reached):.6g} and {max(reached):.6g}" if reached else "not finite"
+    raise PreconditionError(
+        f"{name}={target:g} cannot be reached: {name} is {reach} for all {over} > 0; choose another {name}, or tune "
+        "over another parameter"
+    )
 
 
 def _solve_increasing(f: Callable[[float], float], target: float, guess: float, name: str) -> float:

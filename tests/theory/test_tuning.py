@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from rmt.results import PreconditionError
 from theory.activations import ACTIVATION_NAMES, get_activation
+from theory.extremes import condition_number, largest_eigenvalue, spectral_norm
 from theory.jacobian import jacobian_law
-from theory.network import Activation, Chain, Dense, ResNet, Sequential
+from theory.network import Activation, Chain, Dense, OrthogonalFilterNet, ResNet, Sequential
 from theory.outlier import outlier
 from theory.propagation import effective_cumulant, propagate
 from theory.tuning import critical_sigma_w, tune
@@ -132,7 +133,7 @@ def test_unreachable_targets_tell_the_range():
 
 
 @pytest.mark.parametrize("target", [0.0, -0.25, math.nan, math.inf])
-@pytest.mark.parametrize("name", ["c", "chi", "lambda_max"])
+@pytest.mark.parametrize("name", ["c", "chi", "lambda_max", "condition"])
 def test_bad_targets(name, target):
     with pytest.raises(ValueError, match=f"{name}="):
         tune(ResNet(5, "tanh"), **{name: target})
@@ -140,7 +141,7 @@ def test_bad_targets(name, target):
 
 def test_tune_arguments():
     net = ResNet(5, "tanh")
-    with pytest.raises(ValueError, match="exactly one of c, chi, lambda_max, and got none"):
+    with pytest.raises(ValueError, match="exactly one of c, chi, lambda_max, condition, and got none"):
         tune(net)
     with pytest.raises(ValueError, match="got c, chi"):
         tune(net, c=1, chi=1)
@@ -162,3 +163,54 @@ def test_lambda_max_is_the_outlier_where_there_is_one():
     tuned = tune(ResNet(20, "relu"), lambda_max=6.0)
     assert outlier(tuned) == pytest.approx(6.0, rel=1e-6)
     assert float(jacobian_law(tuned).support().upper) < 5.0
+
+
+# --- other targets and parameters -------------------------------------------------------------------------------------
+
+
+def test_condition_number_in_closed_form():
+    net = tune(ResNet(2, "linear", weights="orthogonal"), condition=5.0)
+    support = jacobian_law(net).support()
+    assert float(support.upper) / float(support.lower) == pytest.approx(25.0, rel=1e-8)
+    assert condition_number(net) == pytest.approx(5.0, rel=1e-8)
+    assert condition_number(Chain(2, "relu")) == math.inf
+    assert condition_number(Chain(3, "linear", weights="orthogonal", sigma_w=1.3)) == pytest.approx(1)
+    with pytest.raises(PreconditionError, match=r"condition=5 cannot be reached: condition is not finite"):
+        tune(Chain(2, "relu"), condition=5.0)
+
+
+def test_spectral_norm_is_that_of_the_outlier():
+    relu = ResNet(20, "relu", sigma_w=0.7)
+    assert spectral_norm(relu) == pytest.approx(math.sqrt(outlier(relu)), rel=1e-14)
+    assert largest_eigenvalue(Chain(2, "hard_tanh", 0.8, weights="orthogonal")) == pytest.approx(0.8**4, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("net", "target", "over"),
+    [
+        (ResNet(3, "linear", 0.6), {"lambda_max": 5.0}, "skip"),
+        (ResNet(6, "hard_tanh", 2.0, 0.3), {"c": 1.0}, "sigma_b"),
+        (Chain(20, "tanh", 2.0, 0.1), {"chi": 0.8}, "sigma_b"),
+        (OrthogonalFilterNet(10, "erf", 0.9, 0.2, 1.1), {"chi": 1.0}, "filter_gain"),
+        (OrthogonalFilterNet(3, "linear", 0.9, 0.2, 1.1), {"condition": 3.0}, "branch_gain"),
+        (OrthogonalFilterNet(10, "linear", 0.9, 0.2, 1.1), {"c": 0.4}, "sigma_w"),
+    ],
+)
+def test_tune_over_other_parameters(net, target, over):
+    tuned = tune(net, **target, over=over)
+    ((name, wanted),) = target.items()
+    measure = {
+        "c": effective_cumulant,
+        "chi": lambda n: propagate(n).chi[-1],
+        "lambda_max": largest_eigenvalue,
+        "condition": condition_number,
+    }[name]
+    assert measure(tuned) == pytest.approx(wanted, rel=1e-7)
+    assert {f for f in net.__dataclass_fields__ if getattr(net, f) != getattr(tuned, f)} == {over}
+
+
+def test_what_cannot_be_tuned_over():
+    with pytest.raises(ValueError, match="over='skip': Chain can be tuned over sigma_w, sigma_b"):
+        tune(Chain(3, "tanh"), chi=1.0, over="skip")
+    with pytest.raises(PreconditionError, match=r"chi=3 cannot be reached: chi is between .* for all sigma_b > 0"):
+        tune(Chain(8, "tanh", 1.2), chi=3.0, over="sigma_b")
