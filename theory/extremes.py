@@ -22,10 +22,7 @@ def largest_eigenvalue(net: Layer, q0: float = 1.0) -> float:
     NotImplementedError
         If the outlier of the network is not known.
     """
-    support = jacobian_law(net, q0).support()
-    upper = max(map(float, [*(support.edges[-1:] and [support.upper]), *support.atoms]))
-    above = outlier(net, q0)
-    return upper if above is None else max(upper, above)
+    return _extremes(net, q0)[1]
 
 
 def spectral_norm(net: Layer, q0: float = 1.0) -> float:
@@ -51,9 +48,14 @@ def condition_number(net: Layer, q0: float = 1.0) -> float:
     ValueError, PreconditionError, ConvergenceError, NotImplementedError
         Those of `largest_eigenvalue`.
     """
-    support = jacobian_law(net, q0).support()
-    smallest = min(map(float, [*(support.edges[:1] and [support.lower]), *support.atoms]))
-    largest = largest_eigenvalue(net, q0)
+    smallest, largest = _extremes(net, q0)
     if largest == 0:
         raise PreconditionError("the Jacobian is 0: choose sigma_w > 0")
     return math.inf if smallest <= 0 else math.sqrt(largest / smallest)
+
+
+def _extremes(net: Layer, q0: float) -> tuple[float, float]:
+    """Smallest and largest eigenvalue of J Jᵀ."""
+    support = jacobian_law(net, q0).support()
+    above = outlier(net, q0)
+    return float(support.lower), float(support.upper) if above is None else max(float(support.upper), above)
