@@ -1,0 +1,45 @@
+"""Layers beyond dense ones with activations, sampled and judged against their laws, with a power test each."""
+
+from fractions import Fraction
+
+import pytest
+
+import theory
+from theory.network import (
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    Sequential,
+)
+from validation.compare import compare
+from validation.experiment import Experiment
+
+pytestmark = pytest.mark.slow
+
+NETS = {
+    "filters": OrthogonalFilterNet(6, "hard_tanh", 0.8, 0.5, 1.1, 0.2),
+    "layer norm": Repeat(Residual([LayerNorm(), Dense(0.6), Activation("leaky_relu"), Dropout(0.1)], 0.9), 4),
+    "batch norm": Repeat([Dense(1.2, 0.1), BatchNorm(), Activation("relu")], 3),
+    "widths": Sequential(
+        [
+            Dense(width_ratio=Fraction(1, 2)),
+            Activation("leaky_relu"),
+            Dense(1.1, weights="orthogonal", width_ratio=Fraction(3, 2)),
+            Activation("hard_tanh"),
+        ]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_real_networks(name):
+    net = NETS[name]
+    law = theory.jacobian_law(net)
+    run = Experiment(net, width=160, replicas=40, seed=30 + list(NETS).index(name)).run(workers=1)
+    assert compare(run, law).passed
+    assert not compare(run, 1.25 * law).passed
