@@ -121,7 +121,7 @@ def tune(
     >>> round(tune(ResNet(depth=50, activation="relu"), c=0.25).sigma_w, 6)
     0.707107
     >>> round(tune(Chain(depth=9, activation="tanh", sigma_w=2.0), chi=1.0, over="sigma_b").sigma_b, 6)
-    1.060853
+    1.279045
     """
     given = {"c": c, "chi": chi, "lambda_max": lambda_max, "condition": condition}
     targets = {name: value for name, value in given.items() if value is not None}
