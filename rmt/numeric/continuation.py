@@ -191,7 +191,7 @@ def _departed(
     legs: list[_Leg] = []
     for farther in _FARTHER:
         again = everywhere[~ok]
-        if again.size == 0:
+        if again.size == 0 and legs:
             break
         start, new = _start(node, points[again], route, farther)
         origin = new[0][1]
@@ -230,7 +230,7 @@ def newton_to(
     Returns the unknowns, the linearisation there, and where it converged.
     """
     with np.errstate(all="ignore"):
-        ok = np.ones(wanted.shape, dtype=bool)
+        ok, done = np.ones(wanted.shape, dtype=bool), np.zeros(wanted.shape, dtype=bool)
         last = np.full(wanted.shape, np.inf)
         for iteration in range(40):
             lin = node.linearise(u)
@@ -240,8 +240,9 @@ def newton_to(
             if iteration == 0:
                 ok &= size < _BRISK.reach
             ok &= np.isfinite(size)
-            u = np.where(np.isfinite(du), u + du, u)
-            if np.all((size < 1e-14) | (size >= last) | ~ok):
+            u = np.where(np.isfinite(du) & ~done, u + du, u)
+            done |= (size < 1e-14) | (size >= last) | ~ok
+            if np.all(done):
                 break
             last = size
         lin = node.linearise(u)

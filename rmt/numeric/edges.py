@@ -383,7 +383,9 @@ def _walk(
     for _ in range(2000):
         wanted = t + way * h
         moved, after, ok = newton_to(node, u, coordinate, wanted)
-        new_slope = _slope(after, coordinate) if ok[0] else np.nan
+        z_there = complex(after.jet.z[0])
+        real = abs(z_there.imag) <= _REAL * (abs(z_there) + scale)  # beyond an edge z leaves the axis
+        new_slope = _slope(after, coordinate) if ok[0] and real else np.nan
         if not np.isfinite(new_slope):
             h /= 4
             if h > 1e-7:
@@ -399,7 +401,7 @@ def _walk(
             t, slope = coordinate(lin)[0], _slope(lin, coordinate)
             way, h = float(np.sign(slope) * direction), 0.25
             continue
-        reached = float(after.jet.z.real[0])
+        reached = z_there.real
         # z must have moved by what its slope says: else the step went over an edge and a pole behind it
         if abs(reached - z - way * h * (slope + new_slope) / 2) > 0.2 * h * (abs(slope) + abs(new_slope)) and h > 1e-4:
             h /= 4
