@@ -35,6 +35,8 @@ _TO_COEFFICIENTS = (
 )
 _FIRST_PANELS = 8
 _MOST_HALVINGS = 14
+# A few panels next to a place where the density all but has an edge, as a bulk with a Gaussian tail, are halved longer.
+_FEW, _MOST_OF_FEW = 4, 40
 # A panel is fine when its mass agrees with the distribution function to this, or when its polynomial has converged to
 # this share of the largest density per angle.
 _MASS_TOLERANCE = 1e-13
@@ -171,9 +173,9 @@ class Quadrature:
         levels = np.concatenate([[0.0], self._levels(piece, borders[1:-1], before), [mass]])
         left, right, low, high = borders[:-1], borders[1:], levels[:-1], levels[1:]
         x, density = self._at(piece, left, right, before)
-        for _ in range(_MOST_HALVINGS):
+        for halving in range(_MOST_OF_FEW):
             split = self._misfit(piece, left, right, x, density, high - low)
-            if not np.any(split):
+            if not np.any(split) or (halving >= _MOST_HALVINGS and np.count_nonzero(split) > _FEW):
                 break
             middle = (left + right)[split] / 2
             between = self._levels(piece, middle, before)
