@@ -256,7 +256,8 @@ class Piece:
         for upper, edge, exponent in ends:
             if edge == 0 and exponent is not None and exponent < 0:
                 power = stretch(exponent)
-                s = (SMALLEST / (self.upper - self.lower if self.bounded else self.size)) ** (1 / power)
+                size = self.upper - self.lower if self.bounded else self.size
+                s = math.exp((math.log(SMALLEST) - math.log(size)) / power)
                 return upper, s, SMALLEST * power / s
         return None
 

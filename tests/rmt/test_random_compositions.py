@@ -335,7 +335,7 @@ def _quadrature(law: Law, low: float, high: float, size: float, fourth: float = 
 
     def sums(x: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Mass and share of the fourth moment of each panel."""
-        return np.stack([w.sum(axis=1), (w * (x * x) ** 2).sum(axis=1) / fourth])
+        return np.stack([w.sum(axis=1), (w * np.minimum(np.abs(x), 1e70) ** 4).sum(axis=1) / fourth])
 
     coarse = sums(*panels(left, right))
     for level in range(30):
@@ -362,6 +362,11 @@ def _quadrature(law: Law, low: float, high: float, size: float, fourth: float = 
             np.column_stack([left[split], middle[split]]).ravel(),
             np.column_stack([middle[split], right[split]]).ravel(),
         )
+    if fourth == math.inf:
+        # a heavy tail still has mass beyond where the panels end, |x|**-.08 at 1e67 for instance 4e-6
+        last = [(place(np.array([t]))[0], t) for t in (start, end) if math.isinf(low if t == start else high)]
+        xs += [x for x, _ in last]
+        weights += [levels(np.array([t])) if t == start else 1 - levels(np.array([t])) for _, t in last]
     return _Cells(np.concatenate(xs), np.concatenate(weights), error)
 
 
