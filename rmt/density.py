@@ -38,6 +38,8 @@ _FITS = 1e-9
 # Powers of the distance to an atom that are told from a finite density, and from a simple fraction.
 _INFINITE = 1e-2
 _CLOSE = 1e-4
+# How far out, in scales of the law, the tails of the heaviest laws are looked at.
+_FARTHEST = 10.0 ** np.arange(30.0, 290.0, 20.0)
 # Where the value of a density at a jump at 0 is asked for, in widths of the interval.
 _INSIDE = 1e-17
 
@@ -188,6 +190,9 @@ class Density:
             first, last = np.searchsorted(levels, 0.1) - 1, np.searchsorted(levels, 0.9)
             first, last = seen[max(int(first), 0)], seen[min(int(last), seen.size - 1)]
             x = np.linspace(first, last, 35)[1:-1]
+            # tails so heavy that their power does not show yet
+            heavy = [(side, far) for side, far in ((-1, levels[0]), (1, 1 - levels[-1])) if far > 1e-5]
+            x = np.concatenate([x, *(middle + side * scale * _FARTHEST for side, _ in heavy)])
         return piece.scaled(seen, levels)
 
     # --- density ----------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ _HARD_ZONE = 3e-8
 _WIDE = 50.0
 # A tail that falls faster than this power of x ends like that of a Gaussian law.
 _STEEPEST = 10.0
+# The share of its value at one point that a tail must have fallen to at the next, a multiple of the distance away.
+_FALLS = 0.99
 SMALLEST = 1e-300
 LARGEST = 1e300
 _EPS = float(np.finfo(float).eps)
@@ -279,7 +281,8 @@ class Piece:
         for upper, edge, exponent in ends:
             if edge == 0 and exponent is not None and exponent < 0:
                 power = stretch(exponent)
-                s = (SMALLEST / (self.upper - self.lower if self.bounded else self.size)) ** (1 / power)
+                size = self.upper - self.lower if self.bounded else self.size
+                s = math.exp((math.log(SMALLEST) - math.log(size)) / power)
                 return upper, s, SMALLEST * power / s
         return None
 
@@ -293,7 +296,9 @@ def stretch(exponent: float | None) -> float:
 
 def _growth(distance: FloatArray, tail: FloatArray) -> float:
     """How fast x should run off for a tail of the given masses: 1/alpha for a tail x**-alpha, 0 beyond `_STEEPEST`."""
-    seen = np.flatnonzero((tail > 1e-10) & (tail < 1e-4) & (distance > 0))
+    # where it no longer falls it is rounding
+    falling = tail < _FALLS * np.concatenate([[1.0], tail[:-1]])
+    seen = np.flatnonzero((tail > 1e-10) & (tail < 1e-4) & falling & (distance > 0))
     apart = seen[distance[seen] < distance[seen[-1]] / 3] if seen.size else seen
     if apart.size == 0:
         return 0.0

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rmt.algebra.mixture import union
 from rmt.density import on_atoms
 from rmt.law import Law
+from rmt.laws.discrete import Discrete
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.mixture import MixtureNode
 from rmt.numeric.node import Node
@@ -31,7 +32,6 @@ def is_symmetric(law: Law) -> bool:
     from rmt.algebra.free_power import FreeSumPower
     from rmt.algebra.free_sum import FreeSum
     from rmt.laws.cauchy import Cauchy
-    from rmt.laws.discrete import Discrete
     from rmt.laws.free_stable import FreeStable
     from rmt.laws.gaussian import Gaussian
     from rmt.laws.semicircle import Semicircle
@@ -220,6 +220,8 @@ class Square(Law):
     def _node(self) -> Node:
         if isinstance(self.law, Sqrt):
             return self.law.law.numeric
+        if isinstance(self.law, Discrete):  # with no mean to cancel far away
+            return Discrete(self._atoms()).numeric
         return SquareNode(Symmetrized(self.law).numeric)
 
     def _has(self, question: str, method: str) -> bool:

@@ -491,7 +491,9 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     """Exponent of the density at 0 on one side, from its slope in log x as deep as it can be told from rounding."""
     scale = node.mean + node.variance / node.mean if node.positive else np.sqrt(node.variance)
     # the deeper, the closer to the power; beside an atom, and where z itself is matched, digits end sooner
-    decades = np.arange(4.0, 40.0, 2.0) if atom or not node.positive else np.arange(4.0, 100.0, 6.0)
+    decades = np.arange(4.0, 40.0, 2.0)
+    if not atom and node.positive:
+        decades = np.concatenate([np.arange(4.0, 100.0, 6.0), np.arange(100.0, 290.0 + np.log10(scale), 12.0)])
     s = solve(node, side * scale * 10.0**-decades, insist=False)
     fine = s.converged & (s.error * np.abs(s.g) < 1e-7 * np.abs(s.g.imag)) & (s.g.imag < 0)
     depth, height = decades[fine] * np.log(10.0), np.log(-s.g.imag[fine])

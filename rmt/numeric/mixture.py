@@ -12,8 +12,9 @@ from rmt.numeric.operations import ManyNode, added_tails, leading_child
 
 __all__ = ["MixtureNode"]
 
-# Below this share of its terms a sum that decays faster than each of them, as far away as that, is given by its tail.
-_CANCELLED = 1e-9
+# Below this share of its terms a sum that decays faster than each of them, as far away as that, is given by its tail:
+# one is wrong by this share squared, the other by rounding over this share.
+_CANCELLED = 1e-5
 
 
 class MixtureNode(ManyNode):
@@ -61,7 +62,7 @@ class MixtureNode(ManyNode):
             # far away the means of a symmetric mixture cancel in m, and leave rounding
             size = np.sum([p * np.abs(lin.jet.m) for p, lin in zip(self.weights, lins, strict=True)], axis=0)
             lost = (np.abs(m) < _CANCELLED * size) & (np.abs(z) > np.sqrt(self.variance) / _CANCELLED)
-            if np.any(lost):
+            if np.any(lost) and not any(self.unbounded):
                 order, log_c = self.tail()
                 m[lost] = np.exp(log_c - order * log_upper(z[lost]))
                 dm[lost] = -order * m[lost] * dz[lost] / z[lost]
