@@ -31,9 +31,9 @@ class FreePower(Law):
     """Multiplicative free power: ``S -> S**exponent``, exponent > 0 real and as large as you like.
 
     Depth enters a network law only here, so it costs nothing. Exists for every law on [0, oo) and exponent >= 1
-    (Belinschi and Bercovici, arXiv:math/0402370); below 1 only for some laws, the freely infinitely divisible ones
-    among them, which is tested when numbers are asked for. A power of a power is one power. An atom at x > 0 of mass p
-    becomes one at x**t of mass ``t p + 1 - t`` if that is positive; the mass at 0 stays.
+    (Belinschi and Bercovici, Int. Math. Res. Not. 2005, 65); below 1 only for some laws, the freely infinitely
+    divisible ones among them, which is tested when numbers are asked for. A power of a power is one power. An atom at
+    x > 0 of mass p becomes one at x**t of mass ``t p + 1 - t`` if that is positive; the mass at 0 stays.
 
     Raises
     ------

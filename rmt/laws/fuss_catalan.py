@@ -31,7 +31,7 @@ class FussCatalan(Law):
 
     ``S(m) = (1 + m)**-order``, moments ``binom(k (order + 1), k)/(k order + 1)``, upper edge
     ``(order+1)**(order+1)/order**order``, density ``x**(-order/(order+1))`` at 0. Parametric density: Haagerup and
-    Möller, arXiv:1302.4410; Forrester and Liu, arXiv:1404.5783.
+    Möller, arXiv:1211.4457; Forrester and Liu, arXiv:1404.5783.
 
     Raises
     ------

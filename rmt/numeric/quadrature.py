@@ -40,7 +40,7 @@ _FAR_ELLIPSE = 3.4
 def gauss_rule(x: npt.ArrayLike, weights: npt.ArrayLike, n: int) -> tuple[FloatArray, FloatArray]:
     """Gauss quadrature of the discrete measure ``sum weights_k delta_(x_k)``: n nodes, exact to degree 2n - 1.
 
-    Lanczos with full reorthogonalisation (Gragg and Harwood 1984; Gautschi 2004, §2.2). Fewer nodes come back when
+    Lanczos with full reorthogonalisation (Gragg and Harrod 1984; Gautschi 2004, §2.2). Fewer nodes come back when
     the measure has fewer than n distinct points.
     """
     points = np.asarray(x, dtype=float)

@@ -6,7 +6,7 @@ tests import `reference` from here to compute single points again.
 Three formulations, none of which has to choose a branch by continuation:
 
 - ``parametric``: the product of L square Gaussian matrices, x and density as functions of an angle
-  (Haagerup and Möller, arXiv:1302.4410).
+  (Haagerup and Möller, arXiv:1211.4457).
 - ``boundary``: the subordination function omega maps the upper half-plane onto the region above the graph of a
   function v(u) >= 0. For each u, v is the only root of a decreasing function (free sum with a semicircle: Biane
   1997; free sum powers: Belinschi and Bercovici 2004, Huang 2015; Marchenko–Pastur products: the same argument,
