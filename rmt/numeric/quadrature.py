@@ -85,7 +85,7 @@ class QuadratureLeaf(Leaf):
 
     def __init__(self, x: Function, weight: Function, panels: Sequence[tuple[float, float]]) -> None:
         table = _Table.of(x, weight, np.asarray(panels, dtype=float))
-        self.tables = (table,)
+        self.tables: tuple[_Table, ...] = (table,)
         self.mean = float(np.sum(table.masses * table.values))
         self.variance = float(np.sum(table.masses * (table.values - self.mean) ** 2))
         self.log_ends = np.log(np.maximum(table.ends, 1e-300))[:, np.newaxis]
@@ -187,7 +187,8 @@ class _Table:
 def _in_rows(x: FloatArray, p: FloatArray) -> FloatArray:
     """Positions and masses in rows as long as a panel has nodes, filled up with nothing, that may be approached."""
     missing = -x.size % _NODES.size
-    rows = (np.pad(x, (0, missing), "edge") if x.size else x, np.pad(p, (0, missing)), np.full(x.size + missing, np.inf))
+    positions = np.pad(x, (0, missing), "edge") if missing else x
+    rows = (positions, np.pad(p, (0, missing)), np.full(positions.shape, np.inf))
     return np.stack([row.reshape(-1, _NODES.size) for row in rows], axis=1)
 
 

@@ -1,5 +1,5 @@
-"""How long a density takes: run with ``pytest tests/benchmarks --benchmark-enable`` and compare within one run (on a busy
-machine with ``--benchmark-timer=time.process_time`` besides).
+"""How long a density takes: run with ``pytest tests/benchmarks --benchmark-enable`` and compare within one run (on a
+busy machine with ``--benchmark-timer=time.process_time`` besides).
 
 Without that option each case runs once, as a test that the points are resolved. The cases of one group belong beside
 each other: a depth beside another depth, a compiled walk beside the general solver, and all beside what one would write
