@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower
 from rmt.numeric.log_s import LogS
-from rmt.numeric.node import Leaf, Linearised, continued_log_z, log1p_like_1_over_w, log_like_w
+from rmt.numeric.node import Leaf, Linearised, continued_log_z, distance_in_log, log1p_like_1_over_w, log_like_w
 
 __all__ = ["DiscreteLeaf", "ExplicitSLeaf", "SemicircleLeaf"]
 
@@ -90,6 +90,8 @@ class DiscreteLeaf(Leaf):
         self.x = np.asarray(positions, dtype=float)[:, np.newaxis]
         self.p = np.asarray(masses, dtype=float)[:, np.newaxis]
         self.positive = bool(np.all(self.x >= 0))
+        with np.errstate(divide="ignore"):
+            self.log_x = np.log(self.x) if self.positive else np.empty(0)
         self.mean = float(np.sum(self.p * self.x))
         self.variance = float(np.sum(self.p * (self.x - self.mean) ** 2))
 
@@ -126,8 +128,7 @@ class DiscreteLeaf(Leaf):
         return phi + lin.jet.log_g
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        z = np.exp(u[0]) if self.positive else u[0]
-        step = np.abs(du[0] * (z if self.positive else 1))
-        gap = np.min(np.abs(z - self.x), axis=0)
-        out: FloatArray = np.maximum(step / gap, np.abs(du[0]) if self.positive else 0.0)
+        if self.positive:
+            return np.abs(du[0]) / distance_in_log(u[0], self.log_x)
+        out: FloatArray = np.abs(du[0]) / np.min(np.abs(u[0] - self.x), axis=0)
         return out

@@ -32,7 +32,17 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w
 
-__all__ = ["Leaf", "Linearised", "Node", "continued_log_z", "jet_of_g", "jet_of_r", "log1p_like_1_over_w", "log_like_w"]
+__all__ = [
+    "Leaf",
+    "Linearised",
+    "Node",
+    "continued_log_z",
+    "distance_in_log",
+    "jet_of_g",
+    "jet_of_r",
+    "log1p_like_1_over_w",
+    "log_like_w",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -127,6 +137,18 @@ def log1p_like_1_over_w(x: ComplexArray, arg_z: FloatArray) -> ComplexArray:
     upper = arg_z < np.pi
     turns = np.where(upper & (out.imag < -np.pi / 2), 1.0, np.where(~upper & (out.imag > np.pi / 2), -1.0, 0.0))
     return out + 2j * np.pi * turns
+
+
+def distance_in_log(log_z: ComplexArray, log_ends: FloatArray) -> FloatArray:
+    """Distance of log z from the singularities of a law on [0, oo), which that plane repeats every 2 pi i.
+
+    The logarithms of its transforms are analytic as far as that, and nearly linear far below and above all of them;
+    ``log_ends`` has an axis for the singularities before those of ``log_z``.
+    """
+    apart = log_z - log_ends
+    apart.imag -= 2 * np.pi * (apart.imag > np.pi)  # arg z runs over [0, 2 pi): both borders are near
+    out: FloatArray = np.maximum(np.min(np.abs(apart), axis=0), 1e-14)
+    return out
 
 
 def jet_of_r(

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet
-from rmt.numeric.node import Leaf, Linearised, log_like_w
+from rmt.numeric.node import Leaf, Linearised, distance_in_log, log_like_w
 
 __all__ = ["QuadratureLeaf", "gauss_rule"]
 
@@ -130,9 +130,7 @@ class QuadratureLeaf(Leaf):
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         # singular are the ends of branches only: the law continues analytically across its own density
-        apart = u[0] - self.log_ends
-        apart.imag -= 2 * np.pi * (apart.imag > np.pi)  # arg z runs over [0, 2 pi): ends are met at both borders
-        out: FloatArray = np.abs(du[0]) / np.maximum(np.min(np.abs(apart), axis=0), 1e-14)
+        out: FloatArray = np.abs(du[0]) / distance_in_log(u[0], self.log_ends)
         return out
 
 
