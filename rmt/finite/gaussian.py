@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,27 +25,18 @@ __all__ = ["GOE", "GUE"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
-Sums = Callable[[FloatArray, int], tuple[FloatArray, FloatArray]]
 
 _LINE = (Edge(-math.inf, None, "lower"), Edge(math.inf, None, "upper"))
 
 
 @dataclass(frozen=True, repr=False)
-class GUE(Law):
-    """Mean level density of an n×n complex Hermitian Gaussian matrix with ``E|H_ij|**2 = 1/n``.
-
-    The law of one eigenvalue chosen at random; tends to ``Semicircle(variance=1)``, moments with error O(1/n²).
-    ``rho(x) = sum_(k<n) phi_k(y)**2/sqrt(2 n)``, ``y = sqrt(n/2) x``, phi_k the oscillator functions (Mehta 2004,
-    ch. 6), summed in O(n) a point; moments by the recursion of Harer and Zagier (1986); the logarithm of the
-    determinant by Mehta and Normand (1998).
-
-    Raises
-    ------
-    ValueError
-        If ``n`` is not an integer >= 1.
-    """
+class GaussianEnsemble(ABC):
+    """What the level densities of `GUE` and `GOE` share: sums of oscillator functions of ``y = sqrt(n/2) x``."""
 
     n: int
+
+    #: units of y beyond the edge of the bulk where the density is below rounding
+    _margin: ClassVar[float]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", check_size("n", self.n))
@@ -62,28 +53,85 @@ class GUE(Law):
     def _edges(self) -> tuple[Edge, ...]:
         return _LINE
 
-    def _moments_series(self, n: int) -> list[Any]:
-        even = gue_moments(self.n, n // 2)
-        return [0 if k % 2 else normalised(even[k // 2] / self.n ** (k // 2 + 1)) for k in range(1, n + 1)]
+    @staticmethod
+    @abstractmethod
+    def _sums(y: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
+        """Number of levels per unit of y >= 0, and beyond y."""
+
+    def _on_line(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Density at x, and the mass beyond |x|."""
+        n = self.n
+        density, tail = np.zeros(x.shape), np.zeros(x.shape)
+        y = np.abs(x) * math.sqrt(n / 2)
+        inside = y < math.sqrt(2 * n) + BEYOND
+        levels, above = self._sums(y[inside], n)
+        density[inside], tail[inside] = levels / math.sqrt(2 * n), above / n
+        return density, tail
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
-        return _on_line(unitary_sums, x, self.n)[0]
+        return self._on_line(x)[0]
 
     def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
-        return _distribution(unitary_sums, x, self.n)
+        tail = self._on_line(x)[1]
+        return np.where(x < 0, tail, 1 - tail)
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        return _quantiles(unitary_sums, q, self.n)
+        n, lower = self.n, q < 0.5
+        tail = np.where(lower, q, 1 - q)
+        out = np.full(q.shape, math.inf)
+        inside = tail > 0
+
+        def log_tail(y: FloatArray) -> tuple[FloatArray, FloatArray]:
+            density, above = self._sums(y, n)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.log(above / n), -density / above
+
+        edge = math.sqrt(2 * n)
+        grid = np.concatenate([np.linspace(0, edge, 129)[:-1], edge + np.linspace(0, BEYOND, 161)])
+        out[inside] = invert(log_tail, grid, np.log(tail[inside])) * math.sqrt(2 / n)
+        return np.where(lower, -out, out)
+
+    @property
+    def _end(self) -> float:
+        """Where next to no mass is left on the right."""
+        return (math.sqrt(2 * self.n) + self._margin) * math.sqrt(2 / self.n)
 
     @cached_property
     def _rule(self) -> tuple[FloatArray, FloatArray]:
-        return _equidistant(unitary_sums, self.n, 7.0)
+        # the trapezoidal rule, exact to rounding as the Fourier transform of the density dies out past 2 sqrt(2 n)
+        half = math.ceil(self._end * math.sqrt(self.n / 2) * (2 * math.sqrt(2 * self.n) + 12) / math.pi)
+        step = self._end / half
+        x = np.linspace(0.5 - half, half - 0.5, 2 * half) * step
+        return x, step * self._on_line(x)[0]
 
     def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
         return self._rule
 
     def _cauchy_closed_form(self, z: ComplexArray) -> ComplexArray:
         return sinc_cauchy(z, *self._rule)
+
+
+@dataclass(frozen=True, repr=False)
+class GUE(GaussianEnsemble, Law):
+    """Mean level density of an n×n complex Hermitian Gaussian matrix with ``E|H_ij|**2 = 1/n``.
+
+    The law of one eigenvalue chosen at random; tends to ``Semicircle(variance=1)``, moments with error O(1/n²).
+    ``rho(x) = sum_(k<n) phi_k(y)**2/sqrt(2 n)``, ``y = sqrt(n/2) x``, phi_k the oscillator functions (Mehta 2004,
+    ch. 6), summed in O(n) a point; moments by the recursion of Harer and Zagier (1986); the logarithm of the
+    determinant by Mehta and Normand (1998).
+
+    Raises
+    ------
+    ValueError
+        If ``n`` is not an integer >= 1.
+    """
+
+    _margin = 7.0
+    _sums = staticmethod(unitary_sums)
+
+    def _moments_series(self, n: int) -> list[Any]:
+        even = gue_moments(self.n, n // 2)
+        return [0 if k % 2 else normalised(even[k // 2] / self.n ** (k // 2 + 1)) for k in range(1, n + 1)]
 
     def _log_moment(self) -> float:
         # |det| is distributed as a product of independent chi variables
@@ -112,7 +160,7 @@ class GUE(Law):
 
 
 @dataclass(frozen=True, repr=False)
-class GOE(Law):
+class GOE(GaussianEnsemble, Law):
     """Mean level density of an n×n real symmetric Gaussian matrix, variances 1/n off the diagonal and 2/n on it.
 
     The law of one eigenvalue chosen at random; tends to ``Semicircle(variance=1)``, moments with error O(1/n): the
@@ -127,22 +175,8 @@ class GOE(Law):
         If ``n`` is not an integer >= 1.
     """
 
-    n: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "n", check_size("n", self.n))
-
-    def _node(self) -> Node:
-        raise no_node(repr(self), "Semicircle(variance=1)")
-
-    def _has(self, question: str, method: str) -> bool:
-        return method == "closed_form" or (question == "moments" and method in ("series", "quadrature"))
-
-    def _atoms(self) -> dict[Any, Any]:
-        return {}
-
-    def _edges(self) -> tuple[Edge, ...]:
-        return _LINE
+    _margin = 10.0
+    _sums = staticmethod(orthogonal_sums)
 
     def _moments_series(self, n: int) -> list[Any]:
         # in units in which all is rational: y**2 = n x**2/2
@@ -157,28 +191,8 @@ class GOE(Law):
         even = [(a + m) * unit for a, m, unit in zip(moments, unitary, units, strict=True)]
         return [0 if k % 2 else normalised(even[k // 2]) for k in range(1, n + 1)]
 
-    def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
-        return _on_line(orthogonal_sums, x, self.n)[0]
-
-    def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
-        return _distribution(orthogonal_sums, x, self.n)
-
-    def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        return _quantiles(orthogonal_sums, q, self.n)
-
-    @cached_property
-    def _rule(self) -> tuple[FloatArray, FloatArray]:
-        return _equidistant(orthogonal_sums, self.n, 10.0)
-
-    def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
-        return self._rule
-
-    def _cauchy_closed_form(self, z: ComplexArray) -> ComplexArray:
-        return sinc_cauchy(z, *self._rule)
-
     def _log_moment(self) -> float:
-        end = _edge(self.n, 10.0)
-        return graded_log_moment(self._pdf_closed_form, -end, end, self.n + 16)
+        return graded_log_moment(self._pdf_closed_form, -self._end, self._end, self.n + 16)
 
     def largest(self, *, method: str = "limit") -> Law:
         """Law of the largest eigenvalue: the Tracy–Widom law of index 1, centre and scale from `edge_scaling`.
@@ -198,48 +212,3 @@ def gue_moments(n: int, order: int) -> list[Fraction]:
         following = (4 * k - 2) * n * out[k - 1] + (k - 1) * (2 * k - 1) * (2 * k - 3) * out[k - 2]
         out.append(following / (k + 1))
     return out[: order + 1]
-
-
-def _edge(n: int, beyond: float) -> float:
-    """Position beyond which `beyond` units of y lie between it and the edge."""
-    return (math.sqrt(2 * n) + beyond) * math.sqrt(2 / n)
-
-
-def _on_line(sums: Sums, x: FloatArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """Density at x, and the mass beyond |x|."""
-    density, tail = np.zeros(x.shape), np.zeros(x.shape)
-    y = np.abs(x) * math.sqrt(n / 2)
-    inside = y < math.sqrt(2 * n) + BEYOND
-    levels, above = sums(y[inside], n)
-    density[inside], tail[inside] = levels / math.sqrt(2 * n), above / n
-    return density, tail
-
-
-def _distribution(sums: Sums, x: FloatArray, n: int) -> FloatArray:
-    tail = _on_line(sums, x, n)[1]
-    return np.where(x < 0, tail, 1 - tail)
-
-
-def _quantiles(sums: Sums, q: FloatArray, n: int) -> FloatArray:
-    lower = q < 0.5
-    tail = np.where(lower, q, 1 - q)
-    out = np.full(q.shape, math.inf)
-    inside = tail > 0
-
-    def log_tail(y: FloatArray) -> tuple[FloatArray, FloatArray]:
-        density, above = sums(y, n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.log(above / n), -density / above
-
-    grid = np.concatenate([np.linspace(0, math.sqrt(2 * n), 129)[:-1], math.sqrt(2 * n) + np.linspace(0, BEYOND, 161)])
-    out[inside] = invert(log_tail, grid, np.log(tail[inside])) * math.sqrt(2 / n)
-    return np.where(lower, -out, out)
-
-
-def _equidistant(sums: Sums, n: int, beyond: float) -> tuple[FloatArray, FloatArray]:
-    """The trapezoidal rule, exact to rounding as the Fourier transform of the density dies out past 2 sqrt(2 n)."""
-    end = math.sqrt(2 * n) + beyond
-    half = math.ceil(end * (2 * math.sqrt(2 * n) + 12) / math.pi)
-    step = end / half * math.sqrt(2 / n)
-    x = np.linspace(0.5 - half, half - 0.5, 2 * half) * step
-    return x, step * _on_line(sums, x, n)[0]

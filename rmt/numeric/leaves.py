@@ -128,7 +128,6 @@ class DiscreteLeaf(Leaf):
         return phi + lin.jet.log_g
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        if self.positive:
-            return np.abs(du[0]) / distance_in_log(u[0], self.log_x)
-        out: FloatArray = np.abs(du[0]) / np.min(np.abs(u[0] - self.x), axis=0)
+        apart = distance_in_log(u[0], self.log_x) if self.positive else np.min(np.abs(u[0] - self.x), axis=0)
+        out: FloatArray = np.abs(du[0]) / apart
         return out
