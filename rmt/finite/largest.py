@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.finite.levels import invert, no_node, panels
+from rmt.finite.levels import no_node, panels, quantiles_by_tails, upper_tail
 from rmt.finite.soft_edge import gauss_legendre
 from rmt.finite.tracy_widom import TracyWidom
 from rmt.law import Law
@@ -152,16 +152,16 @@ class LargestEigenvalue(Law):
         return out
 
     def _logarithms(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Pairs (log F, F') at points inside the support."""
-        log_cdf, density = np.full(x.shape, -np.inf), np.zeros(x.shape)
+        """Pairs (log F, (log F)')."""
+        log_cdf, slope = np.full(x.shape, -np.inf), np.zeros(x.shape)
         low, last = self._range[0], self._fall[0][-1]
         log_cdf[x >= last] = 0.0
         inside = np.flatnonzero((x > low) & (x < last))
         size = max(1, _MEMORY // (_ORDER * self.ensemble._levels[0]))
         for first in range(0, inside.size, size):
             block = inside[first : first + size]
-            log_cdf[block], density[block] = self._determinants(x[block])
-        return log_cdf, density
+            log_cdf[block], slope[block] = self._determinants(x[block])
+        return log_cdf, slope
 
     def _determinants(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         nodes, weights = gauss_legendre(_ORDER)
@@ -174,11 +174,12 @@ class LargestEigenvalue(Law):
         values = np.minimum(values, np.nextafter(1, 0))
         log_cdf = np.sum(np.log1p(-values), axis=1)
         components = np.einsum("nij,ni->nj", vectors, kernel[:, 1:, 0]) ** 2
-        resolvent = kernel[:, 0, 0] + np.sum(components / (1 - values), axis=1)
-        return log_cdf, np.exp(log_cdf) * resolvent
+        return log_cdf, kernel[:, 0, 0] + np.sum(components / (1 - values), axis=1)
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
-        return self._logarithms(x)[1]
+        log_cdf, slope = self._logarithms(x)
+        out: FloatArray = np.exp(log_cdf) * slope
+        return out
 
     def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
         out: FloatArray = np.exp(self._logarithms(x)[0])
@@ -186,30 +187,13 @@ class LargestEigenvalue(Law):
 
     def sf(self, x: npt.ArrayLike) -> Any:
         """P(largest > x), with all its digits however small (same shape as ``x``): a p-value."""
-        points = np.asarray(x, dtype=float)
-        values = -np.expm1(self._logarithms(points.ravel())[0]).reshape(points.shape)
-        return float(values) if points.ndim == 0 else values
+        return upper_tail(lambda points: self._logarithms(points)[0], x)
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        def log_cdf(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-            below, density = self._logarithms(x)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return below, density / np.exp(below)
-
-        def log_sf(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-            below, density = self._logarithms(x)
-            beyond = -np.expm1(below)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return np.log(beyond), -density / beyond
-
         scaling = edge_scaling(self.ensemble)
         low, last = self._range[0], self._fall[0][-1]
         grid = np.unique(np.concatenate([np.linspace(low, scaling.centre, 40), self._fall[0][4::8], [last]]))
-        out = np.where(q <= 0, self._lower, math.inf)
-        for chosen, log_tail, tail in (((q > 0) & (q < 0.5), log_cdf, q), ((q >= 0.5) & (q < 1), log_sf, 1 - q)):
-            if np.any(chosen):
-                out[chosen] = invert(log_tail, grid, np.log(tail[chosen]))
-        return out
+        return quantiles_by_tails(self._logarithms, grid, q, self._lower)
 
     @cached_property
     def _rule(self) -> tuple[FloatArray, FloatArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BEYOND", "check_beta", "check_size", "graded_log_moment", "invert", "no_node", "panels", "sinc_cauchy"]
+__all__ = [
+    "BEYOND",
+    "check_beta",
+    "check_size",
+    "graded_log_moment",
+    "invert",
+    "no_node",
+    "panels",
+    "quantiles_by_tails",
+    "sinc_cauchy",
+    "upper_tail",
+]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
@@ -95,6 +107,34 @@ def invert(
         if active.size == 0:
             break
     return u
+
+
+def upper_tail(log_cdf: Callable[[FloatArray], FloatArray], x: npt.ArrayLike) -> Any:
+    """P(X > x) with all its digits, from a function that gives log F with its own (same shape as ``x``)."""
+    points = np.asarray(x, dtype=float)
+    values = -np.expm1(log_cdf(points.ravel())).reshape(points.shape)
+    return float(values) if points.ndim == 0 else values
+
+
+def quantiles_by_tails(
+    logarithms: Callable[[FloatArray], tuple[FloatArray, FloatArray]], grid: FloatArray, q: FloatArray, lower: float
+) -> FloatArray:
+    """Quantiles from log F and its derivative: by the logarithm of the tail that is the smaller one.
+
+    ``grid`` is that of `invert`; the law lives on (lower, oo).
+    """
+
+    def log_sf(x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        below, slope = logarithms(x)
+        beyond = -np.expm1(below)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.log(beyond), -slope * np.exp(below) / beyond
+
+    out = np.where(q <= 0, lower, math.inf)
+    for chosen, log_tail, tail in (((q > 0) & (q < 0.5), logarithms, q), ((q >= 0.5) & (q < 1), log_sf, 1 - q)):
+        if np.any(chosen):
+            out[chosen] = invert(log_tail, grid, np.log(tail[chosen]))
+    return out
 
 
 def panels(lower: float, upper: float, count: int) -> tuple[FloatArray, FloatArray]:

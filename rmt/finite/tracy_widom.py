@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.finite.levels import check_beta, graded_log_moment, invert, no_node, sinc_cauchy
+from rmt.finite.levels import check_beta, graded_log_moment, no_node, quantiles_by_tails, sinc_cauchy, upper_tail
 from rmt.finite.soft_edge import LEFT_END, MEETING_POINT, by_determinant, by_painleve
 from rmt.law import Law
 from rmt.numeric.node import Node
@@ -103,27 +103,11 @@ class TracyWidom(Law):
 
     def sf(self, x: npt.ArrayLike) -> Any:
         """P(X > x), with all its digits however small (same shape as ``x``): the p-value of a largest eigenvalue."""
-        points = np.asarray(x, dtype=float)
-        values = -np.expm1(self._logarithms(points)[0])
-        return float(values) if points.ndim == 0 else values
+        return upper_tail(lambda points: self._logarithms(points)[0], x)
 
     def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        def log_cdf(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-            return self._logarithms(x)
-
-        def log_sf(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-            below, slope = self._logarithms(x)
-            beyond = -np.expm1(below)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                return np.log(beyond), -slope * np.exp(below) / beyond
-
         grid = np.concatenate([np.linspace(LEFT_END, -6, 80), np.linspace(-5.9, 5.9, 119), np.linspace(6, 98, 200)])
-        grid = grid / self._stretch
-        out = np.where(q <= 0, -math.inf, math.inf)
-        for chosen, log_tail, tail in (((q > 0) & (q < 0.5), log_cdf, q), ((q >= 0.5) & (q < 1), log_sf, 1 - q)):
-            if np.any(chosen):
-                out[chosen] = invert(log_tail, grid, np.log(tail[chosen]))
-        return out
+        return quantiles_by_tails(self._logarithms, grid / self._stretch, q, -math.inf)
 
     @cached_property
     def _rule(self) -> tuple[FloatArray, FloatArray]:

@@ -10,10 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.jet import ComplexArray, log_upper
 from rmt.numeric.node import Node
-from rmt.numeric.resolvent import ResolventLeaf
+from rmt.numeric.resolvent import node_on_interval
 from rmt.parameters import as_float, check_interval, normalised
 from rmt.series.power_series import divide
 from rmt.support import Edge
@@ -56,10 +55,7 @@ class Uniform(Law):
 
     def _node(self) -> Node:
         a, b = self._numbers()
-        if b <= 0:
-            # so that the law of -X, on [0, oo), is followed by its log z
-            return ReflectedNode(_leaf(-b, -a))
-        return _leaf(a, b)
+        return node_on_interval(_transforms, _phi, a, b, variance=(b - a) ** 2 / 12)
 
     def _atoms(self) -> dict[Any, Any]:
         return {}
@@ -93,17 +89,6 @@ class Uniform(Law):
 
 def _x_log_x(x: float) -> float:
     return x * math.log(abs(x)) if x else 0.0
-
-
-def _leaf(a: float, b: float) -> ResolventLeaf:
-    return ResolventLeaf(
-        lambda z: _transforms(z, a, b),
-        lambda z: _phi(z, a, b),
-        singular=(a, b),
-        mean=(a + b) / 2,
-        variance=(b - a) ** 2 / 12,
-        positive=a >= 0,
-    )
 
 
 def _transforms(z: ComplexArray, a: float, b: float) -> tuple[ComplexArray, ComplexArray, ComplexArray, ComplexArray]:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.jet import ComplexArray, Jet, log_lower
-from rmt.numeric.node import Leaf, Linearised, log_like_w
+from rmt.numeric.node import Leaf, Linearised, Node, log_like_w
 
-__all__ = ["ResolventLeaf", "sqrt_upper"]
+__all__ = ["ResolventLeaf", "node_on_interval", "sqrt_upper"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -95,3 +96,27 @@ def sqrt_upper(value: ComplexArray) -> ComplexArray:
     """Square root of a value in the upper half-plane, argument in [0, pi/2] up to overshoots of a quarter turn."""
     root = np.sqrt(value)
     return np.where(root.imag < -root.real, -root, root)
+
+
+def node_on_interval(
+    transforms: Callable[[ComplexArray, float, float], Transforms],
+    phi: Callable[[ComplexArray, float, float], ComplexArray],
+    a: float,
+    b: float,
+    variance: float,
+) -> Node:
+    """The node of a law on [a, b], symmetric about its centre, that is singular at the ends only.
+
+    ``transforms`` and ``phi`` are those of `ResolventLeaf`, with the ends behind z.
+    """
+    if b <= 0:
+        # so that the law of -X, on [0, oo), is followed by its log z
+        return ReflectedNode(node_on_interval(transforms, phi, -b, -a, variance))
+    return ResolventLeaf(
+        lambda z: transforms(z, a, b),
+        lambda z: phi(z, a, b),
+        singular=(a, b),
+        mean=(a + b) / 2,
+        variance=variance,
+        positive=a >= 0,
+    )
