@@ -2,8 +2,8 @@
 
 Every method of a node works point by point, so laws whose trees differ in numbers alone are one tree whose numbers have
 an axis for the laws before that of the points, and a product of fifty costs as many calls as a product of two. What is
-stacked are products, powers and scales of laws given by quadrature, and residual blocks of them; other factors are left
-as they are.
+stacked are products, powers and scales of laws given by quadrature or by atoms, and residual blocks of them, unless
+their S-transforms are explicit; other factors are left as they are.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt.numeric.explicit import explicit_s
 from rmt.numeric.jet import ComplexArray, Jet
-from rmt.numeric.leaves import ExplicitSLeaf
+from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.node import Linearised, Node
 from rmt.numeric.operations import PowerNode, ProductNode, ResidualNode, ScaledNode, leading_child
 from rmt.numeric.quadrature import QuadratureLeaf
@@ -84,15 +85,17 @@ def with_families(factors: Sequence[Node]) -> list[Node]:
     """The factors of a free product, those of one shape brought together as one `FamilyNode`."""
     groups: dict[Any, list[Node]] = {}
     for k, node in enumerate(factors):
-        shape = _shape(node)
+        shape = _shape(node) if explicit_s(node) is None else None
         groups.setdefault(k if shape is None else shape, []).append(node)
     return [members[0] if len(members) == 1 else FamilyNode(members) for members in groups.values()]
 
 
 def _shape(node: Node) -> tuple[Any, ...] | None:
-    """What must be equal in laws that are stacked; None for a law that cannot be, or has no quadrature to share."""
+    """What must be equal in laws that are stacked; None for a law that cannot be, or has no leaf in which they differ."""
     if isinstance(node, QuadratureLeaf):
         return (QuadratureLeaf,)
+    if isinstance(node, DiscreteLeaf):
+        return (DiscreteLeaf, node.x.size) if node.positive else None
     children = _children(node)
     if children is None:
         return None
@@ -113,8 +116,8 @@ def _stacked(nodes: Sequence[Any]) -> Any:
     first = nodes[0]
     if isinstance(first, ExplicitSLeaf):
         return first
-    if isinstance(first, QuadratureLeaf):
-        return QuadratureLeaf.stacked(nodes)
+    if isinstance(first, (QuadratureLeaf, DiscreteLeaf)):
+        return type(first).stacked(nodes)
     out = copy.copy(first)
     for name in _NUMBERS[type(first)]:
         setattr(out, name, np.array([[getattr(node, name)] for node in nodes]))

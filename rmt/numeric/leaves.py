@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import numpy as np
@@ -95,6 +96,15 @@ class DiscreteLeaf(Leaf):
         self.mean = float(np.sum(self.p * self.x))
         self.variance = float(np.sum(self.p * (self.x - self.mean) ** 2))
 
+    @staticmethod
+    def stacked(leaves: Sequence[DiscreteLeaf]) -> DiscreteLeaf:
+        """Laws of as many atoms as one node, whose unknowns and jets have an axis for them before that of the points."""
+        out = copy.copy(leaves[0])
+        for name in ("x", "p", "log_x"):
+            setattr(out, name, np.stack([getattr(leaf, name) for leaf in leaves], axis=1))
+        out.mean = np.array([[leaf.mean] for leaf in leaves])  # type: ignore[assignment]
+        return out
+
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return log_z[np.newaxis] if self.positive else z[np.newaxis]
 
@@ -104,7 +114,7 @@ class DiscreteLeaf(Leaf):
         # far away the mean is split off: a centred law has m ~ variance/z^2
         near = np.sum(kernel * self.x, axis=0)
         far = (self.mean + np.sum(kernel * self.x**2, axis=0)) / z
-        m = np.where(np.abs(z) > 3 * np.max(np.abs(self.x)), far, near)
+        m = np.where(np.abs(z) > 3 * np.max(np.abs(self.x), axis=0), far, near)
         slope = -np.sum(kernel * self.x / (z - self.x), axis=0)  # dm/dz
         if self.positive:
             w = z * np.sum(kernel, axis=0)

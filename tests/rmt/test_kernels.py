@@ -15,8 +15,12 @@ from rmt.numeric import axis
 from rmt.numeric.continuation import solve
 from rmt.numeric.edges import find_intervals
 from rmt.numeric.explicit import explicit_interval, explicit_s
+from rmt.numeric.family import FamilyNode, with_families
 from rmt.numeric.log_s import LogS
+from rmt.numeric.operations import ProductNode
 from rmt.numeric.quadrature import QuadratureLeaf
+from rmt.numeric.roots import bracketed_root
+from rmt.piece import Piece
 from theory.activations import get_activation
 from theory.gain import gain_law
 
@@ -407,3 +411,96 @@ def test_kernels_run_as_plain_python():
     assert (compiled, plain) == ("True", "False")
     np.testing.assert_allclose(fast, slow, rtol=1e-13)
     assert all(math.isfinite(value.real) for value in fast)
+
+
+# --- families -------------------------------------------------------------------------------------------------------
+
+
+def members(kind):
+    """Laws of one shape: gains of different variances, scaled and raised, and residual blocks of gates."""
+    if kind == "gains":
+        gains = [gain_law(get_activation("tanh"), q) for q in (0.3, 0.8, 2.0)]
+        return [(scale * gain).free_power(t) for gain, scale, t in zip(gains, (1.1, 1.2, 0.7), (2, 1.5, 3), strict=True)]
+    atoms = ({0: 0.3, 1: 0.2, 2: 0.5}, {0: 0.25, 0.5: 0.25, 3: 0.5}, {0: 0.1, 1: 0.3, 1.5: 0.6})
+    branches = [MarchenkoPastur(0.4) @ Discrete(masses) for masses in atoms]
+    return [rmt.ResidualSum(branch, skip) for branch, skip in zip(branches, (4, 3.9, 4.2), strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["gains", "blocks"])
+def test_a_family_is_the_product_of_its_members(kind):
+    laws = members(kind)
+    nodes = [law.numeric for law in laws]
+    family, product = FamilyNode(nodes), ProductNode(nodes)
+    z = product.mean * np.array([-3 + 0.5j, 0.4 + 1j, 2 + 0.7j, 9 + 0.1j])
+    u = solve(product, z).unknowns
+    du = 1e-3 * u
+    one, other = family.linearise(u), product.linearise(u)
+    for name in ("m", "w", "log_s", "dm", "dlog_s", "log_eta"):
+        np.testing.assert_allclose(getattr(one.jet, name), getattr(other.jet, name), rtol=1e-12, atol=1e-14)
+    eps = np.array([1e-3, 2e-3j, -1e-3, 1e-4])
+    np.testing.assert_allclose(family.spread(one, eps), product.spread(other, eps), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(family.potential(u, one), product.potential(u, other), rtol=1e-12)
+    np.testing.assert_allclose(family.strain(u, du), product.strain(u, du), rtol=1e-12)
+    np.testing.assert_allclose(solve(family, z).g, solve(product, z).g, rtol=1e-12)
+
+
+def test_what_is_stacked():
+    gain = gain_law(get_activation("tanh"), 0.8)
+    mixed = [*members("gains"), MarchenkoPastur(0.4), Discrete({1: 0.2, 2: 0.8}), gain, *members("blocks")]
+    kinds = [type(node).__name__ for node in with_families([law.numeric for law in mixed])]
+    assert kinds == ["FamilyNode", "ExplicitSLeaf", "DiscreteLeaf", "QuadratureLeaf", "FamilyNode"]
+    # explicit S-transforms stay explicit
+    masks = [Discrete({0: p, 1: 1 - p}).numeric for p in (0.2, 0.4)]
+    assert len(with_families(masks)) == 2
+
+
+# --- places and roots -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        Piece(0.3, 2, 0.5, 0.5),
+        Piece(1e-18, 2, 0.5, 0.5),
+        Piece(0, 3, -0.5, 0.5),
+        Piece(-3, 0, 0.5, -0.75),
+        Piece(-3, 1, -0.5, -0.5),
+        Piece(-1, 1, -0.5, -0.75),
+        Piece(0, 1, None, 0.5),
+        Piece(-1, 2, 1 / 3, 0.5),
+        Piece(-math.inf, 2, None, 0.5),
+    ],
+    ids=str,
+)
+def test_places_invert_the_grid(piece):
+    place = np.linspace(-2.5, 2.5, 41)
+    found = piece.places(piece.at_places(place))
+    # an unbounded piece is searched; beside a hard edge away from 0 points have few digits
+    np.testing.assert_allclose(found, place, rtol=0, atol=2e-8)
+    if piece.bounded:
+        np.testing.assert_allclose(found[10:31], place[10:31], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("function", "root"),
+    [
+        (lambda x: x**3 - 0.3, 0.3 ** (1 / 3)),
+        (lambda x: math.tanh(50 * (x - 0.123)), 0.123),
+        (lambda x: (x - 0.7) ** 3, 0.7),
+        (lambda x: x, 0.0),
+        (lambda x: 1 - x, 1.0),
+        (lambda x: math.exp(9 * x) - 2, math.log(2) / 9),
+    ],
+)
+def test_bracketed_root(function, root):
+    asked = []
+    found = bracketed_root(lambda x: asked.append(x) or function(x), 0.0, 1.0, 1e-13)
+    assert found == pytest.approx(root, abs=3e-13 if root != 0.7 else 1e-5)
+    assert len(asked) < 60
+    assert all(0 <= x <= 1 for x in asked)
+
+
+def test_bracketed_root_needs_a_change_of_sign():
+    for function in (lambda x: x + 1, lambda _: math.nan):
+        with pytest.raises(ValueError, match="no change of sign"):
+            bracketed_root(function, 0.0, 1.0)
