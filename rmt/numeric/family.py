@@ -91,7 +91,7 @@ def with_families(factors: Sequence[Node]) -> list[Node]:
 
 
 def _shape(node: Node) -> tuple[Any, ...] | None:
-    """What must be equal in laws that are stacked; None for a law that cannot be, or has no leaf in which they differ."""
+    """What must be equal in laws that are stacked; None for a law that cannot be, or has nothing to share."""
     if isinstance(node, QuadratureLeaf):
         return (QuadratureLeaf,)
     if isinstance(node, DiscreteLeaf):

@@ -98,7 +98,7 @@ class DiscreteLeaf(Leaf):
 
     @staticmethod
     def stacked(leaves: Sequence[DiscreteLeaf]) -> DiscreteLeaf:
-        """Laws of as many atoms as one node, whose unknowns and jets have an axis for them before that of the points."""
+        """Laws of as many atoms as one node, whose arrays have an axis for them before that of the points."""
         out = copy.copy(leaves[0])
         for name in ("x", "p", "log_x"):
             setattr(out, name, np.stack([getattr(leaf, name) for leaf in leaves], axis=1))

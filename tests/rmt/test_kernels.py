@@ -420,7 +420,8 @@ def members(kind):
     """Laws of one shape: gains of different variances, scaled and raised, and residual blocks of gates."""
     if kind == "gains":
         gains = [gain_law(get_activation("tanh"), q) for q in (0.3, 0.8, 2.0)]
-        return [(scale * gain).free_power(t) for gain, scale, t in zip(gains, (1.1, 1.2, 0.7), (2, 1.5, 3), strict=True)]
+        numbers = zip(gains, (1.1, 1.2, 0.7), (2, 1.5, 3), strict=True)
+        return [(scale * gain).free_power(exponent) for gain, scale, exponent in numbers]
     atoms = ({0: 0.3, 1: 0.2, 2: 0.5}, {0: 0.25, 0.5: 0.25, 3: 0.5}, {0: 0.1, 1: 0.3, 1.5: 0.6})
     branches = [MarchenkoPastur(0.4) @ Discrete(masses) for masses in atoms]
     return [rmt.ResidualSum(branch, skip) for branch, skip in zip(branches, (4, 3.9, 4.2), strict=True)]
