@@ -68,19 +68,20 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
     if sum(atoms.values()) > 1 - 1e-12:
         return []
     with np.errstate(all="ignore"):  # next to poles numbers overflow; what is not finite is refused where it is used
+        minima: dict[Interval, _Minima] = {}
         if node.full:
             found = [Interval(-np.inf, np.inf, None, None)]
         elif any(node.unbounded):
             found = _unbounded_intervals(node, atoms)
         else:
-            found = _bounded_intervals(node, atoms)
+            found = _bounded_intervals(node, atoms, minima)
         if not node.positive:
             found = _split_at_zero(node, found)
-        return [part for piece in found for part in _split_at_cusps(node, piece)]
+        return [part for piece in found for part in _split_at_cusps(node, piece, minima)]
 
 
-def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
-    """`find_intervals` of a law with bounded support."""
+def _bounded_intervals(node: Node, atoms: Mapping[float, float], minima: dict[Interval, _Minima]) -> list[Interval]:
+    """`find_intervals` of a law with bounded support; fills in what the minima of the density hide."""
     right = _far_point(node, +1)
     high = max([_walk(node, right, -1, atoms)[0], *atoms])
     atom_at_zero = atoms.get(0.0, 0.0)
@@ -102,7 +103,8 @@ def _bounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interva
         hard_edge = False
     gaps = [*gaps, right]
     found = _between(node, gaps, hard_edge, atoms)
-    hidden = [point for piece in found for point in _minima(node, piece)[0]]
+    minima |= {piece: _minima(node, piece) for piece in found}
+    hidden = [point for gap_points, _ in minima.values() for point in gap_points]
     if hidden:
         found = _between(node, sorted([*gaps, *hidden], key=lambda point: point.x), hard_edge, atoms)
     return found
@@ -511,16 +513,19 @@ def _hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     return simple if abs(simple - exponent) < min(max(1e-8, 10 * doubt), 1e-5) else exponent
 
 
-def _split_at_cusps(node: Node, piece: Interval) -> list[Interval]:
+def _split_at_cusps(node: Node, piece: Interval, minima: Mapping[Interval, _Minima]) -> list[Interval]:
     """Cut an interval where its density touches 0 like a cube root, as when two intervals just have met."""
     if not np.isfinite(piece.upper - piece.lower):
         return [piece]
-    cusps = _minima(node, piece)[1]
+    _, cusps = minima[piece] if piece in minima else _minima(node, piece)
     ends = [(piece.lower, piece.lower_exponent), *((x, _CUSP) for x in cusps), (piece.upper, piece.upper_exponent)]
     return [Interval(a, b, ea, eb) for (a, ea), (b, eb) in itertools.pairwise(ends)]
 
 
-def _minima(node: Node, piece: Interval) -> tuple[list[_GapPoint], list[float]]:
+_Minima = tuple[list[_GapPoint], list[float]]
+
+
+def _minima(node: Node, piece: Interval) -> _Minima:
     """Gaps, a point of each, and cusps that hide in the minima of the density on an interval."""
     size = piece.upper - piece.lower
     theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
