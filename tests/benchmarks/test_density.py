@@ -181,13 +181,13 @@ FIRST_CURVE = {
     "relu chain": "import theory; theory.jacobian_law(theory.Chain(depth=10, activation='relu')).curve()",
     "product": "import rmt; (rmt.MarchenkoPastur(0.5) @ rmt.MarchenkoPastur(0.3)).curve()",
     "sum": "import rmt; (rmt.Semicircle(1) + rmt.MarchenkoPastur(0.5)).curve()",
-    "tanh layer": "import theory; theory.jacobian_law(theory.Chain(depth=1, activation='tanh')).curve()",
     "tanh chain": "import theory; theory.jacobian_law(theory.Chain(depth=5, activation='tanh', sigma_w=1.1)).curve()",
     "tanh resnet": "import theory; theory.jacobian_law(theory.ResNet(depth=50, activation='tanh')).curve()",
 }
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("not config.getoption('benchmark_enable')", reason="a new process each: only where it is timed")
 @pytest.mark.benchmark(group="first curve of a process")
 @pytest.mark.parametrize("cache", ["warm", "empty"])
 @pytest.mark.parametrize("name", FIRST_CURVE)
