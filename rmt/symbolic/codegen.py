@@ -82,13 +82,17 @@ def c_source(derivation: Derivation, name: str) -> str:
         "{",
         *_body([*rows, *entries], targets),
         "}",
+        f"double complex {name}_cauchy(const double complex *u, double complex z, const double *p)",
+        "{",
+        f"    return {_printed(system.value.xreplace(swap))};",
+        "}",
     ]
     parts += _density(derivation, name, parameters)
     return "\n".join(parts) + "\n"
 
 
 def _legend(derivation: Derivation) -> list[str]:
-    unknowns = ", ".join(f"u[{k}] = {u}" for k, u in enumerate((derivation.G, *derivation.unknowns)))
+    unknowns = ", ".join(f"u[{k}] = {u}" for k, u in enumerate(derivation.system.unknowns))
     parameters = ", ".join(f"p[{k}] = {p}" for k, p in enumerate(derivation.parameters))
     return [f"   unknowns: {unknowns}", f"   parameters: {parameters or 'none'}"]
 

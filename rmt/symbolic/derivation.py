@@ -119,8 +119,9 @@ class Derivation:
         Equations of the auxiliary unknowns of `equation` and `s_transform`; empty where there are none.
     starts : mapping of symbol to expression in z
         The auxiliary unknowns, each with its behaviour as z tends to infinity, which selects the solution.
-    residual : sympy expression, or None
-        What vanishes with `equation` and is better behaved on the way from infinity (its logarithm, for products).
+    residual : tuple (expression in m and z, expression in z), or None
+        What vanishes with `equation` and is better behaved on the way from infinity, the logarithm of a product, with
+        the behaviour of m at infinity.
     closed_form : sympy expression in z, or None
         G(z) on the upper half-plane where a rule knows it; `solution` has also what follows from the equation.
     density : tuple of ParametricDensity
@@ -227,16 +228,17 @@ class Derivation:
     @cached_property
     def system(self) -> System:
         """The equations as a square system F(u, z) = 0 with the behaviour of u at infinity."""
-        if len(self.starts) != len(self.constraints):
+        if len(self.starts) != len(self.constraints) or not self.equation.has(self.G):
             raise NotImplementedError(
                 f"{self.subject}: its equation is written with objects that are no numbers; ask the law for its curve"
             )
-        first = self.residual if self.residual is not None else self.equation.lhs - self.equation.rhs
-        return System(
-            unknowns=(self.G, *self.starts),
-            residuals=(first, *(c.lhs - c.rhs for c in self.constraints)),
-            start=(1 / self.z, *self.starts.values()),
-        )
+        rest = [c.lhs - c.rhs for c in self.constraints]
+        if self.residual is None:
+            lead, first, start, value = self.G, self.equation.lhs - self.equation.rhs, 1 / self.z, self.G
+        else:
+            lead, (first, start), value = self.m, self.residual, (1 + self.m) / self.z
+            rest = [c.subs(self.G, value) for c in rest]
+        return System((lead, *self.starts), (first, *rest), (start, *self.starts.values()), value)
 
     def lambdify(self, quantity: str = "density") -> Callable[..., Any]:
         """A numpy function of the formula: ``density(x, **parameters)`` or ``cauchy(z, **parameters)``.
@@ -271,8 +273,10 @@ class Derivation:
         """C99 source: ``<name>_density`` for an explicit density or solution, ``<name>_residual`` of the system always.
 
         ``void <name>_residual(const double complex *u, double complex z, const double *p, double complex *f,
-        double complex *jacobian)`` evaluates F(u, z) and its derivatives by u (row by row), u = (G, auxiliary unknowns);
-        ``double <name>_density(double x, const double *p)`` is there where `density` or `solution` is explicit.
+        double complex *jacobian)`` evaluates F(u, z) of `system` and its derivatives by u, row by row; u[0] is G, or m
+        where the system is written in m, the rest the auxiliary unknowns. ``double complex <name>_cauchy(const double
+        complex *u, double complex z, const double *p)`` is G of a solution. ``double <name>_density(double x, const
+        double *p)`` is there where `density` or `solution` is explicit.
         p holds the parameters in the order of `parameters`, which a comment repeats.
 
         Raises
@@ -310,7 +314,7 @@ class Derivation:
             source = f" ({_escape(step.source)})" if step.source else ""
             lines.append(rf"\item \textbf{{{_escape(step.title)}.}} {_commands(step.reason)}{source}")
             if step.premises:
-                lines.append(rf"\[ {_joined(step.premises)} \quad\Longrightarrow\]")
+                lines.append(f"From ${_joined(step.premises)}$:")
             lines.extend(rf"\[ {sp.latex(formula)} \]" for formula in step.formulas)
         return "\n".join([*lines, r"\end{enumerate}"])
 

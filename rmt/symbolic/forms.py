@@ -50,7 +50,8 @@ def tidied(equation: Any, variable: Any) -> Any:
     identically.
     """
     difference = equation.lhs - equation.rhs
-    if not difference.is_rational_function(*difference.free_symbols):
+    if equation.rhs != 0 or not difference.is_rational_function(*difference.free_symbols):
+        # a product of high powers, or a transcendental equation, reads best as it stands
         return sp.Eq(*(sp.powsimp(sp.factor_terms(side)) for side in equation.args), evaluate=False)
     numerator = sp.numer(sp.cancel(sp.together(difference)))
     kept = [f for f, _ in sp.factor_list(numerator)[1] if f.has(variable) and f != variable]

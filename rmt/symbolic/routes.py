@@ -8,17 +8,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
 
 from rmt import series
 from rmt.laws.discrete import Discrete
-from rmt.symbolic.derivation import Derivation, G, Step, g, m, to_sympy, z
+from rmt.symbolic.derivation import Derivation, ParametricDensity, Step, to_sympy
+from rmt.symbolic.forms import in_r, in_s, small_root
+from rmt.symbolic.letters import G, R, S, g, m, z
 from rmt.symbolic.polynomial import moments_from_polynomial, polynomial
 from rmt.symbolic.products import (
     critical_polynomial,
     inverse_moment_factors,
+    logarithm,
+    merge,
     physical_edges,
     product_equation,
     shortest,
@@ -27,7 +32,15 @@ from rmt.symbolic.products import (
 from rmt.symbolic.r_transforms import RTransform
 from rmt.symbolic.s_transforms import STransform
 
-__all__ = ["derive_by_subordination", "derive_from_polynomial", "derive_from_r", "derive_from_s"]
+__all__ = [
+    "derive_by_subordination",
+    "derive_from_polynomial",
+    "derive_from_r",
+    "derive_from_s",
+    "edges_step",
+    "moments_step",
+    "solution_step",
+]
 
 
 def derive_from_s(
@@ -37,10 +50,15 @@ def derive_from_s(
     equation: Any = None,
     edges: tuple[Any, ...] | None = None,
     r_expression: Any = None,
+    closed_form: Any = None,
+    density: tuple[ParametricDensity, ...] = (),
+    more_steps: tuple[Step, ...] = (),
+    moments: Callable[[int], list[Any]] | None = None,
 ) -> Derivation:
     """Derivation from a closed form of S: inverse moment transform, equation, edges, moments.
 
-    `equation` and `edges` replace what the general procedure finds by equivalent, more readable forms.
+    `equation` and `edges` replace what the general procedure finds by equivalent, more readable forms; `closed_form`,
+    `density` and the steps that explain them come from the rule of the law.
     """
     z_expression = to_expression(inverse_moment_factors(transform.factors))
     constraints = tuple(c.subs(m, z * G - 1) for c in transform.constraints.values())
@@ -59,12 +77,14 @@ def derive_from_s(
             sp.Eq(z, z_expression, evaluate=False),
             "By definition $S(m) = (1+m)/(m z)$ with $m = zG - 1$, solved for $z$.",
             "Voiculescu 1987",
+            transform.steps[-1].formula,
         ),
         Step(
             "Equation of the Cauchy transform",
             (equation, *constraints),
             "Put $m = zG - 1$, that is $(1+m)/z = G$. The law is the solution with $G$ ~ $1/z$ at infinity.",
             "derived here",
+            sp.Eq(z, z_expression, evaluate=False),
         ),
     ]
     if polynomial_in_m is not None and polynomial_in_m.degree() > 0:
@@ -74,11 +94,20 @@ def derive_from_s(
                 sp.Eq(polynomial_in_m.as_expr(), 0, evaluate=False),
                 "Edges of the support are critical values of $z(m)$: there $dz/dm = 0$ and $G$ has a square root.",
                 "derived here",
+                sp.Eq(z, z_expression, evaluate=False),
             )
         )
     if edges and not any(isinstance(edge, sp.Eq) for edge in edges):
-        steps.append(_edges_step(edges))
-    steps.append(_moments_step(transform.moments(2)))
+        steps.append(edges_step(edges))
+    moment_rule = transform.moments if moments is None else moments
+    steps += [*more_steps, moments_step(moment_rule)]
+    mean_start = transform.mean / z
+    residual = None
+    if transform.positive:
+        factors = merge(inverse_moment_factors(transform.factors))
+        residual = (logarithm(factors) - sp.log(z), mean_start)
+    if r_expression is None and not constraints and equation.rhs == 0:
+        r_expression = small_root(in_r(equation), R, g, transform.mean)
     return Derivation(
         subject=subject,
         steps=tuple(steps),
@@ -86,8 +115,12 @@ def derive_from_s(
         s_transform=transform.expression,
         r_transform=r_expression,
         edges=edges,
-        moment_rule=transform.moments,
+        moment_rule=moment_rule,
         constraints=constraints,
+        starts={unknown: start.subs(m, mean_start) for unknown, start in transform.starts.items()},
+        residual=residual,
+        closed_form=closed_form,
+        density=density,
     )
 
 
@@ -103,9 +136,11 @@ def _parametric_edges(transform: STransform) -> tuple[Any, ...]:
 
 
 def derive_from_r(subject: str, transform: RTransform) -> Derivation:
-    """Derivation from a rational R: equation z = R(G) + 1/G, edges, moments."""
+    """Derivation from R: equation z = R(G) + 1/G, edges, moments."""
     expression = transform.expression
     inverse = expression + 1 / g
+    if not expression.is_rational_function(g):
+        return _derive_from_general_r(subject, transform, inverse)
     cleared = sp.numer(sp.together(inverse - z)).subs(g, G)
     equation = sp.Eq(sp.collect(sp.expand(cleared), G), 0)
     steps = [
@@ -115,16 +150,17 @@ def derive_from_r(subject: str, transform: RTransform) -> Derivation:
             equation,
             "$R(G) + 1/G = z$ by definition of R. The law is the solution with $G$ ~ $1/z$ at infinity.",
             "Voiculescu 1986",
+            transform.steps[-1].formula,
         ),
     ]
     slope = sp.numer(sp.together(sp.diff(inverse, g)))
     critical = sp.Eq(sp.expand(slope), 0, evaluate=False)
     reason = "Edges of the support are critical values of $z(g) = R(g) + 1/g$."
-    steps.append(Step("Critical points", critical, reason, "derived here"))
+    steps.append(Step("Critical points", critical, reason, "derived here", sp.Eq(z, inverse, evaluate=False)))
     edges = _edges_from_r(inverse, sp.Poly(slope, g), critical)
     if edges and not isinstance(edges[0], sp.Eq):
-        steps.append(_edges_step(edges))
-    steps.append(_moments_step(transform.moments(2)))
+        steps.append(edges_step(edges))
+    steps.append(moments_step(transform.moments))
     return Derivation(
         subject=subject,
         steps=tuple(steps),
@@ -134,6 +170,25 @@ def derive_from_r(subject: str, transform: RTransform) -> Derivation:
         edges=edges,
         moment_rule=transform.moments,
     )
+
+
+def _derive_from_general_r(subject: str, transform: RTransform, inverse: Any) -> Derivation:
+    equation = sp.Eq(z, inverse.subs(g, G), evaluate=False)
+    critical = sp.Eq(sp.diff(inverse, g), 0, evaluate=False)
+    given = transform.steps[-1].formula
+    steps = (
+        *transform.steps,
+        Step("Equation of the Cauchy transform", equation, "$R(G) + 1/G = z$.", "Voiculescu 1986", given),
+        Step(
+            "Critical points",
+            critical,
+            "Edges of the support are critical values of $z(g) = R(g) + 1/g$.",
+            "derived here",
+            sp.Eq(z, inverse, evaluate=False),
+        ),
+        moments_step(transform.moments),
+    )
+    return Derivation(subject, steps, equation, None, transform.expression, (critical,), transform.moments)
 
 
 def derive_by_subordination(subject: str, discrete: Discrete, rest: RTransform) -> Derivation:
@@ -165,7 +220,7 @@ def derive_by_subordination(subject: str, discrete: Discrete, rest: RTransform) 
             Step("Branch points", edge, "Edges of the support are among the zeros of the discriminant.", "derived here")
             for edge in edges
         ),
-        _moments_step(moments(2)),
+        moments_step(moments),
     )
     return Derivation(subject, steps, equation, None, None, edges, moments)
 
@@ -239,15 +294,22 @@ def _s_from_r(expression: Any) -> Any:
     return None
 
 
-def _edges_step(edges: tuple[Any, ...]) -> Step:
+def solution_step(solution: Any, reason: str) -> Step:
+    """The step that states G in closed form."""
+    return Step("Solution", sp.Eq(G, solution, evaluate=False), reason, "derived here")
+
+
+def edges_step(edges: tuple[Any, ...]) -> Step:
+    """The step that states edges in closed form."""
     formula = tuple(sp.Eq(sp.Symbol(f"x_{k}"), edge, evaluate=False) for k, edge in enumerate(edges, 1))
     return Step(
         "Edges of the support", formula, "The critical values of $z$ that bound the continuous part.", "derived here"
     )
 
 
-def _moments_step(moments: list[Any]) -> Step:
-    formula = tuple(sp.Eq(sp.Symbol(f"m_{k}"), x, evaluate=False) for k, x in enumerate(moments, 1))
+def moments_step(rule: Callable[[int], list[Any]]) -> Step:
+    """The step that states the first two moments."""
+    formula = tuple(sp.Eq(sp.Symbol(f"m_{k}"), x, evaluate=False) for k, x in enumerate(rule(2), 1))
     return Step(
         "Moments",
         formula,

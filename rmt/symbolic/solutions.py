@@ -76,7 +76,7 @@ def _cubic(poly: Any) -> Any:
     if inner == 0:
         return None
     points, scale = _cover(sp.discriminant(poly.as_expr(), G))
-    expected = System((G,), (poly.as_expr(),), (1 / z,)).cauchy(points, {}, scale)
+    expected = System((G,), (poly.as_expr(),), (1 / z,), G).cauchy(points, {}, scale)
     unity = sp.Rational(-1, 2) + sp.sqrt(3) * sp.I / 2
     fine = np.isfinite(expected)
     for sign, turned, flipped, k in itertools.product((1, -1), (False, True), (False, True), range(3)):

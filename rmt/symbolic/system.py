@@ -37,7 +37,7 @@ _FIRST, _CONTRACTION, _FLOOR = 0.3, 0.5, 1e-9
 
 @dataclass(frozen=True)
 class System:
-    """F(u, z) = 0 for unknowns u, u[0] = G, as many equations as unknowns.
+    """F(u, z) = 0, as many equations as unknowns u.
 
     Attributes
     ----------
@@ -46,11 +46,14 @@ class System:
         F.
     start : tuple of sympy expression in z
         The unknowns as z tends to infinity, to leading order.
+    value : sympy expression
+        G in terms of the unknowns and z.
     """
 
     unknowns: tuple[Any, ...]
     residuals: tuple[Any, ...]
     start: tuple[Any, ...]
+    value: Any
 
     @cached_property
     def jacobian(self) -> tuple[tuple[Any, ...], ...]:
@@ -64,11 +67,11 @@ class System:
         return tuple(sorted(symbols - {z, *self.unknowns}, key=str))
 
     @cached_property
-    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    def _functions(self) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
         arguments = (z, *self.unknowns, *self.parameters)
         slopes = [sp.diff(f, z) for f in self.residuals]
         flat = [*self.residuals, *(entry for row in self.jacobian for entry in row), *slopes]
-        return compiled(arguments, flat), compiled((z, *self.parameters), list(self.start))
+        return compiled(arguments, flat), compiled((z, *self.parameters), list(self.start)), compiled(arguments, self.value)
 
     def cauchy(self, points: ComplexArray, values: Values, scale: float) -> ComplexArray:
         """G at points of the closed upper half-plane, NaN where the root was lost.
@@ -82,8 +85,9 @@ class System:
             Size of the support.
         """
         given = [float(values[p]) for p in self.parameters]
-        whole, begin = self._functions
+        whole, begin, read = self._functions
         n, count = len(self.unknowns), points.size
+        vanishing = np.array([[s == 0] for s in self.start])
 
         def evaluate(u: ComplexArray, at: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
             rows = np.array([np.broadcast_to(v, at.shape) for v in whole(at, *u, *given)], dtype=complex)
@@ -97,7 +101,9 @@ class System:
             for _ in range(_NEWTON if first < 1 else 5 * _NEWTON):
                 f, j, _ = evaluate(u, at)
                 step = -_solve(j, f)
-                norm = np.max(np.abs(step) / np.maximum(np.abs(u), np.abs(size)), axis=0)
+                # unknowns that start at 0, and may stay there, are measured by the others
+                floor = np.where(vanishing, 1e-3 * np.max(np.abs(u), axis=0), 0)
+                norm = np.max(np.abs(step) / np.maximum(np.maximum(np.abs(u), np.abs(size)), floor), axis=0)
                 settled = norm < 4e-16
                 stalled = (norm > _CONTRACTION * before) & ~settled
                 done |= settled | (stalled & (before < _FLOOR))
@@ -113,7 +119,7 @@ class System:
             here = points + 1j * height
             u = np.array([np.broadcast_to(v, here.shape) for v in begin(here, *given)], dtype=complex)
             u, good = newton(u, here, u, np.inf)
-            good &= np.abs(here * u[0] - 1) < 0.5
+            good &= np.abs(here * read(here, *u, *given) - 1) < 0.5
             rate = np.full(count, 0.3)
             for _ in range(_MOST_STEPS):
                 moving = np.flatnonzero(good & (height > 0))
@@ -127,14 +133,15 @@ class System:
                 turn = slope * at / start * (np.log(to) - np.log(at))
                 guess = np.where(np.isfinite(turn) & (np.abs(turn) < 3), start * np.exp(turn), start + slope * (to - at))
                 found, reached = newton(guess, to, start, _FIRST)
-                reached &= found[0].imag <= 1e-9 * np.abs(found[0])
+                g = read(to, *found, *given)
+                reached &= g.imag <= 1e-9 * np.abs(g)
                 u[:, moving] = np.where(reached, found, start)
                 here[moving] = np.where(reached, to, at)
                 height[moving] = np.where(reached, lower, height[moving])
                 slower = np.where(lower == 0, 0.3, np.sqrt(rate[moving]))
                 rate[moving] = np.where(reached, rate[moving] ** 1.7, slower)
                 good[moving] &= rate[moving] < 0.99
-        out: ComplexArray = np.where(good & (height == 0), u[0], np.nan)
+            out: ComplexArray = np.where(good & (height == 0), read(here, *u, *given), np.nan)
         return out
 
 
