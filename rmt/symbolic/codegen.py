@@ -16,6 +16,7 @@ __all__ = ["c_source"]
 
 _HEAD = """\
 #include <complex.h>
+#include <math.h>
 
 static double complex rmt_power(double complex base, int n)
 {
@@ -32,7 +33,7 @@ class _Printer(C99CodePrinter):  # type: ignore[misc]
     """C99 expressions of type ``double complex``."""
 
     functions: ClassVar[dict[str, str]] = {
-        name: f"c{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan")
+        name: f"c{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "atanh")
     }
 
     def __init__(self) -> None:
@@ -104,8 +105,8 @@ def _density(derivation: Derivation, name: str, parameters: dict[Any, Any]) -> l
         lines = ["    double out = 0;"]
         for piece in explicit:
             swap = parameters | {piece.parameter: sp.Symbol("x")}
-            value, lower, upper = (_printed(e.xreplace(swap)) for e in (piece.value, piece.lower, piece.upper))
-            lines.append(f"    if (x >= creal({lower}) && x <= creal({upper})) out += creal({value});")
+            value, lower, upper = (_real(e.xreplace(swap)) for e in (piece.value, piece.lower, piece.upper))
+            lines.append(f"    if (x >= {lower} && x <= {upper}) out += {value};")
         return [*head, *lines, "    return out;", "}"]
     if derivation.solution is None:
         return []
@@ -125,6 +126,12 @@ def _body(expressions: list[Any], targets: list[str]) -> list[str]:
     shared, reduced = sp.cse(expressions, symbols=(sp.Symbol(f"t{k}") for k in range(10**6)))
     lines = [f"    double complex {symbol} = {_printed(value)};" for symbol, value in shared]
     return [*lines, *(f"    {target} = {_printed(value)};" for target, value in zip(targets, reduced, strict=True))]
+
+
+def _real(expression: Any) -> str:
+    """C99 of an expression with real values."""
+    numbers = {root: sp.N(root, 17) for root in sp.sympify(expression).atoms(sp.CRootOf)}
+    return str(sp.ccode(expression.xreplace(numbers), math_macros={}, strict=False)).replace("HUGE_VAL", "INFINITY")
 
 
 def _printed(expression: Any) -> str:

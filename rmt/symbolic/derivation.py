@@ -14,7 +14,7 @@ import sympy as sp
 from rmt import series
 from rmt.symbolic import codegen, forms
 from rmt.symbolic.letters import G, g, m, z
-from rmt.symbolic.solutions import explicit_solution
+from rmt.symbolic.solutions import cubic_density, explicit_solution
 from rmt.symbolic.system import System, evaluator
 
 __all__ = ["Derivation", "G", "ParametricDensity", "Step", "g", "m", "to_sympy", "z"]
@@ -36,6 +36,9 @@ def to_sympy(value: Any) -> Any:
         return sp.Integer(value)
     if isinstance(value, float):
         return sp.Float(value)
+    if isinstance(value, complex):
+        real, imaginary = (int(v) if v.is_integer() else v for v in (value.real, value.imag))
+        return to_sympy(real) + sp.I * to_sympy(imaginary)
     raise TypeError(f"parameter {value!r}: give an int, a Fraction, a float or a sympy expression")
 
 
@@ -124,8 +127,8 @@ class Derivation:
         the behaviour of m at infinity.
     closed_form : sympy expression in z, or None
         G(z) on the upper half-plane where a rule knows it; `solution` has also what follows from the equation.
-    density : tuple of ParametricDensity
-        Pieces of the density of the continuous part in closed form; empty where it has none.
+    pieces : tuple of ParametricDensity
+        The density in closed form where a rule knows it; `density` has also what follows from the equation.
     criterion : sympy.Eq, or None
         When the law is critical, where that is not "mean 1".
     image : tuple (Derivation, expression, expression), or None
@@ -151,7 +154,7 @@ class Derivation:
     starts: Mapping[Any, Any] = field(default_factory=dict)
     residual: Any = None
     closed_form: Any = None
-    density: tuple[ParametricDensity, ...] = ()
+    pieces: tuple[ParametricDensity, ...] = ()
     criterion: Any = None
     image: tuple[Derivation, Any, Any] | None = None
     G: Any = G
@@ -182,6 +185,16 @@ class Derivation:
         if self.closed_form is not None:
             return self.closed_form
         return None if self.constraints else explicit_solution(self.equation)
+
+    @cached_property
+    def density(self) -> tuple[ParametricDensity, ...]:
+        """Pieces of the density of the continuous part in closed form; empty where it has none.
+
+        For a cubic equation with numbers for coefficients, by Cardano's formula on the real axis.
+        """
+        if self.pieces or self.constraints:
+            return self.pieces
+        return tuple(ParametricDensity(x, x, *piece) for x, *piece in cubic_density(self.equation))
 
     @cached_property
     def equation_in_m(self) -> Any:

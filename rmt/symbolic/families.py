@@ -66,7 +66,7 @@ def _exponential(subject: str, transform: STransform, c: Any, prefactor: Any) ->
     equation = sp.Eq(prefactor * G, (z * G - 1) * sp.exp(c * (1 - 2 * z * G)))
     density = densities.exponential(c, scale)
     return derive_from_s(
-        subject, transform, equation=equation, edges=edges, density=density, more_steps=(densities.step(density),)
+        subject, transform, equation=equation, edges=edges, pieces=density, more_steps=(densities.step(density),)
     )
 
 
@@ -84,7 +84,7 @@ def _(law: FussCatalan) -> Derivation:
         s_transform(law),
         equation=equation,
         edges=edges,
-        density=density,
+        pieces=density,
         more_steps=(densities.step(density),),
     )
 
@@ -92,7 +92,7 @@ def _(law: FussCatalan) -> Derivation:
 @derive.register
 def _(law: Semicircle) -> Derivation:
     derivation = derive_from_r(repr(law), r_transform(law))
-    return _with(derivation, density=density_of_edges(derivation.edges, lambda x, r: r / (2 * sp.pi * law_variance(law))))
+    return _with(derivation, pieces=density_of_edges(derivation.edges, lambda x, r: r / (2 * sp.pi * law_variance(law))))
 
 
 def law_variance(law: Semicircle) -> Any:
@@ -110,7 +110,7 @@ def _(law: MarchenkoPastur) -> Derivation:
         s_transform(law),
         edges=edges,
         r_expression=r_transform(law).expression,
-        density=density_of_edges(edges, lambda x, r: r / (2 * sp.pi * ratio * x)),
+        pieces=density_of_edges(edges, lambda x, r: r / (2 * sp.pi * ratio * x)),
     )
 
 
@@ -123,7 +123,7 @@ def _(law: FreeJacobi) -> Derivation:
         repr(law),
         s_transform(law),
         edges=edges,
-        density=density_of_edges(edges, lambda x, r: r / (2 * sp.pi * s * x * (1 - x))),
+        pieces=density_of_edges(edges, lambda x, r: r / (2 * sp.pi * s * x * (1 - x))),
         moments=lambda n: [sp.factor(to_sympy(x)) for x in law.moments(n)],
     )
 
@@ -148,7 +148,7 @@ def _explicit(
     *,
     edges: tuple[Any, ...],
     moments: Callable[[int], list[Any]],
-    density: tuple[ParametricDensity, ...] = (),
+    pieces: tuple[ParametricDensity, ...] = (),
     r_expression: Any = None,
     s_expression: Any = None,
     steps: tuple[Step, ...] = (),
@@ -179,7 +179,7 @@ def _explicit(
         edges=edges,
         moment_rule=moments,
         closed_form=solution,
-        density=density,
+        pieces=pieces,
     )
 
 
@@ -231,18 +231,19 @@ def _(law: Empirical) -> Derivation:
 @derive.register
 def _(law: Uniform) -> Derivation:
     a, b = to_sympy(law.a), to_sympy(law.b)
-    solution = (sp.log(z - a) - sp.log(z - b)) / (b - a)
+    # no cancellation far away, unlike log(z - a) - log(z - b)
+    solution = 2 * sp.atanh((b - a) / (2 * z - a - b)) / (b - a)
     x = sp.Symbol("x", real=True)
     transform = r_transform(law)
     return _explicit(
         repr(law),
         sp.Eq(G, solution, evaluate=False),
         solution,
-        "The integral of $1/((b-a)(z-x))$ over $[a, b]$.",
+        "The integral of $1/((b-a)(z-x))$ over $[a, b]$, $log((z-a)/(z-b))/(b-a)$.",
         "definition",
         edges=(a, b),
         moments=lambda n: [to_sympy(v) for v in law.moments(n)],
-        density=(ParametricDensity(x, x, 1 / (b - a), a, b),),
+        pieces=(ParametricDensity(x, x, 1 / (b - a), a, b),),
         r_expression=transform.expression,
         steps=transform.steps,
     )
@@ -261,7 +262,7 @@ def _(law: Arcsine) -> Derivation:
         "Nica, Speicher 2006, lecture 1",
         edges=edges,
         moments=lambda n: [to_sympy(v) for v in law.moments(n)],
-        density=density_of_edges(edges, lambda _x, r: 1 / (sp.pi * r)),
+        pieces=density_of_edges(edges, lambda _x, r: 1 / (sp.pi * r)),
     )
 
 
@@ -280,7 +281,7 @@ def _(law: KestenMcKay) -> Derivation:
         "Kesten 1959; McKay 1981",
         edges=edges,
         moments=lambda n: [to_sympy(v) for v in law.moments(n)],
-        density=density_of_edges(
+        pieces=density_of_edges(
             edges, lambda x, r: d * r / (2 * sp.pi * (d**2 - x**2))
         ),
         r_expression=coin.expression,
@@ -301,7 +302,7 @@ def _(law: Cauchy) -> Derivation:
         "Bercovici, Voiculescu 1993",
         edges=(-sp.oo, sp.oo),
         moments=law.moments,
-        density=(ParametricDensity(x, x, scale / (sp.pi * (scale**2 + (x - location) ** 2)), -sp.oo, sp.oo),),
+        pieces=(ParametricDensity(x, x, scale / (sp.pi * (scale**2 + (x - location) ** 2)), -sp.oo, sp.oo),),
         r_expression=location - sp.I * scale,
     )
 
@@ -320,7 +321,7 @@ def _(law: Gaussian) -> Derivation:
         "DLMF 7.7.2",
         edges=(-sp.oo, sp.oo),
         moments=lambda n: [to_sympy(v) for v in law.moments(n)],
-        density=(ParametricDensity(x, x, density, -sp.oo, sp.oo),),
+        pieces=(ParametricDensity(x, x, density, -sp.oo, sp.oo),),
     )
 
 
@@ -349,7 +350,7 @@ def _(law: FreeStable) -> Derivation:
         r_transform=transform.expression,
         edges=edges,
         moment_rule=lambda n: [to_sympy(v) for v in law.moments(n)],
-        density=density,
+        pieces=density,
     )
 
 

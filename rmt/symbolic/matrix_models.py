@@ -156,7 +156,7 @@ def _matrix_r(law: Any, matrix: Any, b: Any, index: int) -> tuple[Any, list[Any]
 
 def _pencil(law: PolynomialLaw) -> tuple[Any, list[Any]]:
     """(A_0, [A_i]), exact: the Hankel construction of `rmt.numeric.linearisation` without its scaling."""
-    terms = {word: to_sympy(c) if not isinstance(c, complex) else sp.sympify(c) for c, word in law.terms}
+    terms = {word: to_sympy(c) for c, word in law.terms}
     words = sorted({word[k:] for word in terms for k in range(1, len(word))}, key=lambda word: (len(word), word))
 
     def hankel(middle: tuple[int, ...], rows: list[Any], columns: list[Any]) -> Any:

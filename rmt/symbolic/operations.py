@@ -34,7 +34,7 @@ from rmt.symbolic.products import merge, power
 from rmt.symbolic.r_transforms import RTransform, add_transforms, r_transform
 from rmt.symbolic.routes import derive_by_subordination, derive_from_polynomial, derive_from_r, derive_from_s
 from rmt.symbolic.s_transforms import STransform, multiply_transforms, s_transform, unavailable
-from rmt.symbolic.subordination import derive_product, derive_sum, exact_moments, finish, part_of
+from rmt.symbolic.subordination import derive_product, derive_sum, exact_moments, finish, part_of, written_in_m
 
 __all__: list[str] = []
 
@@ -131,7 +131,9 @@ def _(law: FreePower) -> Derivation:
         inner.equation,
     )
     begin = z * mean ** (1 - t)
-    return finish(law, equation, constraints, {w: begin, **part.starts_at(begin)}, (*inner.steps, step))
+    starts = {w: begin, **part.starts_at(begin)}
+    residual = written_in_m(equation, mean**t / z)
+    return finish(law, equation, constraints, starts, (*inner.steps, step), residual=residual)
 
 
 @derive.register
@@ -158,7 +160,8 @@ def _(law: ResidualSum) -> Derivation:
         inner.equation,
     )
     starts = {m0: mean / z, **part.starts_at(z)}
-    return finish(law, equation, constraints, starts, (*inner.steps, step))
+    residual = written_in_m(equation, (mean + a**2) / z)
+    return finish(law, equation, constraints, starts, (*inner.steps, step), residual=residual)
 
 
 @derive.register

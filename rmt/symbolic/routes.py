@@ -51,14 +51,14 @@ def derive_from_s(
     edges: tuple[Any, ...] | None = None,
     r_expression: Any = None,
     closed_form: Any = None,
-    density: tuple[ParametricDensity, ...] = (),
+    pieces: tuple[ParametricDensity, ...] = (),
     more_steps: tuple[Step, ...] = (),
     moments: Callable[[int], list[Any]] | None = None,
 ) -> Derivation:
     """Derivation from a closed form of S: inverse moment transform, equation, edges, moments.
 
     `equation` and `edges` replace what the general procedure finds by equivalent, more readable forms; `closed_form`,
-    `density` and the steps that explain them come from the rule of the law.
+    `pieces` and the steps that explain them come from the rule of the law.
     """
     z_expression = to_expression(inverse_moment_factors(transform.factors))
     constraints = tuple(c.subs(m, z * G - 1) for c in transform.constraints.values())
@@ -120,7 +120,7 @@ def derive_from_s(
         starts={unknown: start.subs(m, mean_start) for unknown, start in transform.starts.items()},
         residual=residual,
         closed_form=closed_form,
-        density=density,
+        pieces=pieces,
     )
 
 

@@ -20,7 +20,7 @@ from rmt.symbolic.r_transforms import RTransform
 from rmt.symbolic.routes import moments_step
 from rmt.symbolic.s_transforms import STransform
 
-__all__ = ["Part", "derive_product", "derive_sum", "exact_moments", "finish", "part_of"]
+__all__ = ["Part", "derive_product", "derive_sum", "exact_moments", "finish", "part_of", "written_in_m"]
 
 BIANE = "Biane 1998; Belinschi, Bercovici 2007"
 
@@ -103,7 +103,9 @@ def finish(
     edges: tuple[Any, ...] = ()
     if len(starts) < 2 and not any(e.has(sp.MatrixSymbol, sp.Sum, sp.Integral) for e in (equation, *constraints)):
         rows = [[sp.diff(e.lhs - e.rhs, u) for u in (G, *starts)] for e in (equation, *constraints)]
-        edges = (sp.Eq(sp.Matrix(rows).det(), 0, evaluate=False),)
+        # sympy's determinant would expand
+        jacobian = rows[0][0] if len(rows) == 1 else rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
+        edges = (sp.Eq(jacobian, 0, evaluate=False),)
         reason = "Edges of the support are where the solution branches: the Jacobian of the equations vanishes."
         added.append(Step("Critical points", edges[0], reason, "derived here", (equation, *constraints)))
     try:
@@ -111,6 +113,11 @@ def finish(
     except PreconditionError:
         pass  # heavy tails: no moments to state
     return replace(derivation, steps=(*derivation.steps, *added), edges=edges)
+
+
+def written_in_m(equation: Any, start: Any) -> tuple[Any, Any]:
+    """The `residual` of a derivation: the equation in m = zG - 1, which keeps the digits that zG - 1 loses far away."""
+    return (equation.lhs - equation.rhs).subs(G, (1 + m) / z), start
 
 
 def derive_sum(law: Any, parts: Sequence[Part], rest: RTransform | None) -> Derivation:
@@ -178,4 +185,4 @@ def derive_product(
         before[:3],
     )
     steps = (*(s for p in parts for s in p.steps), *(rest.steps if rest else ()), step)
-    return finish(law, first, constraints, starts, steps)
+    return finish(law, first, constraints, starts, steps, residual=written_in_m(first, small))

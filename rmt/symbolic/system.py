@@ -33,6 +33,8 @@ _FAR = 300.0
 _MOST_STEPS = 300
 _NEWTON = 12
 _FIRST, _CONTRACTION, _FLOOR = 0.3, 0.5, 1e-9
+# Paths come down obliquely: on a vertical one a symmetric law may meet a branch point of an auxiliary unknown.
+_UP = 0.17 + 1j
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class System:
 
         with np.errstate(all="ignore"):
             height = _FAR * (scale + np.abs(points))
-            here = points + 1j * height
+            here = points + _UP * height
             u = np.array([np.broadcast_to(v, here.shape) for v in begin(here, *given)], dtype=complex)
             u, good = newton(u, here, u, np.inf)
             good &= np.abs(here * read(here, *u, *given) - 1) < 0.5
@@ -127,11 +129,13 @@ class System:
                     break
                 start, at, x = u[:, moving], here[moving], points[moving]
                 lower = np.where(rate[moving] < 1e-2, 0.0, height[moving] * rate[moving])
-                to = np.where(lower == 0, x + 1j * _SIDE * (x.imag == 0), x + 1j * lower)
+                to = np.where(lower == 0, x + 1j * _SIDE * (x.imag == 0), x + _UP * lower)
                 _, j, by_z = evaluate(start, at)
                 slope = -_solve(j, by_z)
                 turn = slope * at / start * (np.log(to) - np.log(at))
-                guess = np.where(np.isfinite(turn) & (np.abs(turn) < 3), start * np.exp(turn), start + slope * (to - at))
+                # powers of z far away, straight lines next to the support
+                far = np.isfinite(turn) & (np.abs(turn) < 3) & (np.abs(to) > 3 * scale)
+                guess = np.where(far, start * np.exp(turn), start + slope * (to - at))
                 found, reached = newton(guess, to, start, _FIRST)
                 g = read(to, *found, *given)
                 reached &= g.imag <= 1e-9 * np.abs(g)
@@ -174,6 +178,7 @@ def compiled(arguments: tuple[Any, ...], expression: Any) -> Callable[..., Any]:
             raise NotImplementedError(
                 f"{next(iter(objects))} has no numpy function here: ask the law for its curve (law.curve, law.cauchy)"
             )
+    expression = [_numbered(part) for part in expression] if isinstance(expression, list) else _numbered(expression)
     dummies = [sp.Dummy(f"a{k}") for k, _ in enumerate(arguments)]
     swap = dict(zip(arguments, dummies, strict=True))
     replaced = (
@@ -181,6 +186,12 @@ def compiled(arguments: tuple[Any, ...], expression: Any) -> Callable[..., Any]:
     )
     function: Callable[..., Any] = sp.lambdify(dummies, replaced, modules=[NUMERIC, "scipy", "numpy"], cse=True)
     return function
+
+
+def _numbered(expression: Any) -> Any:
+    """Roots of polynomials as numbers."""
+    expression = sp.sympify(expression)
+    return expression.xreplace({root: sp.N(root, 17) for root in expression.atoms(sp.CRootOf)})
 
 
 def evaluator(derivation: Derivation, quantity: str) -> Callable[..., Any]:
