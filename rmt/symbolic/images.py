@@ -34,7 +34,7 @@ def derive_polynomial_image(law: Any, coefficients: tuple[Any, ...], inner_law: 
         if unknown:
             starts[point] = start
             constraints.append(sp.Eq(polynomial.subs(_Y, point), z, evaluate=False))
-        part = part_of(inner, str(j))
+        part = part_of(inner, str(j), explicit=not unknown)
         if _below(start):
             part = _mirrored(part)
         if part.equation.lhs == G and not part.equation.rhs.has(G):

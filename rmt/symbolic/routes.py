@@ -23,7 +23,6 @@ from rmt.symbolic.products import (
     critical_polynomial,
     inverse_moment_factors,
     logarithm,
-    merge,
     physical_edges,
     product_equation,
     shortest,
@@ -102,10 +101,12 @@ def derive_from_s(
     moment_rule = transform.moments if moments is None else moments
     steps += [*more_steps, moments_step(moment_rule)]
     mean_start = transform.mean / z
-    residual = None
-    if transform.positive:
-        factors = merge(inverse_moment_factors(transform.factors))
-        residual = (logarithm(factors) - sp.log(z), mean_start)
+    inverse = inverse_moment_factors(transform.factors)
+    if transform.positive and not constraints:
+        # m lies in the lower half-plane, and so do the linear factors: logarithms reject the false roots of high powers
+        residual: Any = logarithm(inverse) - sp.log(z)
+    else:
+        residual = to_expression(inverse) / z - 1
     if r_expression is None and not constraints and equation.rhs == 0:
         r_expression = small_root(in_r(equation), R, g, transform.mean)
     return Derivation(
@@ -118,7 +119,7 @@ def derive_from_s(
         moment_rule=moment_rule,
         constraints=constraints,
         starts={unknown: start.subs(m, mean_start) for unknown, start in transform.starts.items()},
-        residual=residual,
+        residual=(residual, mean_start),
         closed_form=closed_form,
         pieces=pieces,
     )

@@ -71,7 +71,7 @@ class STransform:
     starts : mapping of symbol to expression in m
         The auxiliary unknowns as m tends to 0.
     positive : bool
-        Whether the law lives on [0, oo), where the logarithms of the factors are those of log S.
+        Whether the law lives on [0, oo).
     radicals : tuple of (base, exponent), or None
         S(m) without auxiliary unknowns but with square roots, where `factors` have unknowns instead: a formula to
         read, correct on the branch at small m only.

@@ -67,6 +67,8 @@ def _quadratic(a: Any, b: Any, c: Any) -> Any:
             exponent = order * multiplicity
             shifted = z - sp.factor_terms(zero)
             root *= shifted ** (exponent // 2) * sp.sqrt(shifted) ** (exponent % 2)
+    if not c.has(z):  # without cancellation at infinity, where G is small
+        return 2 * c / (-b - leading * root)
     return (-b + leading * root) / (2 * a)
 
 

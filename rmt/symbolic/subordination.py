@@ -56,9 +56,13 @@ class Part:
         return {unknown: start.subs(z, point) for unknown, start in self.starts.items()}
 
 
-def part_of(derivation: Derivation, label: str) -> Part:
-    """A derivation as a part; its unknowns get the label, an explicit G takes the place of an equation."""
-    if derivation.solution is not None:
+def part_of(derivation: Derivation, label: str, *, explicit: bool = True) -> Part:
+    """A derivation as a part; its unknowns get the label, an explicit G takes the place of an equation.
+
+    Where the part is taken at an unknown that becomes real, the cuts of an explicit G would be decided by rounding:
+    then its equation is better, unless that is G itself.
+    """
+    if derivation.solution is not None and (explicit or derivation.equation.lhs == G):
         return Part(sp.Eq(G, derivation.solution, evaluate=False), steps=derivation.steps)
     names = {u: sp.Symbol(f"{u.name}_{label}") for u in derivation.unknowns}
     rename = lambda e: sp.Eq(*(side.xreplace(names) for side in e.args), evaluate=False)  # noqa: E731
