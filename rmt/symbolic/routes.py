@@ -126,14 +126,20 @@ def derive_from_s(
 
 
 def _parametric_edges(transform: STransform) -> tuple[Any, ...]:
-    """Equation of the critical points of z where one auxiliary unknown beside m is left; in m and that unknown."""
-    if len(transform.constraints) != 1:
-        return ()
-    ((unknown, constraint),) = transform.constraints.items()
-    relation = constraint.lhs - constraint.rhs
-    slope = -sp.diff(relation, m) / sp.diff(relation, unknown)  # d unknown / d m along the constraint
-    logarithm = sp.Add(*(e * sp.log(b) for b, e in inverse_moment_factors(transform.factors)))
-    return (sp.Eq(sp.diff(logarithm, m) + sp.factor(slope) * sp.diff(logarithm, unknown), 0),)
+    """Equation of the critical points of z, in m and the auxiliary unknowns: dz vanishes along the constraints."""
+    unknowns = list(transform.constraints)
+    if len(unknowns) > 2:
+        return ()  # a determinant that nobody reads
+    relations = [c.lhs - c.rhs for c in transform.constraints.values()]
+    logarithm_of_z = logarithm(inverse_moment_factors(transform.factors))
+    if len(unknowns) == 1:
+        (unknown,), (relation,) = unknowns, relations
+        slope = -sp.diff(relation, m) / sp.diff(relation, unknown)  # d unknown / d m along the constraint
+        return (sp.Eq(sp.diff(logarithm_of_z, m) + sp.factor(slope) * sp.diff(logarithm_of_z, unknown), 0),)
+    rows = [[sp.diff(f, v) for v in (m, *unknowns)] for f in (logarithm_of_z, *relations)]
+    (a, b, c), (d, e, f), (g_, h, i) = rows
+    determinant = a * (e * i - f * h) - b * (d * i - f * g_) + c * (d * h - e * g_)
+    return (sp.Eq(determinant, 0, evaluate=False),)
 
 
 def derive_from_r(subject: str, transform: RTransform) -> Derivation:
