@@ -18,7 +18,7 @@ def derive(net: Layer, *, exact: bool = False) -> Derivation:
     Parameters
     ----------
     net : layer or network
-        Its sigma_w, sigma_b, skip, depth and repetitions may be numbers (exact ones stay exact) or sympy symbols; symbols
+        Its sigma_w, sigma_b, skip, depth and repetitions may be numbers (exact ones stay exact) or sympy symbols, which
         should be declared positive. A ResNet leads to the universal law of infinite depth in terms of its effective
         cumulant c, with its corrections in 1/depth; a Chain, and every other composition of layers, to the law at its
         own finite depth, repeated layers at a fixed point of the variance q of their pre-activations.

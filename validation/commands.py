@@ -60,7 +60,7 @@ def _derivation(args: Any) -> Any:
         from rmt.symbolic.grammar import parse_law
 
         if args.expression is None:
-            raise ValueError("law: an expression is missing; write for instance: rmt derive law 'semicircle(1) + mp(1/2)'")
+            raise ValueError("law: an expression is missing; for instance: rmt derive law 'semicircle(1) + mp(1/2)'")
         return derive_law(parse_law(args.expression))
     if args.expression is not None:
         raise ValueError(f"{args.expression!r}: only 'rmt derive law' takes an expression; give options instead")

@@ -33,7 +33,8 @@ class _Printer(C99CodePrinter):  # type: ignore[misc]
     """C99 expressions of type ``double complex``."""
 
     functions: ClassVar[dict[str, str]] = {
-        name: f"c{name}" for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "atanh")
+        name: f"c{name}"
+        for name in ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan", "atanh")
     }
 
     def __init__(self) -> None:
@@ -73,7 +74,8 @@ def c_source(derivation: Derivation, name: str) -> str:
     parameters = {p: sp.Symbol(f"p[{k}]") for k, p in enumerate(derivation.parameters)}
     parts = [f"/* {derivation.subject.replace('*/', '* /')}", *_legend(derivation), "*/", _HEAD]
     system = derivation.system
-    swap = parameters | {u: sp.Symbol(f"u[{k}]") for k, u in enumerate(system.unknowns)} | {derivation.z: sp.Symbol("z")}
+    swap = parameters | {u: sp.Symbol(f"u[{k}]") for k, u in enumerate(system.unknowns)}
+    swap[derivation.z] = sp.Symbol("z")
     rows = [f.xreplace(swap) for f in system.residuals]
     entries = [entry.xreplace(swap) for row in system.jacobian for entry in row]
     targets = [*(f"f[{k}]" for k in range(len(rows))), *(f"jacobian[{k}]" for k in range(len(entries)))]

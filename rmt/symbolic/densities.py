@@ -40,7 +40,7 @@ def fuss_catalan(order: Any) -> tuple[ParametricDensity, ...]:
 
 
 def free_stable(alpha: Any, rho: Any, scale: Any, location: Any) -> tuple[ParametricDensity, ...]:
-    """With 1/g = r exp(i t), Im z = 0 gives r(t) (derived here; equivalent to Hasebe and Kuznetsov, arXiv:1404.2981)."""
+    """With 1/g = r exp(i t), Im z = 0 gives r(t) (derived here; cf. Hasebe and Kuznetsov, arXiv:1404.2981)."""
     f = sp.pi * alpha * rho + (1 - alpha) * t
     r = (sp.sin(f) / sp.sin(t)) ** (1 / alpha)
     x = location + scale * r * sp.sin(alpha * (sp.pi * rho - t)) / sp.sin(f)

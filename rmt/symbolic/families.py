@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -40,6 +41,7 @@ from rmt.symbolic.routes import (
 )
 from rmt.symbolic.s_transforms import STransform, s_transform, unavailable, universal_parameters
 from rmt.symbolic.special import Faddeeva
+from rmt.symbolic.subordination import finish, part_of
 
 __all__ = ["density_of_edges"]
 
@@ -92,12 +94,8 @@ def _(law: FussCatalan) -> Derivation:
 @derive.register
 def _(law: Semicircle) -> Derivation:
     derivation = derive_from_r(repr(law), r_transform(law))
-    return _with(derivation, pieces=density_of_edges(derivation.edges, lambda x, r: r / (2 * sp.pi * law_variance(law))))
-
-
-def law_variance(law: Semicircle) -> Any:
-    """Variance of a semicircle law as a sympy object."""
-    return to_sympy(law.variance)
+    variance = to_sympy(law.variance)
+    return replace(derivation, pieces=density_of_edges(derivation.edges, lambda _x, r: r / (2 * sp.pi * variance)))
 
 
 @derive.register
@@ -210,7 +208,7 @@ def _(law: Empirical) -> Derivation:
     if law.bandwidth is not None:
         width = to_sympy(law.bandwidth)
         bare = Empirical(law.samples)
-        return _with(derive(bare + Semicircle(width**2)), subject=repr(law))
+        return replace(derive(bare + Semicircle(width**2)), subject=repr(law))
     size = sp.Integer(len(law.samples))
     if len(law._counts) > _MOST_ATOMS:
         samples, index = sp.IndexedBase("x"), sp.Symbol("k", integer=True)
@@ -277,7 +275,7 @@ def _(law: KestenMcKay) -> Derivation:
         repr(law),
         equation,
         2 * (d - 1) / ((d - 2) * z + d * sp.sqrt(z - radius) * sp.sqrt(z + radius)),
-        "The free sum of $d$ coins on $± 1$: $z = R(G) + 1/G$ with $d$ times the R-transform of a coin, solved for $G$.",
+        "The free sum of $d$ coins on $± 1$: $z = R(G) + 1/G$ with $d$ times the R of a coin, solved for $G$.",
         "Kesten 1959; McKay 1981",
         edges=edges,
         moments=lambda n: [to_sympy(v) for v in law.moments(n)],
@@ -286,7 +284,7 @@ def _(law: KestenMcKay) -> Derivation:
         ),
         r_expression=coin.expression,
     )
-    return _with(derivation, steps=(*coin.steps, *derivation.steps))
+    return replace(derivation, steps=(*coin.steps, *derivation.steps))
 
 
 @derive.register
@@ -365,43 +363,21 @@ def _(law: FreePoisson) -> Derivation:
     inner = derive(law.jump)
     # R(g) = rate (w G_J(w) - 1)/g at w = 1/g, with H = G_J(1/G)
     H = sp.Symbol("H")
-    unknowns = {unknown: sp.Symbol(f"{unknown}_J") for unknown in inner.unknowns}
-    put = {G: H, z: 1 / G} | unknowns
     equation = sp.Eq(z * G, 1 + rate * (H / G - 1), evaluate=False)
-    constraint = sp.Eq(*(side.subs(put, simultaneous=True) for side in inner.equation.args), evaluate=False)
-    rest = tuple(
-        sp.Eq(*(side.subs(put, simultaneous=True) for side in c.args), evaluate=False) for c in inner.constraints
-    )
-    starts = {H: 1 / z} | {unknowns[u]: start for u, start in inner.starts.items()}
-    if inner.solution is not None:
-        constraint = sp.Eq(H, inner.solution.subs(z, 1 / G), evaluate=False)
-        rest, starts = (), {H: 1 / z}
+    part = part_of(inner, "J")
+    constraints = part.at(H, 1 / G)
+    starts = {H: 1 / z, **part.starts}
     steps = (
         *inner.steps,
         Step(
             "Compound free Poisson law",
-            (equation, constraint),
+            (equation, *constraints),
             "Free cumulants are rate times the moments of the jump: $R(g) = λ (G_J(1/g)/g - 1)/g$; $H = G_J(1/G)$.",
             "Nica, Speicher 2006, proposition 12.15",
             inner.equation,
         ),
     )
-    moments = _by_cumulants(lambda n: [rate * x for x in inner.moments(n)])
-    return Derivation(
-        subject=repr(law),
-        steps=(*steps, moments_step(moments)),
-        equation=equation,
-        s_transform=None,
-        r_transform=None,
-        edges=(),
-        moment_rule=moments,
-        constraints=(constraint, *rest),
-        starts=starts,
-    )
-
-
-def _by_cumulants(cumulants: Callable[[int], list[Any]]) -> Callable[[int], list[Any]]:
-    return lambda n: [sp.factor_terms(sp.expand(x)) for x in series.free_cumulants_to_moments(cumulants(n))]
+    return finish(law, equation, constraints, starts, steps)
 
 
 @derive.register
@@ -409,7 +385,7 @@ def _(law: ImplicitLaw) -> Derivation:
     transform = law._transform
     if not hasattr(transform, "free_symbols"):
         raise unavailable(
-            law, "derivation", "it is given by a Python function, which is no formula; give a sympy expression instead"
+            law, "derivation", "a Python function is no formula; give the transform as a sympy expression instead"
         )
     (variable,) = transform.free_symbols
 
@@ -431,8 +407,7 @@ def _(law: ImplicitLaw) -> Derivation:
     if law.r is not None:
         expression = transform.subs(variable, g)
         given = Step("R-transform", sp.Eq(sp.Function("R")(g), expression, evaluate=False), "Given.", "definition")
-        rule = RTransform(expression, law.free_cumulants, (given,))
-        return derive_from_r(repr(law), rule)
+        return derive_from_r(repr(law), RTransform(expression, law.free_cumulants, (given,)))
     expression = transform.subs(variable, m)
     given = Step("S-transform", sp.Eq(sp.Function("S")(m), expression, evaluate=False), "Given.", "definition")
     mean = moments(1)[0]
@@ -444,12 +419,14 @@ def _(law: ImplicitLaw) -> Derivation:
         steps=(given,),
     )
     solution = densities.lambert(factors)
+    reason = "Solved by the principal branch of Lambert's W."
+    steps = () if solution is None else (solution_step(solution, reason),)
     return derive_from_s(
         repr(law),
         rule,
         edges=(),
         closed_form=solution,
-        more_steps=() if solution is None else (solution_step(solution, "Solved by the principal branch of Lambert's W."),),
+        more_steps=steps,
         moments=moments,
     )
 
@@ -461,9 +438,3 @@ def _factors_of(expression: Any) -> Factors:
         base, exponent = (sp.E, factor.exp) if isinstance(factor, sp.exp) else factor.as_base_exp()
         parts.append((base, exponent))
     return merge(tuple(parts))
-
-
-def _with(derivation: Derivation, **changed: Any) -> Derivation:
-    from dataclasses import replace
-
-    return replace(derivation, **changed)

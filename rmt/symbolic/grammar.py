@@ -42,7 +42,7 @@ __all__ = ["FAMILIES", "OPERATIONS", "GrammarError", "parse_law", "parse_number"
 
 _LENGTH, _DEPTH, _DIGITS, _LARGEST_EXPONENT, _BITS = 400, 24, 40, 1000, 4000
 _RESERVED = frozenset("GzmgSRwI")
-_TOKEN = re.compile(r"\s*(?:(\d+\.?\d*(?:[eE][+-]?\d{1,3})?|\.\d+(?:[eE][+-]?\d{1,3})?)|([A-Za-z]\w*)|(\*\*|[-+*/@^(),:]))")
+_TOKEN = re.compile(r"\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)|([A-Za-z]\w*)|(\*\*|[-+*/@^(),:]))")
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {"sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log}
 _CONSTANTS: Final[Mapping[str, Any]] = {"pi": sp.pi}
@@ -243,10 +243,10 @@ class _Parser:
         if self._peek() != "(":
             if name in _CONSTANTS:
                 return _CONSTANTS[name]
-            if name in _RESERVED or name in FAMILIES or name in OPERATIONS or name in ("discrete", "mixture"):
-                raise self._error(place, f"{name!r} is no name of a parameter" + (
-                    ": write its arguments in parentheses" if name not in _RESERVED else ", but of a variable of the formulas"
-                ))
+            if name in _RESERVED:
+                raise self._error(place, f"{name!r} names a variable of the formulas; choose another name")
+            if name in FAMILIES or name in OPERATIONS or name in ("discrete", "mixture"):
+                raise self._error(place, f"{name!r} names a law: write its arguments in parentheses")
             return sp.Symbol(name, positive=True, integer=True if self.integer else None)
         self._take()
         if name in ("discrete", "mixture"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import sympy as sp
@@ -10,7 +11,7 @@ from rmt.algebra.polynomial_image import PolynomialImage
 from rmt.symbolic.derivation import Derivation, Step, to_sympy
 from rmt.symbolic.dispatch import derive
 from rmt.symbolic.letters import G, z
-from rmt.symbolic.subordination import Part, finish, part_of
+from rmt.symbolic.subordination import Part, finish, part_of, renamed
 
 __all__ = ["derive_polynomial_image"]
 
@@ -75,14 +76,13 @@ def _preimages(coefficients: tuple[Any, ...]) -> list[tuple[Any, Any, bool]]:
 
 def _below(start: Any) -> bool:
     """Whether a preimage of points of the upper half-plane lies in the lower one; p is real, so none crosses."""
-    point = start.subs({z: 10**6 * sp.I} | {s: 1 for s in start.free_symbols - {z}})
+    point = start.subs({z: 10**6 * sp.I} | dict.fromkeys(start.free_symbols - {z}, 1))
     return bool(sp.im(sp.N(point)) < 0)
 
 
 def _mirrored(part: Part) -> Part:
     """The equation of G on the lower half-plane, where it takes conjugate values."""
     swap = {sp.I: -sp.I}
-    conjugated = lambda e: sp.Eq(*(side.xreplace(swap) for side in e.args), evaluate=False)  # noqa: E731
-    return Part(
-        conjugated(part.equation), tuple(conjugated(c) for c in part.constraints), part.starts, part.steps
+    return replace(
+        part, equation=renamed(part.equation, swap), constraints=tuple(renamed(c, swap) for c in part.constraints)
     )

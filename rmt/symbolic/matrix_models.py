@@ -53,8 +53,8 @@ def _(law: GatedLayer) -> Derivation:
         Step(
             "Dyson equation",
             (equation, *constraints),
-            "W is Gaussian of variance $s$, so that the self-energy is $s$ times the averages of the resolvent over the "
-            "other half; with $y = z/(1 + s B)$, $A$ and $B$ the means of $1/(y - D_1^2 - t D_2^2)$ and of $D_2^2$ "
+            "W is Gaussian of variance $s$: the self-energy is $s$ times the averages of the resolvent over the other "
+            "half; with $y = z/(1 + s B)$, $A$ and $B$ the means of $1/(y - D_1^2 - t D_2^2)$ and of $D_2^2$ "
             "times it, $G = A/(1 + s B)$ and $t = s y A/(1 + s B)$.",
             "derived here",
             sp.Eq(sp.Symbol("H"), sp.Matrix([[0, a + b * w], [sp.Symbol("(D_1 + D_2 w)^*"), 0]]), evaluate=False),

@@ -51,9 +51,9 @@ def _(law: FreeSum) -> Derivation:
     if not others:
         assert total is not None
         return derive_from_r(repr(law), total)
-    if len(others) == 1 and isinstance(others[0], Discrete) and total is not None:
-        if total.expression.is_rational_function(g) and _has_moments(law):
-            return derive_by_subordination(repr(law), others[0], total)
+    rational = total is not None and total.expression.is_rational_function(g) and _has_moments(law)
+    if len(others) == 1 and isinstance(others[0], Discrete) and total is not None and rational:
+        return derive_by_subordination(repr(law), others[0], total)
     return _algebraic(law) or derive_sum(law, _parts(others), total)
 
 

@@ -16,8 +16,8 @@ import sympy as sp
 from rmt import series
 from rmt.laws.discrete import Discrete
 from rmt.symbolic.derivation import Derivation, ParametricDensity, Step, to_sympy
-from rmt.symbolic.forms import in_r, in_s, small_root
-from rmt.symbolic.letters import G, R, S, g, m, z
+from rmt.symbolic.forms import in_r, small_root
+from rmt.symbolic.letters import G, R, g, m, z
 from rmt.symbolic.polynomial import moments_from_polynomial, polynomial
 from rmt.symbolic.products import (
     critical_polynomial,

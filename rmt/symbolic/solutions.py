@@ -52,7 +52,7 @@ def _quadratic(a: Any, b: Any, c: Any) -> Any:
     degree = sp.degree(discriminant, z)
     if degree != 2 * (slope.degree() - 1):  # the root at infinity is a double one
         return None
-    constant, factors = sp.factor_list(discriminant, z)
+    _, factors = sp.factor_list(discriminant, z)
     leading = slope.LC()
     root = sp.Integer(1)
     for factor, multiplicity in factors:

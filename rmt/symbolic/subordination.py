@@ -7,8 +7,9 @@ its own spectral variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy as sp
@@ -20,7 +21,7 @@ from rmt.symbolic.r_transforms import RTransform
 from rmt.symbolic.routes import moments_step
 from rmt.symbolic.s_transforms import STransform
 
-__all__ = ["Part", "derive_product", "derive_sum", "exact_moments", "finish", "part_of", "written_in_m"]
+__all__ = ["Part", "derive_product", "derive_sum", "exact_moments", "finish", "part_of", "renamed", "written_in_m"]
 
 BIANE = "Biane 1998; Belinschi, Bercovici 2007"
 
@@ -65,13 +66,17 @@ def part_of(derivation: Derivation, label: str, *, explicit: bool = True) -> Par
     if derivation.solution is not None and (explicit or derivation.equation.lhs == G):
         return Part(sp.Eq(G, derivation.solution, evaluate=False), steps=derivation.steps)
     names = {u: sp.Symbol(f"{u.name}_{label}") for u in derivation.unknowns}
-    rename = lambda e: sp.Eq(*(side.xreplace(names) for side in e.args), evaluate=False)  # noqa: E731
     return Part(
-        rename(derivation.equation),
-        tuple(rename(c) for c in derivation.constraints),
+        renamed(derivation.equation, names),
+        tuple(renamed(c, names) for c in derivation.constraints),
         {names[u]: start for u, start in derivation.starts.items()},
         derivation.steps,
     )
+
+
+def renamed(equation: Any, names: Mapping[Any, Any]) -> Any:
+    """An equation with other symbols, left unevaluated."""
+    return sp.Eq(*(side.xreplace(names) for side in equation.args), evaluate=False)
 
 
 def exact_moments(law: Any) -> Callable[[int], list[Any]]:
@@ -87,7 +92,7 @@ def finish(
     steps: Sequence[Step],
     **more: Any,
 ) -> Derivation:
-    """A derivation from equations: edges as the equation of the critical points, moments from the law's exact series."""
+    """A derivation from equations: edges as the equation of the critical points, moments from the law's series."""
     moments = exact_moments(law)
     derivation = Derivation(
         subject=repr(law),
@@ -101,8 +106,6 @@ def finish(
         starts=starts,
         **more,
     )
-    from dataclasses import replace
-
     added: list[Step] = []
     edges: tuple[Any, ...] = ()
     if len(starts) < 2 and not any(e.has(sp.MatrixSymbol, sp.Sum, sp.Integral) for e in (equation, *constraints)):
@@ -112,10 +115,8 @@ def finish(
         edges = (sp.Eq(jacobian, 0, evaluate=False),)
         reason = "Edges of the support are where the solution branches: the Jacobian of the equations vanishes."
         added.append(Step("Critical points", edges[0], reason, "derived here", (equation, *constraints)))
-    try:
+    with contextlib.suppress(PreconditionError):  # heavy tails: no moments to state
         added.append(moments_step(derivation.moment_rule))
-    except PreconditionError:
-        pass  # heavy tails: no moments to state
     return replace(derivation, steps=(*derivation.steps, *added), edges=edges)
 
 
@@ -129,7 +130,8 @@ def derive_sum(law: Any, parts: Sequence[Part], rest: RTransform | None) -> Deri
     shift = sp.Integer(0) if rest is None else rest.expression.subs(g, G)
     unknowns = [sp.Symbol(f"w_{k}") for k in range(1, len(parts))]
     points = [*unknowns, z - shift + (len(parts) - 1) / G - sp.Add(*unknowns)]
-    equations, starts = [], dict.fromkeys(unknowns, z)
+    equations: list[Any] = []
+    starts = dict.fromkeys(unknowns, z)
     for part, point in zip(parts, points, strict=True):
         equations += part.at(G, point)
         starts |= part.starts
@@ -163,14 +165,10 @@ def derive_product(
     in_m = z * G - 1
     unknowns = [sp.Symbol(f"w_{k}") for k in range(1, len(parts))]
     last = z * known * (z * G / in_m) ** (len(parts) - 1) / sp.Mul(*unknowns)
-    # far away m ~ mean/z, or variance/z² where one factor is centred
+    # far away m ~ mean/z; where one factor is centred, m ~ variance/w² with its own w ~ z/others
     centred = [k for k, mean in enumerate(means) if mean == 0]
     others = sp.Mul(known_mean, *(mean for mean in means if mean != 0))
-    if centred:
-        # m ~ variance/w², and w ~ z/others for the centred factor
-        small = variances[centred[0]] * others**2 / z**2
-    else:
-        small = others / z
+    small = variances[centred[0]] * others**2 / z**2 if centred else others / z
     begin = [z / others if mean == 0 else mean / small for mean in means]
     equations: list[Any] = []
     starts = dict(zip(unknowns, begin, strict=False))

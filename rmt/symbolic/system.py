@@ -73,7 +73,8 @@ class System:
         arguments = (z, *self.unknowns, *self.parameters)
         slopes = [sp.diff(f, z) for f in self.residuals]
         flat = [*self.residuals, *(entry for row in self.jacobian for entry in row), *slopes]
-        return compiled(arguments, flat), compiled((z, *self.parameters), list(self.start)), compiled(arguments, self.value)
+        begin = compiled((z, *self.parameters), list(self.start))
+        return compiled(arguments, flat), begin, compiled(arguments, self.value)
 
     def cauchy(self, points: ComplexArray, values: Values, scale: float) -> ComplexArray:
         """G at points of the closed upper half-plane, NaN where the root was lost.
