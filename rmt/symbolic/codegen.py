@@ -17,7 +17,8 @@ __all__ = ["c_source"]
 _HEAD = """\
 #include <complex.h>
 #include <math.h>
-
+"""
+_POWER = """
 static double complex rmt_power(double complex base, int n)
 {
     double complex out = 1;
@@ -67,12 +68,19 @@ class _Printer(C99CodePrinter):  # type: ignore[misc]
         return repr(float(expr))
 
 
+class _RealPrinter(C99CodePrinter):  # type: ignore[misc]
+    """C99 expressions of type ``double``."""
+
+    def _print_NumberSymbol(self, expr: Any) -> str:
+        return repr(float(expr))
+
+
 def c_source(derivation: Derivation, name: str) -> str:
     """See `Derivation.to_c`."""
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         raise ValueError(f"name={name!r}: expected a C identifier")
     parameters = {p: sp.Symbol(f"p[{k}]") for k, p in enumerate(derivation.parameters)}
-    parts = [f"/* {derivation.subject.replace('*/', '* /')}", *_legend(derivation), "*/", _HEAD]
+    parts: list[str] = []
     system = derivation.system
     swap = parameters | {u: sp.Symbol(f"u[{k}]") for k, u in enumerate(system.unknowns)}
     swap[derivation.z] = sp.Symbol("z")
@@ -91,7 +99,9 @@ def c_source(derivation: Derivation, name: str) -> str:
         "}",
     ]
     parts += _density(derivation, name, parameters)
-    return "\n".join(parts) + "\n"
+    helper = [_POWER] if any("rmt_power" in part for part in parts) else []
+    head = [f"/* {derivation.subject.replace('*/', '* /')}", *_legend(derivation), "*/", _HEAD, *helper]
+    return "\n".join([*head, *parts]) + "\n"
 
 
 def _legend(derivation: Derivation) -> list[str]:
@@ -133,7 +143,7 @@ def _body(expressions: list[Any], targets: list[str]) -> list[str]:
 def _real(expression: Any) -> str:
     """C99 of an expression with real values."""
     numbers = {root: sp.N(root, 17) for root in sp.sympify(expression).atoms(sp.CRootOf)}
-    return str(sp.ccode(expression.xreplace(numbers), math_macros={}, strict=False)).replace("HUGE_VAL", "INFINITY")
+    return str(_RealPrinter({"math_macros": {}}).doprint(expression.xreplace(numbers)))
 
 
 def _printed(expression: Any) -> str:

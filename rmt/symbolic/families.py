@@ -57,16 +57,15 @@ def _(law: UniversalResNet) -> Derivation:
 
 @derive.register
 def _(law: FreeMultiplicativeBrownian) -> Derivation:
-    return _exponential(repr(law), s_transform(law), to_sympy(law.time) / 2, sp.exp(-to_sympy(law.time) / 2))
+    return _exponential(repr(law), s_transform(law), to_sympy(law.time) / 2, sp.Integer(1))
 
 
 def _exponential(subject: str, transform: STransform, c: Any, prefactor: Any) -> Derivation:
-    """S(m) = exp(-c (1 + 2m))/prefactor; a prefactor e^-c is that of the law whose log-mean is 0."""
+    """S(m) = exp(-c (1 + 2m))/prefactor."""
     root = sp.sqrt(c * (c + 2))
-    scale = sp.powsimp(prefactor)
-    edges = tuple(scale * (1 + c + sign * root) * sp.exp(sign * root) for sign in (-1, 1))
+    edges = tuple(prefactor * (1 + c + sign * root) * sp.exp(sign * root) for sign in (-1, 1))
     equation = sp.Eq(prefactor * G, (z * G - 1) * sp.exp(c * (1 - 2 * z * G)))
-    density = densities.exponential(c, scale)
+    density = densities.exponential(c, prefactor)
     return derive_from_s(
         subject, transform, equation=equation, edges=edges, pieces=density, more_steps=(densities.step(density),)
     )
@@ -334,7 +333,7 @@ def _(law: FreeStable) -> Derivation:
         Step(
             "Equation of the Cauchy transform",
             equation,
-            "$R(G) + 1/G = z$, with the principal power of $G$ in the lower half-plane.",
+            "$R(G) + 1/G = z$, with the principal power, as $G$ lies in the lower half-plane.",
             "Bercovici, Pata 1999",
             transform.steps[-1].formula,
         ),

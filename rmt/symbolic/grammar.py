@@ -104,7 +104,7 @@ def parse_number(text: str, *, integer: bool = False) -> Any:
     if isinstance(value, Law):
         raise GrammarError(f"{text!r}: expected a number, not a law")
     out = _plain(value)
-    if integer and not isinstance(out, int) and not out.free_symbols:
+    if integer and not isinstance(out, int) and not value.free_symbols:
         raise GrammarError(f"{text!r}: expected an integer or a symbol")
     return out
 
@@ -121,8 +121,8 @@ def parse_law(text: str) -> Law:
 
     Examples
     --------
-    >>> parse_law("semicircle(1) + mp(1/2)").moments(3)
-    [1, 3, Fraction(23, 4)]
+    >>> parse_law("semicircle(1) + mp(1/2)")
+    FreeSum(laws=(Semicircle(variance=1, mean=0), MarchenkoPastur(ratio=Fraction(1, 2))))
     """
     value = _Parser(text, integer=False).whole()
     if not isinstance(value, Law):
@@ -263,7 +263,7 @@ class _Parser:
         build, least, most = FAMILIES[name] if name in FAMILIES else OPERATIONS[name]
         if not least <= len(arguments) <= most:
             wanted = str(least) if least == most else f"{least} to {most}"
-            raise self._error(place, f"{name} takes {wanted} arguments, not {len(arguments)}")
+            raise self._error(place, f"{name}: expected {wanted} argument{'s' * (most > 1)}, found {len(arguments)}")
         laws = {"rectangular": 2, "free_poisson": 0}.get(name, 0 if name in FAMILIES else 1)
         for position, argument in enumerate(arguments):
             is_law = isinstance(argument, Law)

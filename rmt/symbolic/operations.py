@@ -317,7 +317,7 @@ def _(law: Sqrt) -> Derivation:
     raise unavailable(
         law,
         "derivation",
-        "its Cauchy transform, the mean of $1/(z - x^{1/2})$, is no function of that of $x$; derive the law of the "
+        "its Cauchy transform, the mean of 1/(z - sqrt(x)), is no function of that of x; derive the law of the "
         "squares, or law.symmetrized(), whose equation is that of z G(z^2) and whose density for s > 0 is half of this",
     )
 

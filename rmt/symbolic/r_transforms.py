@@ -161,11 +161,13 @@ def _(law: Cauchy) -> RTransform:
 @r_transform.register
 def _(law: FreeStable) -> RTransform:
     alpha, rho, scale, location = (to_sympy(v) for v in (law.alpha, law.rho, law.scale, law.location))
-    expression = location - sp.exp(sp.I * sp.pi * alpha * rho) * scale**alpha * g ** (alpha - 1)
+    # the power of i g, whose argument keeps off the cut for g in the closed lower half-plane
+    turn = sp.exp(sp.I * sp.pi * (alpha * rho - (alpha - 1) / 2))
+    expression = location - turn * scale**alpha * (sp.I * g) ** (alpha - 1)
     step = _r_step(
         "R-transform of a free stable law",
         expression,
-        "Stability under free sums leaves a power of $g$; $g$ lies in the lower half-plane.",
+        "Stability under free sums leaves a power of $g$; for $g$ in the lower half-plane that of $i g$ is principal.",
         "Bercovici, Pata 1999",
     )
     return RTransform(expression, law.free_cumulants, (step,))

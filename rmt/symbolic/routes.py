@@ -16,8 +16,8 @@ import sympy as sp
 from rmt import series
 from rmt.laws.discrete import Discrete
 from rmt.symbolic.derivation import Derivation, ParametricDensity, Step, to_sympy
-from rmt.symbolic.forms import in_r, small_root
-from rmt.symbolic.letters import G, R, g, m, z
+from rmt.symbolic.forms import in_r, in_s, small_root
+from rmt.symbolic.letters import G, R, S, g, m, z
 from rmt.symbolic.polynomial import moments_from_polynomial, polynomial
 from rmt.symbolic.products import (
     critical_polynomial,
@@ -40,6 +40,10 @@ __all__ = [
     "moments_step",
     "solution_step",
 ]
+
+
+# Up to this degree in G it is worth looking for R and S in closed form.
+_SMALL = 4
 
 
 def derive_from_s(
@@ -247,7 +251,13 @@ def derive_from_polynomial(law: Any) -> Derivation:
             "the law's expansion at infinity.",
             "Rao, Edelman 2008",
         ),
-        Step("Equation of the Cauchy transform", equation, "The same in $G$.", "definition"),
+        Step(
+            "Equation of the Cauchy transform",
+            equation,
+            "The same in $G$.",
+            "definition",
+            sp.Eq(poly.as_expr(), 0, evaluate=False),
+        ),
     ]
     if critical is not None:
         steps.append(
@@ -256,17 +266,42 @@ def derive_from_polynomial(law: Any) -> Derivation:
                 critical,
                 "Edges of the support are among the zeros of the discriminant.",
                 "Rao, Edelman 2008",
+                equation,
             )
         )
+    edges = () if critical is None else _two_edges(critical)
+    if edges and not isinstance(edges[0], sp.Eq):
+        steps.append(edges_step(edges))
+
+    def moments(n: int) -> list[Any]:
+        return moments_from_polynomial(poly, n)
+
+    steps.append(moments_step(moments))
+    r_expression = s_expression = None
+    if poly.degree(poly.gens[0]) <= _SMALL:
+        (mean,) = moments(1)
+        r_expression = small_root(in_r(equation), R, g, mean)
+        s_expression = None if mean == 0 else small_root(in_s(equation), S, m, 1 / mean)
     return Derivation(
         subject=repr(law),
         steps=tuple(steps),
         equation=equation,
-        s_transform=None,
-        r_transform=None,
-        edges=() if critical is None else (critical,),
-        moment_rule=lambda n: moments_from_polynomial(poly, n),
+        s_transform=s_expression,
+        r_transform=r_expression,
+        edges=edges,
+        moment_rule=moments,
     )
+
+
+def _two_edges(critical: Any) -> tuple[Any, ...]:
+    """The zeros of a quadratic discriminant, which are both edges as there is no other branch point; or the equation."""
+    discriminant = sp.Poly(critical.lhs, z)
+    if discriminant.degree() != 2:
+        return (critical,)
+    leading, half, constant = discriminant.all_coeffs()
+    centre = sp.factor(-half / (2 * leading))
+    radius = sp.sqrt(sp.factor(centre**2 - constant / leading))
+    return (centre - radius, centre + radius)
 
 
 def _edges_from_r(inverse: Any, slope: Any, critical: Any) -> tuple[Any, ...]:

@@ -226,7 +226,7 @@ def evaluator(derivation: Derivation, quantity: str) -> Callable[..., Any]:
                     f"{quantity} of {derivation.subject}: the root was lost on the way to {bad:.17g}, next to an edge "
                     "or an atom; move the point"
                 )
-            result = np.maximum(-found.imag / np.pi, 0.0) if quantity == "density" else found
+            result = np.where(found.imag < -1e-100, -found.imag / np.pi, 0.0) if quantity == "density" else found
         result = np.asarray(result).reshape(points.shape)
         return result[()] if points.ndim == 0 else result
 
