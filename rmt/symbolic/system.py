@@ -228,7 +228,7 @@ def evaluator(derivation: Derivation, quantity: str) -> Callable[..., Any]:
                 )
             result = np.where(found.imag < -1e-100, -found.imag / np.pi, 0.0) if quantity == "density" else found
         result = np.asarray(result).reshape(points.shape)
-        return result[()] if points.ndim == 0 else result
+        return result.item() if points.ndim == 0 else result
 
     function.__name__ = function.__qualname__ = quantity
     function.__doc__ = f"{quantity} of {derivation.subject}; keywords: {', '.join(names) or 'none'}."
