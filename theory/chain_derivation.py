@@ -61,6 +61,7 @@ def derive_chain(net: Chain) -> Derivation:
         subject=repr(net),
         steps=(*steps, *derivation.steps, *_atom_steps(masses, net.weights, depth)),
         definitions=definitions,
+        criterion=_criterion(formulas, sigma_w),
     )
 
 
@@ -114,6 +115,11 @@ def _fixed_point_step(formulas: ActivationFormulas, sigma_w: Any, sigma_b: Any) 
         "each with its own $q$.",
         "Pennington, Schoenholz, Ganguli 2017, arXiv:1711.04735",
     )
+
+
+def _criterion(formulas: ActivationFormulas, sigma_w: Any) -> Any:
+    """Criticality: the mean squared singular value of a layer is 1."""
+    return sp.Eq(sigma_w**2 * formulas.moment(1), 1, evaluate=False)
 
 
 def _atom_steps(masses: Mapping[Any, Any], weights: str, depth: Any) -> tuple[Step, ...]:
@@ -215,7 +221,9 @@ def _derive_smooth(net: Chain, formulas: ActivationFormulas, steps: tuple[Step, 
         edges=(),
         moment_rule=moment_rule,
         constraints=(constraint,),
+        starts={w: names[0] * z / (sigma_w**2 * names[0]) ** depth},
         definitions=definitions,
+        criterion=_criterion(formulas, sigma_w),
     )
 
 

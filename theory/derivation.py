@@ -12,16 +12,18 @@ if TYPE_CHECKING:
 __all__ = ["derive"]
 
 
-def derive(net: Layer) -> Derivation:
+def derive(net: Layer, *, exact: bool = False) -> Derivation:
     """Derive the law of J Jᵀ of a network, J its input-output Jacobian: equation, S-transform, edges, moments, steps.
 
     Parameters
     ----------
-    net : ResNet or Chain
-        Its sigma_w, sigma_b, skip and depth may be numbers (exact ones stay exact) or sympy symbols; symbols should be
-        declared positive. A ResNet leads to the universal law of infinite depth in terms of its effective cumulant c,
-        with the first correction in 1/depth; a Chain to the exact law at its own finite depth, at a fixed point of the
-        variance q of its pre-activations.
+    net : layer or network
+        Its sigma_w, sigma_b, skip, depth and repetitions may be numbers (exact ones stay exact) or sympy symbols, which
+        should be declared positive. A ResNet leads to the universal law of infinite depth in terms of its effective
+        cumulant c, with its corrections in 1/depth; a Chain, and every other composition of layers, to the law at its
+        own finite depth, repeated layers at a fixed point of the variance q of their pre-activations.
+    exact : bool
+        A ResNet, too, at its own depth: the block formula to the power L instead of the universal law.
 
     Returns
     -------
@@ -31,7 +33,7 @@ def derive(net: Layer) -> Derivation:
     Raises
     ------
     NotImplementedError
-        For other networks: `theory.jacobian_law(net)` has their law as numbers.
+        For layers without a formula: `theory.jacobian_law(net)` has their law as numbers.
     PreconditionError
         For a ResNet of skip 0: its blocks do not tend to the identity, so that there is no universal limit.
 
@@ -40,7 +42,7 @@ def derive(net: Layer) -> Derivation:
     >>> print(derive(ResNet(depth=50, activation="relu")).equation)
     Eq(G, (G*z - 1)*exp(c*(-2*G*z + 1)))
     """
-    if isinstance(net, ResNet):
+    if isinstance(net, ResNet) and not exact:
         from theory.resnet_derivation import derive_resnet
 
         return derive_resnet(net)
@@ -48,6 +50,6 @@ def derive(net: Layer) -> Derivation:
         from theory.chain_derivation import derive_chain
 
         return derive_chain(net)
-    raise NotImplementedError(
-        f"{type(net).__name__} has no derivation: derive a Chain or a ResNet, or ask theory.jacobian_law(net)"
-    )
+    from theory.network_derivation import derive_network
+
+    return derive_network(net)

@@ -78,22 +78,64 @@ def _natural(text: str) -> int:
     return value
 
 
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("network", choices=("resnet", "chain"), help="residual network, or plain chain of layers")
+def _expression(text: str) -> Any:
+    """Read a number, or an expression in symbols: ``sqrt(2)``, ``sigma``, ``2*c``."""
+    from rmt.symbolic.grammar import GrammarError, parse_number
+
+    try:
+        return _number(text)
+    except argparse.ArgumentTypeError:
+        pass
+    try:
+        return parse_number(text)
+    except GrammarError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _whole_expression(text: str) -> Any:
+    """Read an integer, or a symbol for one."""
+    from rmt.symbolic.grammar import GrammarError, parse_number
+
+    try:
+        return _whole(text)
+    except argparse.ArgumentTypeError:
+        pass
+    try:
+        return parse_number(text, integer=True)
+    except GrammarError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_network(parser: argparse.ArgumentParser, *, symbolic: bool = False) -> None:
+    number, whole = (_expression, _whole_expression) if symbolic else (_number, _whole)
+    if symbolic:
+        parser.add_argument(
+            "network",
+            choices=("resnet", "chain", "law"),
+            help="residual network, plain chain of layers, or a law given by an expression",
+        )
+        parser.add_argument(
+            "expression",
+            nargs="?",
+            metavar="EXPR",
+            help="after law: semicircle(1) + mp(1/2), mp(c) @ discrete(0: 1/2, 1: 1/2), power(mp(1), L), ...",
+        )
+    else:
+        parser.add_argument("network", choices=("resnet", "chain"), help="residual network, or plain chain of layers")
     group = parser.add_argument_group("the network")
     group.add_argument(
         "--activation", default="relu", metavar="NAME", help=f"one of {', '.join(ACTIVATION_NAMES)} (relu)"
     )
-    group.add_argument("--depth", type=_whole, metavar="L", help="number of layers or blocks (resnet 50, chain 10)")
+    group.add_argument("--depth", type=whole, metavar="L", help="number of layers or blocks (resnet 50, chain 10)")
     group.add_argument(
         "--sigma-w",
-        type=_number,
+        type=number,
         default=1,
         metavar="S",
         help="weights have variance S^2/width, in a resnet S^2/(width*depth) (1)",
     )
-    group.add_argument("--sigma-b", type=_number, default=0, metavar="S", help="biases have variance S^2 (0)")
-    group.add_argument("--skip", type=_number, metavar="A", help="factor of the skip connection, resnet only (1)")
+    group.add_argument("--sigma-b", type=number, default=0, metavar="S", help="biases have variance S^2 (0)")
+    group.add_argument("--skip", type=number, metavar="A", help="factor of the skip connection, resnet only (1)")
     group.add_argument("--weights", choices=("gaussian", "orthogonal"), default="gaussian", help="(gaussian)")
 
 
@@ -149,13 +191,18 @@ def build_parser() -> argparse.ArgumentParser:
         "derive",
         help="the formula: equation, S-transform, edges, moments, step by step",
         description="Derives the law of J J^T (the squared singular values of the input-output Jacobian) at infinite "
-        "width, step by step with reasons and sources. Whole numbers and fractions (3/4) stay exact.",
+        "width, or a law given by an expression, step by step with reasons and sources. Whole numbers and fractions "
+        "(3/4) stay exact; sqrt(2) and symbols (--sigma-w sigma --depth L) are welcome.",
     )
-    _add_network(derive)
+    _add_network(derive, symbolic=True)
     derive.add_argument("--symbolic", action="store_true", help="keep sigma_w as a symbol")
+    derive.add_argument(
+        "--exact", action="store_true", help="a resnet at its own depth instead of the limit of infinite depth"
+    )
     form = derive.add_mutually_exclusive_group()
     form.add_argument("--latex", action="store_true", help="print LaTeX instead of plain text")
     form.add_argument("--markdown", action="store_true", help="print Markdown instead of plain text")
+    form.add_argument("--c-source", action="store_true", help="print C99 source of the equation instead")
     _add_json(form)
 
     curve = commands.add_parser(

@@ -35,11 +35,8 @@ def network_from(args: Any, **changed: Any) -> Any:
 
 
 def derive(args: Any) -> int:
-    """Print the derivation of the network's law."""
-    from sympy import Symbol
-
-    changed = {"sigma_w": Symbol("sigma_w", positive=True)} if args.symbolic else {}
-    derivation = theory.derive(network_from(args, **changed))
+    """Print the derivation of the network's law, or of a law."""
+    derivation = _derivation(args)
     if args.json:
         print_json(
             {
@@ -52,8 +49,25 @@ def derive(args: Any) -> int:
             }
         )
     else:
-        print(derivation.latex() if args.latex else derivation.to_markdown() if args.markdown else derivation)
+        forms = {"latex": derivation.latex, "markdown": derivation.to_markdown, "c_source": derivation.to_c}
+        print(next((write() for name, write in forms.items() if getattr(args, name)), derivation))
     return 0
+
+
+def _derivation(args: Any) -> Any:
+    if args.network == "law":
+        from rmt.symbolic import derive as derive_law
+        from rmt.symbolic.grammar import parse_law
+
+        if args.expression is None:
+            raise ValueError("law: an expression is missing; for instance: rmt derive law 'semicircle(1) + mp(1/2)'")
+        return derive_law(parse_law(args.expression))
+    if args.expression is not None:
+        raise ValueError(f"{args.expression!r}: only 'rmt derive law' takes an expression; give options instead")
+    from sympy import Symbol
+
+    changed = {"sigma_w": Symbol("sigma_w", positive=True)} if args.symbolic else {}
+    return theory.derive(network_from(args, **changed), exact=args.exact)
 
 
 def curve(args: Any) -> int:

@@ -1,8 +1,13 @@
 """The formula reading of laws: equations, transforms, edges and derivations step by step. Alone imports sympy."""
 
-from rmt.symbolic.derivation import Derivation, Step
+# the rules of `derive` register themselves
+import rmt.symbolic.families
+import rmt.symbolic.images
+import rmt.symbolic.matrix_models
+import rmt.symbolic.operations  # noqa: F401
+from rmt.symbolic.derivation import Derivation, ParametricDensity, Step
+from rmt.symbolic.dispatch import derive
 from rmt.symbolic.notation import law_to_latex
 from rmt.symbolic.polynomial import polynomial
-from rmt.symbolic.rules import derive
 
-__all__ = ["Derivation", "Step", "derive", "law_to_latex", "polynomial"]
+__all__ = ["Derivation", "ParametricDensity", "Step", "derive", "law_to_latex", "polynomial"]

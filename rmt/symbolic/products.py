@@ -12,13 +12,14 @@ from typing import Any
 
 import sympy as sp
 
-from rmt.symbolic.derivation import G, m, z
+from rmt.symbolic.letters import G, m, z
 
 __all__ = [
     "Factors",
     "critical_polynomial",
     "evaluate",
     "inverse_moment_factors",
+    "logarithm",
     "merge",
     "physical_edges",
     "power",
@@ -58,6 +59,11 @@ def inverse_moment_factors(s_factors: Factors) -> Factors:
     """Factors of z(m) = (1+m)/(m S(m))."""
     one = sp.Integer(1)
     return merge(((1 + m, one), (m, -one)), power(s_factors, -one))
+
+
+def logarithm(factors: Factors) -> Any:
+    """The logarithm of the product, factor by factor: an exponential gives its exponent."""
+    return sp.Add(*(e if b == sp.E else e * sp.log(b) for b, e in factors))
 
 
 def product_equation(s_factors: Factors, unknowns: Iterable[Any] = ()) -> Any:

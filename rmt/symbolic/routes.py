@@ -8,17 +8,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sympy as sp
 
 from rmt import series
 from rmt.laws.discrete import Discrete
-from rmt.symbolic.derivation import Derivation, G, Step, g, m, to_sympy, z
+from rmt.symbolic.derivation import Derivation, ParametricDensity, Step, to_sympy
+from rmt.symbolic.forms import in_r, in_s, small_root
+from rmt.symbolic.letters import G, R, S, g, m, z
 from rmt.symbolic.polynomial import moments_from_polynomial, polynomial
 from rmt.symbolic.products import (
     critical_polynomial,
     inverse_moment_factors,
+    logarithm,
     physical_edges,
     product_equation,
     shortest,
@@ -27,7 +31,19 @@ from rmt.symbolic.products import (
 from rmt.symbolic.r_transforms import RTransform
 from rmt.symbolic.s_transforms import STransform
 
-__all__ = ["derive_by_subordination", "derive_from_polynomial", "derive_from_r", "derive_from_s"]
+__all__ = [
+    "derive_by_subordination",
+    "derive_from_polynomial",
+    "derive_from_r",
+    "derive_from_s",
+    "edges_step",
+    "moments_step",
+    "solution_step",
+]
+
+
+# Up to this degree in G it is worth looking for R and S in closed form.
+_SMALL = 4
 
 
 def derive_from_s(
@@ -37,10 +53,15 @@ def derive_from_s(
     equation: Any = None,
     edges: tuple[Any, ...] | None = None,
     r_expression: Any = None,
+    closed_form: Any = None,
+    pieces: tuple[ParametricDensity, ...] = (),
+    more_steps: tuple[Step, ...] = (),
+    moments: Callable[[int], list[Any]] | None = None,
 ) -> Derivation:
     """Derivation from a closed form of S: inverse moment transform, equation, edges, moments.
 
-    `equation` and `edges` replace what the general procedure finds by equivalent, more readable forms.
+    `equation` and `edges` replace what the general procedure finds by equivalent, more readable forms; `closed_form`,
+    `pieces` and the steps that explain them come from the rule of the law.
     """
     z_expression = to_expression(inverse_moment_factors(transform.factors))
     constraints = tuple(c.subs(m, z * G - 1) for c in transform.constraints.values())
@@ -59,12 +80,14 @@ def derive_from_s(
             sp.Eq(z, z_expression, evaluate=False),
             "By definition $S(m) = (1+m)/(m z)$ with $m = zG - 1$, solved for $z$.",
             "Voiculescu 1987",
+            transform.steps[-1].formula,
         ),
         Step(
             "Equation of the Cauchy transform",
             (equation, *constraints),
             "Put $m = zG - 1$, that is $(1+m)/z = G$. The law is the solution with $G$ ~ $1/z$ at infinity.",
             "derived here",
+            sp.Eq(z, z_expression, evaluate=False),
         ),
     ]
     if polynomial_in_m is not None and polynomial_in_m.degree() > 0:
@@ -74,11 +97,22 @@ def derive_from_s(
                 sp.Eq(polynomial_in_m.as_expr(), 0, evaluate=False),
                 "Edges of the support are critical values of $z(m)$: there $dz/dm = 0$ and $G$ has a square root.",
                 "derived here",
+                sp.Eq(z, z_expression, evaluate=False),
             )
         )
     if edges and not any(isinstance(edge, sp.Eq) for edge in edges):
-        steps.append(_edges_step(edges))
-    steps.append(_moments_step(transform.moments(2)))
+        steps.append(edges_step(edges))
+    moment_rule = transform.moments if moments is None else moments
+    steps += [*more_steps, moments_step(moment_rule)]
+    mean_start = transform.mean / z
+    inverse = inverse_moment_factors(transform.factors)
+    if transform.positive and not constraints:
+        # m lies in the lower half-plane, and so do the linear factors: logarithms reject the false roots of high powers
+        residual: Any = logarithm(inverse) - sp.log(z)
+    else:
+        residual = to_expression(inverse) / z - 1
+    if r_expression is None and not constraints and equation.rhs == 0:
+        r_expression = small_root(in_r(equation), R, g, transform.mean)
     return Derivation(
         subject=subject,
         steps=tuple(steps),
@@ -86,26 +120,38 @@ def derive_from_s(
         s_transform=transform.expression,
         r_transform=r_expression,
         edges=edges,
-        moment_rule=transform.moments,
+        moment_rule=moment_rule,
         constraints=constraints,
+        starts={unknown: start.subs(m, mean_start) for unknown, start in transform.starts.items()},
+        residual=(residual, mean_start),
+        closed_form=closed_form,
+        pieces=pieces,
     )
 
 
 def _parametric_edges(transform: STransform) -> tuple[Any, ...]:
-    """Equation of the critical points of z where one auxiliary unknown beside m is left; in m and that unknown."""
-    if len(transform.constraints) != 1:
-        return ()
-    ((unknown, constraint),) = transform.constraints.items()
-    relation = constraint.lhs - constraint.rhs
-    slope = -sp.diff(relation, m) / sp.diff(relation, unknown)  # d unknown / d m along the constraint
-    logarithm = sp.Add(*(e * sp.log(b) for b, e in inverse_moment_factors(transform.factors)))
-    return (sp.Eq(sp.diff(logarithm, m) + sp.factor(slope) * sp.diff(logarithm, unknown), 0),)
+    """Equation of the critical points of z, in m and the auxiliary unknowns: dz vanishes along the constraints."""
+    unknowns = list(transform.constraints)
+    if len(unknowns) > 2:
+        return ()  # a determinant that nobody reads
+    relations = [c.lhs - c.rhs for c in transform.constraints.values()]
+    logarithm_of_z = logarithm(inverse_moment_factors(transform.factors))
+    if len(unknowns) == 1:
+        (unknown,), (relation,) = unknowns, relations
+        slope = -sp.diff(relation, m) / sp.diff(relation, unknown)  # d unknown / d m along the constraint
+        return (sp.Eq(sp.diff(logarithm_of_z, m) + sp.factor(slope) * sp.diff(logarithm_of_z, unknown), 0),)
+    rows = [[sp.diff(f, v) for v in (m, *unknowns)] for f in (logarithm_of_z, *relations)]
+    (a, b, c), (d, e, f), (g_, h, i) = rows
+    determinant = a * (e * i - f * h) - b * (d * i - f * g_) + c * (d * h - e * g_)
+    return (sp.Eq(determinant, 0, evaluate=False),)
 
 
 def derive_from_r(subject: str, transform: RTransform) -> Derivation:
-    """Derivation from a rational R: equation z = R(G) + 1/G, edges, moments."""
+    """Derivation from R: equation z = R(G) + 1/G, edges, moments."""
     expression = transform.expression
     inverse = expression + 1 / g
+    if not expression.is_rational_function(g):
+        return _derive_from_general_r(subject, transform, inverse)
     cleared = sp.numer(sp.together(inverse - z)).subs(g, G)
     equation = sp.Eq(sp.collect(sp.expand(cleared), G), 0)
     steps = [
@@ -115,16 +161,17 @@ def derive_from_r(subject: str, transform: RTransform) -> Derivation:
             equation,
             "$R(G) + 1/G = z$ by definition of R. The law is the solution with $G$ ~ $1/z$ at infinity.",
             "Voiculescu 1986",
+            transform.steps[-1].formula,
         ),
     ]
     slope = sp.numer(sp.together(sp.diff(inverse, g)))
     critical = sp.Eq(sp.expand(slope), 0, evaluate=False)
     reason = "Edges of the support are critical values of $z(g) = R(g) + 1/g$."
-    steps.append(Step("Critical points", critical, reason, "derived here"))
+    steps.append(Step("Critical points", critical, reason, "derived here", sp.Eq(z, inverse, evaluate=False)))
     edges = _edges_from_r(inverse, sp.Poly(slope, g), critical)
     if edges and not isinstance(edges[0], sp.Eq):
-        steps.append(_edges_step(edges))
-    steps.append(_moments_step(transform.moments(2)))
+        steps.append(edges_step(edges))
+    steps.append(moments_step(transform.moments))
     return Derivation(
         subject=subject,
         steps=tuple(steps),
@@ -134,6 +181,25 @@ def derive_from_r(subject: str, transform: RTransform) -> Derivation:
         edges=edges,
         moment_rule=transform.moments,
     )
+
+
+def _derive_from_general_r(subject: str, transform: RTransform, inverse: Any) -> Derivation:
+    equation = sp.Eq(z, inverse.subs(g, G), evaluate=False)
+    critical = sp.Eq(sp.diff(inverse, g), 0, evaluate=False)
+    given = transform.steps[-1].formula
+    steps = (
+        *transform.steps,
+        Step("Equation of the Cauchy transform", equation, "$R(G) + 1/G = z$.", "Voiculescu 1986", given),
+        Step(
+            "Critical points",
+            critical,
+            "Edges of the support are critical values of $z(g) = R(g) + 1/g$.",
+            "derived here",
+            sp.Eq(z, inverse, evaluate=False),
+        ),
+        moments_step(transform.moments),
+    )
+    return Derivation(subject, steps, equation, None, transform.expression, (critical,), transform.moments)
 
 
 def derive_by_subordination(subject: str, discrete: Discrete, rest: RTransform) -> Derivation:
@@ -165,7 +231,7 @@ def derive_by_subordination(subject: str, discrete: Discrete, rest: RTransform) 
             Step("Branch points", edge, "Edges of the support are among the zeros of the discriminant.", "derived here")
             for edge in edges
         ),
-        _moments_step(moments(2)),
+        moments_step(moments),
     )
     return Derivation(subject, steps, equation, None, None, edges, moments)
 
@@ -185,7 +251,13 @@ def derive_from_polynomial(law: Any) -> Derivation:
             "the law's expansion at infinity.",
             "Rao, Edelman 2008",
         ),
-        Step("Equation of the Cauchy transform", equation, "The same in $G$.", "definition"),
+        Step(
+            "Equation of the Cauchy transform",
+            equation,
+            "The same in $G$.",
+            "definition",
+            sp.Eq(poly.as_expr(), 0, evaluate=False),
+        ),
     ]
     if critical is not None:
         steps.append(
@@ -194,17 +266,42 @@ def derive_from_polynomial(law: Any) -> Derivation:
                 critical,
                 "Edges of the support are among the zeros of the discriminant.",
                 "Rao, Edelman 2008",
+                equation,
             )
         )
+    edges = () if critical is None else _two_edges(critical)
+    if edges and not isinstance(edges[0], sp.Eq):
+        steps.append(edges_step(edges))
+
+    def moments(n: int) -> list[Any]:
+        return moments_from_polynomial(poly, n)
+
+    steps.append(moments_step(moments))
+    r_expression = s_expression = None
+    if poly.degree(poly.gens[0]) <= _SMALL:
+        (mean,) = moments(1)
+        r_expression = small_root(in_r(equation), R, g, mean)
+        s_expression = None if mean == 0 else small_root(in_s(equation), S, m, 1 / mean)
     return Derivation(
         subject=repr(law),
         steps=tuple(steps),
         equation=equation,
-        s_transform=None,
-        r_transform=None,
-        edges=() if critical is None else (critical,),
-        moment_rule=lambda n: moments_from_polynomial(poly, n),
+        s_transform=s_expression,
+        r_transform=r_expression,
+        edges=edges,
+        moment_rule=moments,
     )
+
+
+def _two_edges(critical: Any) -> tuple[Any, ...]:
+    """The zeros of a quadratic discriminant, which are both edges as there is no other branch point; or the equation."""
+    discriminant = sp.Poly(critical.lhs, z)
+    if discriminant.degree() != 2:
+        return (critical,)
+    leading, half, constant = discriminant.all_coeffs()
+    centre = sp.factor(-half / (2 * leading))
+    radius = sp.sqrt(sp.factor(centre**2 - constant / leading))
+    return (centre - radius, centre + radius)
 
 
 def _edges_from_r(inverse: Any, slope: Any, critical: Any) -> tuple[Any, ...]:
@@ -239,15 +336,22 @@ def _s_from_r(expression: Any) -> Any:
     return None
 
 
-def _edges_step(edges: tuple[Any, ...]) -> Step:
+def solution_step(solution: Any, reason: str) -> Step:
+    """The step that states G in closed form."""
+    return Step("Solution", sp.Eq(G, solution, evaluate=False), reason, "derived here")
+
+
+def edges_step(edges: tuple[Any, ...]) -> Step:
+    """The step that states edges in closed form."""
     formula = tuple(sp.Eq(sp.Symbol(f"x_{k}"), edge, evaluate=False) for k, edge in enumerate(edges, 1))
     return Step(
         "Edges of the support", formula, "The critical values of $z$ that bound the continuous part.", "derived here"
     )
 
 
-def _moments_step(moments: list[Any]) -> Step:
-    formula = tuple(sp.Eq(sp.Symbol(f"m_{k}"), x, evaluate=False) for k, x in enumerate(moments, 1))
+def moments_step(rule: Callable[[int], list[Any]]) -> Step:
+    """The step that states the first two moments."""
+    formula = tuple(sp.Eq(sp.Symbol(f"m_{k}"), x, evaluate=False) for k, x in enumerate(rule(2), 1))
     return Step(
         "Moments",
         formula,

@@ -6,6 +6,7 @@ node without a rule raises NotImplementedError with what to do instead.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -21,24 +22,28 @@ from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
 from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete
+from rmt.laws.free_jacobi import FreeJacobi
+from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
+from rmt.laws.free_poisson import FreePoisson
 from rmt.laws.fuss_catalan import FussCatalan
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.symbolic.derivation import Step, m, to_sympy
+from rmt.symbolic.derivation import Step, to_sympy
+from rmt.symbolic.letters import m
 from rmt.symbolic.products import Factors, merge, power, to_expression
 
 __all__ = [
     "STransform",
     "multiply_transforms",
     "raise_transform",
+    "residual_transform",
     "s_transform",
     "unavailable",
     "universal_parameters",
 ]
 
 _S = sp.Function("S")(m)
-M0 = sp.Symbol("m_0")  # moment transform of the branch of a residual block
 VOICULESCU_S = "Voiculescu 1987, theorem 2.6"
 
 
@@ -63,6 +68,10 @@ class STransform:
         What the parameters must satisfy.
     constraints : mapping of symbol to sympy.Eq
         The auxiliary unknowns of the factors, each with its equation.
+    starts : mapping of symbol to expression in m
+        The auxiliary unknowns as m tends to 0.
+    positive : bool
+        Whether the law lives on [0, oo).
     radicals : tuple of (base, exponent), or None
         S(m) without auxiliary unknowns but with square roots, where `factors` have unknowns instead: a formula to
         read, correct on the branch at small m only.
@@ -76,6 +85,8 @@ class STransform:
     steps: tuple[Step, ...]
     domain: tuple[Any, ...] = ()
     constraints: Mapping[Any, Any] = field(default_factory=dict)
+    starts: Mapping[Any, Any] = field(default_factory=dict)
+    positive: bool = True
     radicals: Factors | None = None
 
     @property
@@ -165,6 +176,53 @@ def _(law: UniversalResNet) -> STransform:
 
 
 @s_transform.register
+def _(law: FreeMultiplicativeBrownian) -> STransform:
+    time = to_sympy(law.time)
+    step = Step(
+        "S-transform of the free multiplicative Brownian motion",
+        sp.Eq(_S, sp.exp(-time * (m + sp.Rational(1, 2))), evaluate=False),
+        "$b_t$ is a product of many free factors $1 + (t/(2L))^{1/2} X_l$; S multiplies, and each tends to "
+        "$1 - (t/L)(m + 1/2)$.",
+        "Biane 1997",
+    )
+    return STransform(
+        factors=((sp.E, -time * (m + sp.Rational(1, 2))),),
+        mean=sp.exp(time / 2),
+        coefficients=lambda n: series.exp([0, -time, *[0] * n][:n]),
+        steps=(step,),
+        domain=_relations(time > 0),
+    )
+
+
+@s_transform.register
+def _(law: FreeJacobi) -> STransform:
+    s, t = to_sympy(law.trace_p), to_sympy(law.trace_q)
+    one = sp.Integer(1)
+    factors = merge(((1 + s * m, one), (t + s * m, -one)))
+    step = Step(
+        "S-transform of the free Jacobi law",
+        sp.Eq(_S, (1 + s * m) / (t + s * m), evaluate=False),
+        "$PQP$ is a free product of projections, $S = (1+m)/(s+m)$ and $(1+m)/(t+m)$; in the algebra cut down by $P$, "
+        "$m$ becomes $s m$ and S is multiplied by $(s + s m)/(1 + s m)$.",
+        "Collins 2005, arXiv:math/0406560; derived here",
+    )
+    return STransform(
+        factors=factors,
+        mean=t,
+        coefficients=lambda n: series.multiply([1, s, *[0] * n][:n], [(-s / t) ** k for k in range(n)]),
+        steps=(step,),
+        domain=_relations(s > 0, s < 1, t > 0, t < 1),
+    )
+
+
+@s_transform.register
+def _(law: FreePoisson) -> STransform:
+    if not law._is_fixed():
+        raise unavailable(law, "S-transform", "jumps that vary have an explicit R-transform instead")
+    return s_transform(law._scaled())
+
+
+@s_transform.register
 def _(law: Discrete) -> STransform:
     atoms = [(to_sympy(x), to_sympy(p)) for x, p in law.masses]
     mean = sp.factor(sp.Add(*(p * x for x, p in atoms)))
@@ -188,10 +246,12 @@ def _(law: Discrete) -> STransform:
     if len(nonzero) == 1:
         ((x, p),) = nonzero
         factors = merge(((1 + m, one), (p + m, -one), (x, -one)))
-        step = _s_step(
-            "S-transform of a discrete law", factors, "Solved for $w$; $S(m) = (1+m)/(m w)$.", "derived here"
+        reason = "Solved for $w$; $S(m) = (1+m)/(m w)$."
+        step = _s_step("S-transform of a discrete law", factors, reason, "derived here", definition.formula)
+        positive = not x.is_negative
+        return STransform(
+            factors, mean, coefficients, (definition, *step), _relations(p > 0, p <= 1, x > 0), positive=positive
         )
-        return STransform(factors, mean, coefficients, (definition, *step), _relations(p > 0, p <= 1, x > 0))
     factors = ((1 + m, one), (m, -one), (unknown, -one))
     radicals: Factors | None = None
     if len(nonzero) == 2:
@@ -201,9 +261,18 @@ def _(law: Discrete) -> STransform:
         root = sp.sqrt(sp.expand(b**2 - 4 * m * x * y * (m + p + q)))
         radicals = ((1 + m, one), (sp.Rational(1, 2) * (b + root), -one))
     reason = "By definition, with $w(m)$ the solution that tends to infinity as $m$ tends to 0."
-    step = _s_step("S-transform of a discrete law", radicals or factors, reason, "derived here")
+    step = _s_step("S-transform of a discrete law", radicals or factors, reason, "derived here", definition.formula)
     constraints = {unknown: sp.Eq(m, psi, evaluate=False)}
-    return STransform(factors, mean, coefficients, (definition, *step), (), constraints, radicals)
+    return STransform(
+        factors,
+        mean,
+        coefficients,
+        (definition, *step),
+        constraints=constraints,
+        starts={unknown: mean / m},
+        positive=not any(x.is_negative for x, _ in nonzero),
+        radicals=radicals,
+    )
 
 
 @s_transform.register
@@ -248,16 +317,20 @@ def _(law: Square) -> STransform:
 
 @s_transform.register
 def _(law: ResidualSum) -> STransform:
-    branch = s_transform(law.branch)
-    a = to_sympy(law.skip)
-    if branch.constraints:
-        raise unavailable(law, "S-transform", "its branch has none without auxiliary unknowns; use law.moments(n)")
-    at_m0 = tuple((b.subs(m, M0), e.subs(m, M0)) for b, e in branch.factors)
+    return residual_transform(s_transform(law.branch), to_sympy(law.skip))
+
+
+def residual_transform(branch: STransform, a: Any) -> STransform:
+    """S-transform of |a O + Y|² from that of the branch Y Yᵀ (the block formula of a residual network)."""
+    taken = {str(unknown) for unknown in branch.constraints}
+    m0 = next(name for k in itertools.count() if str(name := sp.Symbol(f"m_{k}")) not in taken)
+    at_m0 = tuple((b.subs(m, m0), e.subs(m, m0)) for b, e in branch.factors)
     one = sp.Integer(1)
-    t_factors = merge(((M0, one), (1 + M0, one)), at_m0)
+    t_factors = merge(((m0, one), (1 + m0, one)), at_m0)
     t = to_expression(t_factors)
-    constraint = sp.Eq((m - M0) * (m - M0 + 1), a**2 * t, evaluate=False)
+    constraint = sp.Eq((m - m0) * (m - m0 + 1), a**2 * t, evaluate=False)
     factors = merge(t_factors, ((m, -one), (1 + m, -one)))
+    mean = a**2 + branch.mean
 
     def coefficients(n: int) -> list[Any]:
         s0 = 1 / branch.mean
@@ -267,27 +340,39 @@ def _(law: ResidualSum) -> STransform:
         m_series = series.add([0, 1, *[0] * n], [c / sp.Integer(2) for c in series.add([-1, *[0] * n], root)])
         t_of_m = series.compose(t_series, series.reversion(m_series))
         quotient = series.multiply(t_of_m[1:], [(-1) ** k for k in range(n)])  # t / (m (1+m))
-        return [c * (a**2 + branch.mean) for c in quotient]
+        return [c * mean for c in quotient]
 
+    share = m * branch.mean / mean  # m0 for small m
+    before = branch.steps[-1].formula
     steps = (
         *branch.steps,
         Step(
             "Branch in bipolar form",
             sp.Eq(sp.Symbol("t"), t, evaluate=False),
-            "$t = m_0 (1 + m_0) S_Y(m_0)$ parametrises the branch $Y$ by its own moment transform $m_0$.",
+            f"$t = {m0} (1 + {m0}) S_Y({m0})$ parametrises the branch $Y$ by its own moment transform ${m0}$.",
             "derived here",
+            before,
         ),
         Step(
             "Residual sum",
             constraint,
             "The symmetrised singular law of $a O + Y$, $Y$ bi-invariant, is the free sum of those of $a O$ "
-            "(two atoms) and of $Y$; eliminating its R-transform leaves $(m - m_0)(m - m_0 + 1) = a^2 t$.",
+            f"(two atoms) and of $Y$; eliminating its R-transform leaves $(m - {m0})(m - {m0} + 1) = a^2 t$.",
             "Nica, Speicher 2006, lecture 15; derived here",
+            sp.Eq(sp.Symbol("t"), t, evaluate=False),
         ),
-        *_s_step("S-transform of the block", factors, "$S(m) = t / (m (1 + m))$.", "derived here"),
+        *_s_step("S-transform of the block", factors, "$S(m) = t / (m (1 + m))$.", "derived here", constraint),
     )
+    inner = {unknown: c.subs(m, m0) for unknown, c in branch.constraints.items()}
     return STransform(
-        factors, a**2 + branch.mean, coefficients, steps, (*branch.domain, *_relations(a > 0)), {M0: constraint}
+        factors,
+        mean,
+        coefficients,
+        steps,
+        (*branch.domain, *_relations(a > 0)),
+        constraints={m0: constraint, **inner},
+        starts={m0: share, **{unknown: start.subs(m, share) for unknown, start in branch.starts.items()}},
+        positive=branch.positive,
     )
 
 
@@ -300,22 +385,27 @@ def scale_transform(inner: STransform, scale: Any) -> STransform:
         radicals=None if inner.radicals is None else merge(inner.radicals, factor),
         mean=scale * inner.mean,
         domain=(*inner.domain, *_relations(scale > 0)),
+        positive=inner.positive and not scale.is_negative,
     )
-    step = _s_step("Scale", scaled.readable, "Scaling a law divides its S by the factor.", "definition")
+    reason = "Scaling a law divides its S by the factor."
+    step = _s_step("Scale", scaled.readable, reason, "definition", inner.steps[-1].formula)
     return replace(scaled, steps=(*inner.steps, *step))
 
 
 def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
     """S-transform of a free product: the product of the factors', auxiliary unknowns kept apart."""
     constraints: dict[Any, Any] = {}
+    starts: dict[Any, Any] = {}
     parts: list[Factors] = []
-    for index, transform in enumerate(transforms):
-        renamed = {
-            unknown: sp.Symbol(f"{unknown.name}_{index}")
-            for unknown, constraint in transform.constraints.items()
-            if constraints.get(unknown, constraint) != constraint
-        }
+    for transform in transforms:
+        renamed: dict[Any, Any] = {}
+        for unknown, constraint in transform.constraints.items():
+            if constraints.get(unknown, constraint) != constraint:
+                names = (sp.Symbol(f"{unknown.name}_{k}") for k in itertools.count(1))
+                taken = {*constraints, *transform.constraints, *renamed.values()}
+                renamed[unknown] = next(name for name in names if name not in taken)
         constraints |= {renamed.get(u, u): c.subs(renamed) for u, c in transform.constraints.items()}
+        starts |= {renamed.get(u, u): start for u, start in transform.starts.items()}
         parts.append(tuple((b.subs(renamed), e.subs(renamed)) for b, e in transform.factors))
     # radicals replace all unknowns or none
     has_radicals = all(t.radicals is not None or not t.constraints for t in transforms) and bool(constraints)
@@ -327,9 +417,12 @@ def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
         steps=steps,
         domain=tuple(dict.fromkeys(r for t in transforms for r in t.domain)),
         constraints=constraints,
+        starts=starts,
+        positive=all(t.positive for t in transforms),
         radicals=merge(*(t.readable for t in transforms)) if has_radicals else None,
     )
-    step = _s_step("Free product", product.readable, "S multiplies over free factors.", VOICULESCU_S)
+    before = tuple(t.steps[-1].formula for t in transforms)
+    step = _s_step("Free product", product.readable, "S multiplies over free factors.", VOICULESCU_S, before)
     return replace(product, steps=(*steps, *step))
 
 
@@ -344,7 +437,8 @@ def raise_transform(inner: STransform, exponent: Any) -> STransform:
         domain=(*inner.domain, *_relations(exponent > 1)),
     )
     reason = "S multiplies over free factors, so that a free power raises S to the same power."
-    return replace(raised, steps=(*inner.steps, *_s_step("Free power", raised.readable, reason, VOICULESCU_S)))
+    step = _s_step("Free power", raised.readable, reason, VOICULESCU_S, inner.steps[-1].formula)
+    return replace(raised, steps=(*inner.steps, *step))
 
 
 def universal_parameters(law: UniversalResNet) -> tuple[Any, Any, Any]:
@@ -360,8 +454,8 @@ def semicircle_parameters(law: Semicircle) -> tuple[Any, Any]:
     return to_sympy(law.variance), to_sympy(law.mean_value)
 
 
-def _s_step(title: str, factors: Factors, reason: str, source: str) -> tuple[Step, ...]:
-    return (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source),)
+def _s_step(title: str, factors: Factors, reason: str, source: str, before: Any = ()) -> tuple[Step, ...]:
+    return (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source, before),)
 
 
 def _linear(slope: Any, n: int) -> list[Any]:

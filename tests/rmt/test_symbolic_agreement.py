@@ -50,7 +50,7 @@ def smallest_residual(derivation, cauchy, point):
     if not derivation.constraints:
         return abs(complex(equation.subs(values)))
     (constraint,) = derivation.constraints
-    (unknown,) = derivation.parameters
+    (unknown,) = derivation.unknowns
     polynomial = sp.numer(sp.together((constraint.lhs - constraint.rhs).subs(values)))
     roots = np.roots([complex(x) for x in sp.Poly(polynomial, unknown).all_coeffs()])
     return min(abs(complex(equation.subs({**values, unknown: complex(root)}))) for root in roots)
@@ -93,7 +93,7 @@ def test_edges_agree(law):
     elif edges:  # critical points in m and an unknown, with the constraint
         derivation = rmt.derive(law)
         (constraint,) = derivation.constraints
-        (unknown,) = derivation.parameters
+        (unknown,) = derivation.unknowns
         in_m = (constraint.lhs - constraint.rhs).subs(G, (1 + m) / z)
         system = sp.lambdify((m, unknown), [edges[0].lhs, in_m], "mpmath")
         position = sp.lambdify((m, unknown), (1 + m) / (m * critical_s(derivation)), "mpmath")

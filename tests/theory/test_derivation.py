@@ -5,6 +5,7 @@ import sys
 import time
 
 import mpmath as mp
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -14,7 +15,8 @@ from rmt.symbolic import derive as derive_law
 from theory.activation_formulas import activation_formulas, q
 from theory.activations import ACTIVATION_NAMES, get_activation
 from theory.derivation import derive
-from theory.network import Activation, Chain, Dense, ResNet, Sequential
+from theory.jacobian import jacobian_law
+from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential
 from theory.resnet_derivation import block_expansion, c, v
 
 G, z, m, w = sp.symbols("G z m w")
@@ -238,9 +240,66 @@ def test_linear_gaussian_chain_is_fuss_catalan():
 # --- surface ---------------------------------------------------------------------------------------------------------
 
 
-def test_other_networks_are_refused_with_the_next_step():
-    with pytest.raises(NotImplementedError, match=r"Sequential has no derivation.*jacobian_law"):
-        derive(Sequential([Dense(), Activation("tanh")]))
+def agrees(net, q0=1.0, **parameters):
+    """The density of the formula is that of the law, at points on both sides of the mean."""
+    derivation, law = derive(net, exact=True), jacobian_law(net, q0=q0)
+    mean, second = (float(x) for x in law.moments(2))
+    points = mean + np.sqrt(second - mean**2) * np.array([-0.4, 0.3, 1.2])
+    expected = -np.asarray(law.cauchy(points.astype(complex))).imag / np.pi
+    assert derivation.lambdify()(points, **parameters) == pytest.approx(expected, rel=1e-10)
+    assert float(derivation.mean) == pytest.approx(mean)
+    assert float(derivation.criticality.lhs) == pytest.approx(mean)
+    return derivation
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+def test_resnets_at_their_own_depth(weights):
+    derivation = agrees(ResNet(depth=20, activation="leaky_relu", sigma_w=1.2, skip=0.9, weights=weights))
+    assert [step.title for step in derivation.steps].count("Residual sum") == 1  # depth is a power
+    assert isinstance(derivation.edges[0], sp.Eq)
+
+
+def test_a_symbolic_block_at_finite_depth():
+    derivation = derive(ResNet(depth=L, activation="relu", sigma_w=sigma, skip=a), exact=True)
+    assert derivation.parameters == (L, a, sigma)
+    assert len(derivation.unknowns) == 1
+    assert sp.simplify(derivation.mean - (a**2 + sigma**2 / (2 * L)) ** L) == 0
+    # one block of unit skip, p = 1/2: m_2 by the gated-layer formula of the second moment
+    one = {L: 1, a: 1, sigma: sp.sqrt(sp.Rational(7, 10))}
+    d, s = sp.Rational(1, 2), sp.Rational(7, 10)
+    assert sp.simplify(derivation.moments(2)[1].subs(one) - (1 + 2 * s * (d + d) + s**2 * (d**2 + d))) == 0
+
+
+def test_any_composition_is_derived():
+    branch = Residual([Dense(0.5), Activation("relu"), Dense(0.7, weights="orthogonal")], skip=1.0)
+    agrees(Sequential([Dense(1.2, weights="orthogonal"), Activation("leaky_relu", alpha=0.3), Repeat(branch, 4)]))
+    nested = Residual([Dense(0.9), Residual([Dense(0.8), Activation("leaky_relu", alpha=0.5)], skip=0.5)], skip=1.1)
+    assert len(agrees(nested).unknowns) == 3  # two residual sums, and the slopes of one activation
+
+
+def test_smooth_activations_have_their_own_unknowns():
+    layers = [Dense(1.2), Activation("tanh"), Repeat(Residual([Dense(0.5), Activation("gelu")], skip=1), L)]
+    derivation = derive(Sequential(layers))
+    assert [str(unknown) for unknown in derivation.unknowns] == ["w_1", "m_0", "w_2"]
+    names = {str(x.lhs): x.rhs for x in derivation.definitions}
+    assert {"mu_1_1", "mu_1_2"} <= set(names)
+    value = derivation.mean.subs({L: 3, **{s: 0.5 for s in derivation.mean.free_symbols if str(s) == "mu_1_2"}})
+    assert float(value.subs({s: 0.8 for s in value.free_symbols})) == pytest.approx(1.44 * 0.8 * 1.125**3)
+    with pytest.raises(NotImplementedError, match="ask the law"):
+        derivation.lambdify()
+
+
+def test_chains_by_either_way_are_one():
+    chain = Chain(depth=3, activation="hard_tanh", sigma_w=sigma)
+    layers = Repeat([Dense(sigma), Activation("hard_tanh")], 3)
+    assert sp.simplify(derive(layers).s_transform - derive(chain).s_transform) == 0
+
+
+def test_networks_without_a_formula_are_refused_with_the_next_step():
+    with pytest.raises(NotImplementedError, match=r"width_ratio=2.*use width_ratio=1"):
+        derive(Sequential([Dense(width_ratio=2), Activation("tanh")]))
+    with pytest.raises(PreconditionError, match="point mass at 0"):
+        derive(Sequential([Dense(sigma_w=0), Activation("tanh")]))
 
 
 def test_module_loads_without_sympy():

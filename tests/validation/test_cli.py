@@ -106,6 +106,38 @@ def test_derive_with_a_symbol(shell):
     assert "sigma_w" in json.loads(out)["s_transform"]
 
 
+def test_derive_a_law(shell):
+    derivation = rmt.derive(rmt.Semicircle(1) + rmt.MarchenkoPastur(Fraction(1, 2)))
+    assert shell("derive", "law", "semicircle(1) + mp(1/2)") == f"{derivation}\n"
+    assert shell("derive", "law", "semicircle(1) + mp(1/2)", "--c-source") == f"{derivation.to_c()}\n"
+
+
+def test_derive_with_expressions(shell):
+    import sympy as sp
+
+    a, depth = sp.Symbol("a", positive=True), sp.Symbol("L", positive=True, integer=True)
+    net = theory.ResNet(depth=depth, activation="relu", sigma_w=sp.sqrt(2), sigma_b=0, skip=a)
+    options = ("--depth", "L", "--sigma-w", "sqrt(2)", "--skip", "a")
+    assert shell("derive", "resnet", *options, "--exact") == f"{theory.derive(net, exact=True)}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("law",), "an expression is missing"),
+        (("law", "mp(1) * mp(2)"), "write '@' for the free product"),
+        (("resnet", "mp(1)"), "only 'rmt derive law'"),
+        (("chain", "--sigma-w", "__import__('os')"), "'_' is no part of an expression"),
+        (("chain", "--depth", "1/2"), "expected an integer"),
+    ],
+)
+def test_wrong_expressions_are_bad_input(capsys, arguments, message):
+    assert main(["derive", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
 def test_validate(shell, tmp_path):
     experiment = ("--width", "24", "--replicas", "8", "--seed", "5", "--workers", "1")
     report, store = tmp_path / "report.html", tmp_path / "store"

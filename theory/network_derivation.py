@@ -1,0 +1,226 @@
+"""Derivation of the law of any composition of layers at finite depth: one S-transform a layer, and they multiply.
+
+The block formula: a residual block is |a O + Y|² of its branch Y, and a branch is again a composition. Pre-activations
+are Gaussian; activations whose slopes take finitely many values have a closed S-transform, those of the others have one
+auxiliary unknown each. This module loads sympy: import it inside functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import sympy as sp
+
+from rmt import series
+from rmt.laws.discrete import Discrete
+from rmt.laws.marchenko_pastur import MarchenkoPastur
+from rmt.results import PreconditionError
+from rmt.symbolic.derivation import Derivation, Step, m, to_sympy
+from rmt.symbolic.products import Factors, merge
+from rmt.symbolic.routes import derive_from_s
+from rmt.symbolic.s_transforms import (
+    STransform,
+    multiply_transforms,
+    raise_transform,
+    residual_transform,
+    s_transform,
+    scale_transform,
+)
+from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
+from theory.network import Activation, Dense, Layer, Repeat, Residual, ResNet, Sequential
+
+__all__ = ["derive_network"]
+
+PASTUR = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979; Pastur 2020, arXiv:2001.06188"
+_S = sp.Function("S")
+
+
+def derive_network(net: Layer) -> Derivation:
+    """Derivation of a network at its own depth; see `theory.derive`."""
+    walk = _Walk(count=sum(1 for _ in _activations(net)))
+    transform = walk.transform([_exact(net)])
+    derivation = derive_from_s(repr(net), transform)
+    steps = (*_network_steps(net), *walk.signal, *derivation.steps)
+    return replace(
+        derivation,
+        subject=repr(net),
+        steps=steps,
+        definitions=tuple(walk.definitions),
+        criterion=sp.Eq(transform.mean, 1, evaluate=False),
+    )
+
+
+@dataclass
+class _Walk:
+    """What is met on the way through the layers."""
+
+    count: int
+    definitions: list[Any] = field(default_factory=list)
+    signal: list[Step] = field(default_factory=list)
+    met: int = 0
+    dense: Dense | None = None
+
+    def transform(self, layers: Iterable[Layer]) -> STransform:
+        """S-transform of a composition."""
+        parts = [self._of(layer) for layer in layers]
+        return parts[0] if len(parts) == 1 else multiply_transforms(parts)
+
+    def _of(self, layer: Layer) -> STransform:
+        match layer:
+            case Dense():
+                self.dense = layer
+                return _dense(layer)
+            case Activation():
+                return self._activation(layer)
+            case Residual():
+                branch = self.transform(layer.branch)
+                skip = abs(parameter(layer.skip)) if not _is_symbolic(layer.skip) else parameter(layer.skip)
+                return branch if skip == 0 else residual_transform(branch, skip)
+            case Repeat():
+                inner, times = self.transform(layer.layers), parameter(layer.times)
+                return inner if times == 1 else raise_transform(inner, times)
+            case Sequential():
+                return self.transform(layer.layers)
+            case _ if hasattr(layer, "expand"):
+                return self._of(_exact(layer))
+            case _:
+                raise NotImplementedError(
+                    f"{type(layer).__name__} has no S-transform here: ask theory.jacobian_law(net) for its law"
+                )
+
+    def _activation(self, layer: Activation) -> STransform:
+        self.met += 1
+        label = "" if self.count == 1 else f"_{self.met}"
+        own = sp.Symbol(f"q{label}", positive=True)
+        formulas = activation_formulas(layer.nonlinearity)
+        if self.dense is not None:
+            bias, weight = parameter(self.dense.sigma_b), parameter(self.dense.sigma_w)
+            mean_square = sp.Symbol(f"X{label}", positive=True)
+            self.signal.append(
+                Step(
+                    f"Signal at the {layer.name} layer" + (f" {self.met}" if label else ""),
+                    sp.Eq(own, bias**2 + weight**2 * mean_square, evaluate=False),
+                    f"Pre-activations are N(0, ${own}$), ${mean_square}$ the mean square of the inputs, propagated "
+                    "layer by layer (theory.propagate); where a layer is repeated, at its fixed point, unless the "
+                    "slopes do not depend on it.",
+                    "Poole et al. 2016; Schoenholz et al. 2017",
+                )
+            )
+        if formulas.slope_masses is None:
+            return self._smooth(formulas, own, label)
+        masses = {x: mass.subs(q, own) for x, mass in formulas.slope_masses.items()}
+        one = sp.Integer(1)
+        if masses[one].has(own):
+            p = sp.Symbol(f"p{label}", positive=True)
+            self.definitions.append(sp.Eq(p, masses[one], evaluate=False))
+            masses = {sp.Integer(0): 1 - p, one: p}
+        if set(masses) == {one}:
+            return _constant(one, "Slopes of the linear activation")
+        return s_transform(Discrete(masses))
+
+    def _smooth(self, formulas: ActivationFormulas, own: Any, label: str) -> STransform:
+        """S of φ'(h)²: by definition, with its own spectral variable w as an unknown."""
+        w = sp.Symbol(f"w{label}")
+        psi = gaussian_average(formulas.slope**2 / (w - formulas.slope**2)).subs(q, own)
+        one = sp.Integer(1)
+        factors: Factors = ((1 + m, one), (m, -one), (w, -one))
+
+        def moment(k: int) -> Any:
+            name = sp.Symbol(f"mu_{k}{label}", positive=True)
+            # closed forms stay in the definitions: formulas in mu_k are short, and quick to expand
+            definition = sp.Eq(name, formulas.moment(k).subs(q, own), evaluate=False)
+            if definition not in self.definitions:
+                self.definitions.append(definition)
+            return name
+
+        mean = moment(1)
+
+        def coefficients(n: int) -> list[Any]:
+            normalised = [moment(k) / mean**k for k in range(1, n + 1)]
+            return [to_sympy(x) for x in series.moments_to_s_series(normalised)]
+
+        constraint = sp.Eq(m, psi, evaluate=False)
+        steps = (
+            Step("Moment transform of the slopes", constraint, "$m = w G(w) - 1$ of $φ'(h)^2$.", "definition"),
+            Step(
+                "S-transform of the slopes",
+                sp.Eq(_S(m), (1 + m) / (m * w), evaluate=False),
+                "By definition, with $w(m)$ the solution that tends to infinity as $m$ tends to 0.",
+                "derived here",
+                constraint,
+            ),
+        )
+        return STransform(
+            factors, mean, coefficients, steps, constraints={w: constraint}, starts={w: mean / m}
+        )
+
+
+def _dense(layer: Dense) -> STransform:
+    if layer.width_ratio != 1:
+        raise NotImplementedError(
+            f"Dense(width_ratio={layer.width_ratio}): layers that change the width have no derivation; "
+            "use width_ratio=1"
+        )
+    variance = parameter(layer.sigma_w) ** 2
+    if variance == 0:
+        raise PreconditionError("sigma_w=0: the Jacobian vanishes, and its law is the point mass at 0")
+    if layer.weights == "orthogonal":
+        return _constant(variance, "Orthogonal weights")
+    return scale_transform(s_transform(MarchenkoPastur(1)), variance)
+
+
+def _constant(value: Any, title: str) -> STransform:
+    """S of a point mass."""
+    factors = merge(((value, -sp.Integer(1)),))
+    step = Step(title, sp.Eq(_S(m), 1 / value, evaluate=False), "A point mass has a constant S.", "definition")
+    return STransform(factors, value, lambda n: [1, *[0] * n][:n], (step,))
+
+
+def _exact(net: Layer) -> Any:
+    """The network in the grammar of layers, with sympy parameters."""
+    if isinstance(net, ResNet):
+        branch = (
+            Dense(parameter(net.sigma_w) / sp.sqrt(parameter(net.depth)), net.sigma_b, net.weights),
+            Activation(net.nonlinearity),
+        )
+        return Repeat(Residual(branch, net.skip), net.depth)
+    return net.expand() if hasattr(net, "expand") else net
+
+
+def _activations(layer: Any) -> Iterator[Activation]:
+    if isinstance(layer, Activation):
+        yield layer
+    else:
+        inner = getattr(layer, "branch", None) or getattr(layer, "layers", None)
+        for item in inner if inner is not None else (_exact(layer),) if hasattr(layer, "expand") else ():
+            yield from _activations(item)
+
+
+def _network_steps(net: Layer) -> tuple[Step, ...]:
+    from theory.network import describe
+
+    jacobian = sp.Symbol("J")
+    factors = sp.Product(sp.IndexedBase("J")[sp.Symbol("l")], (sp.Symbol("l"), 1, sp.Symbol("n")))
+    text = "; ".join(line.strip().rstrip(":") for line in describe(net).splitlines())
+    return (
+        Step(
+            "The network",
+            sp.Eq(jacobian, factors, evaluate=False),
+            f"Chain rule over its layers: {text}. The law sought is that of $J J^T$ at infinite width.",
+            "definition",
+        ),
+        Step(
+            "Freeness",
+            sp.Eq(_S(m), sp.Product(sp.Function("S_l")(m), (sp.Symbol("l"), 1, sp.Symbol("n"))), evaluate=False),
+            "Slopes, weights and blocks are free in the limit of large width, so that S multiplies; a block $a + Y$ "
+            "with a bi-invariant branch $Y$ is a free sum of symmetrised singular laws.",
+            PASTUR,
+            sp.Eq(jacobian, factors, evaluate=False),
+        ),
+    )
+
+
+def _is_symbolic(value: Any) -> bool:
+    return bool(getattr(value, "free_symbols", None))
