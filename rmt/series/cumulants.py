@@ -25,6 +25,7 @@ from typing import Any
 from rmt.series.power_series import (
     compose,
     divide,
+    in_lowest_terms,
     integer_grading,
     lowest_terms,
     multiply,
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 
+@in_lowest_terms
 def moments_to_free_cumulants(m: Sequence[Any]) -> list[Any]:
     """Free cumulants κ_1 … κ_n from the moments m_1 … m_n: κ_n = -[x^n] M(x)^{1-n} / (n-1).
 
@@ -63,6 +65,7 @@ def moments_to_free_cumulants(m: Sequence[Any]) -> list[Any]:
     return _graded(convert, m)
 
 
+@in_lowest_terms
 def free_cumulants_to_moments(k: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the free cumulants κ_1 … κ_n: m_n = [x^n] C(x)^{n+1} / (n+1).
 
@@ -79,6 +82,7 @@ def free_cumulants_to_moments(k: Sequence[Any]) -> list[Any]:
     return _graded(convert, k)
 
 
+@in_lowest_terms
 def moments_to_boolean_cumulants(m: Sequence[Any]) -> list[Any]:
     """Boolean cumulants b_1 … b_n from the moments m_1 … m_n: Σ b_n x^n = 1 - 1/M(x).
 
@@ -90,6 +94,7 @@ def moments_to_boolean_cumulants(m: Sequence[Any]) -> list[Any]:
     return _graded(lambda m: [-x for x in reciprocal([1, *m])[1:]], m)
 
 
+@in_lowest_terms
 def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the Boolean cumulants b_1 … b_n: M(x) = 1 / (1 - Σ b_n x^n).
 
@@ -101,6 +106,7 @@ def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     return _graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
 
 
+@in_lowest_terms
 def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
     """Classical cumulants c_1 … c_n from the moments: c_n = m_n - Σ_k binom(n-1, k-1) c_k m_{n-k}.
 
@@ -120,6 +126,7 @@ def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
     return _graded(convert, m)
 
 
+@in_lowest_terms
 def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the classical cumulants.
 
@@ -139,6 +146,7 @@ def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
     return _graded(convert, c)
 
 
+@in_lowest_terms
 def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
     """Rectangular cumulants r_1 … r_n from the moments of the squared singular values.
 
@@ -152,6 +160,7 @@ def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
     return _rectangular_graded(m, ratio, -1)
 
 
+@in_lowest_terms
 def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
     """Moments m_1 … m_n from the rectangular cumulants: m_k = (1/k) [h^{k-1}] C'(h) ((1 + C)(1 + ratio C))^k.
 
@@ -189,6 +198,7 @@ def _exact_product(ratio: Any, value: Any) -> Any:
     return ratio * value
 
 
+@in_lowest_terms
 def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     """Coefficients s_0 … s_{n-1} of S(m) from the moments m_1 … m_n: s_0 = 1/m_1.
 
@@ -218,6 +228,7 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     return multiply([1, 1, *[0] * len(m)], quotient)
 
 
+@in_lowest_terms
 def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the coefficients s_0 … s_{n-1} of S(m): m_k = (1/k) [m^{k-1}] ((1+m)/S(m))^k.
 
@@ -246,6 +257,7 @@ def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     return [int(v) for v in moments] if all(isinstance(v, int) for v in s) and s[0] == 1 else moments
 
 
+@in_lowest_terms
 def product_moments(m: Sequence[Any], s: Sequence[Any]) -> list[Any]:
     """Moments of a free product from the moments of one factor, of any mean, and the S-series of the other one.
 
