@@ -62,7 +62,7 @@ def moments_to_free_cumulants(m: Sequence[Any]) -> list[Any]:
         series = [1, *m]
         return [m[0], *(divide(power(series[: n + 1], 1 - n)[n], 1 - n) for n in range(2, len(m) + 1))] if m else []
 
-    return _graded(convert, m)
+    return graded(convert, m)
 
 
 @in_lowest_terms
@@ -79,7 +79,7 @@ def free_cumulants_to_moments(k: Sequence[Any]) -> list[Any]:
         series = [1, *k]
         return [divide(power(series[: n + 1], n + 1)[n], n + 1) for n in range(1, len(k) + 1)]
 
-    return _graded(convert, k)
+    return graded(convert, k)
 
 
 @in_lowest_terms
@@ -91,7 +91,7 @@ def moments_to_boolean_cumulants(m: Sequence[Any]) -> list[Any]:
     >>> moments_to_boolean_cumulants([0, 1, 0, 1])  # the symmetric Bernoulli law is Boolean Gaussian
     [0, 1, 0, 0]
     """
-    return _graded(lambda m: [-x for x in reciprocal([1, *m])[1:]], m)
+    return graded(lambda m: [-x for x in reciprocal([1, *m])[1:]], m)
 
 
 @in_lowest_terms
@@ -103,7 +103,7 @@ def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     >>> boolean_cumulants_to_moments([0, 1, 0, 0])
     [0, 1, 0, 1]
     """
-    return _graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
+    return graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
 
 
 @in_lowest_terms
@@ -123,7 +123,7 @@ def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
             out.append(lowest_terms(moment - sum(known)))
         return out
 
-    return _graded(convert, m)
+    return graded(convert, m)
 
 
 @in_lowest_terms
@@ -143,7 +143,7 @@ def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
             out.append(lowest_terms(sum(terms)))
         return out[1:]
 
-    return _graded(convert, c)
+    return graded(convert, c)
 
 
 @in_lowest_terms
@@ -175,7 +175,7 @@ def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
 def _rectangular_graded(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
     if not isinstance(ratio, int | Fraction):
         return _rectangular(values, ratio, sign)  # whole numbers do not stay whole
-    return _graded(lambda whole: _rectangular(whole, ratio, sign), values, divisor=int(ratio.denominator))
+    return graded(lambda whole: _rectangular(whole, ratio, sign), values, divisor=int(ratio.denominator))
 
 
 def _rectangular(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
@@ -205,7 +205,7 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     Raises
     ------
     ValueError
-        If m_1 is 0: the law then has no S-transform that is a power series.
+        If m_1 is 0: the law then has no S-transform that is a power series (see `moments_to_centred_s_series`).
 
     Examples
     --------
@@ -215,11 +215,13 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     if not m:
         return []
     if m[0] == 0:
-        raise ValueError("m[0]=0: a law of mean 0 has no S-transform as a power series; shift it, or use its square")
+        raise ValueError(
+            "m[0]=0: the S-transform of a law of mean 0 is no power series in m; use moments_to_centred_s_series"
+        )
     d, scaled = 1, list(m)
     rational = all(isinstance(v, int | Fraction) for v in m)
     if rational:
-        # mean 1 and integers: the k-th moment times d^(k-1), see `_graded`
+        # mean 1 and integers: the k-th moment times d^(k-1), see `graded`
         d, scaled = integer_grading([Fraction(v) / m[0] ** k for k, v in enumerate(m, 1)])
     # χ(m)/m by Lagrange; the moments themselves are the series ψ(x)/x.
     quotient = [divide(power(scaled[:n], -n)[n - 1], n) for n in range(1, len(m) + 1)]
@@ -249,7 +251,7 @@ def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     if not all(isinstance(v, int | Fraction) for v in s):
         quotient = multiply([1, 1, *[0] * len(s)], reciprocal(s))
         return [divide(power(quotient[:k], k)[k - 1], k) for k in range(1, len(s) + 1)]
-    # mean 1 and integers, see `_graded`
+    # mean 1 and integers, see `graded`
     d, scaled = integer_grading([Fraction(v) / s[0] for v in s])
     quotient = multiply([1, d, *[0] * len(s)], power(scaled, -1))
     powers = (power(quotient[:k], k)[k - 1] for k in range(1, len(s) + 1))
@@ -278,7 +280,7 @@ def product_moments(m: Sequence[Any], s: Sequence[Any]) -> list[Any]:
     return out
 
 
-def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any], divisor: int = 1) -> list[Any]:
+def graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any], divisor: int = 1) -> list[Any]:
     """Apply a conversion that is homogeneous of degree k in the k-th entry, on integers where all are rational.
 
     The gcds of Fraction arithmetic cost ten times the arithmetic; scaling the variable by a number d such that every
@@ -286,9 +288,9 @@ def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any]
     """
     if not all(isinstance(v, int | Fraction) for v in values):
         return [lowest_terms(v) for v in convert(values)]
-    d, graded = integer_grading([0, *(v * divisor**k for k, v in enumerate(values, 1))])
+    d, whole = integer_grading([0, *(v * divisor**k for k, v in enumerate(values, 1))])
     d *= divisor
-    scaled = convert(graded[1:])
+    scaled = convert(whole[1:])
     if d == 1:
-        return [int(v) for v in scaled]
+        return [int(v) if v.denominator == 1 else v for v in scaled]
     return [Fraction(v) / d**k for k, v in enumerate(scaled, 1)]

@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from numbers import Integral, Rational
-from typing import Any
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "add",
@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 Series = Sequence[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def divide(a: Any, b: Any) -> Any:
@@ -50,7 +51,7 @@ def lowest_terms(a: Any) -> Any:
     return a.cancel() if getattr(a, "free_symbols", None) else a
 
 
-def in_lowest_terms(function: Callable[..., Any]) -> Callable[..., Any]:
+def in_lowest_terms(function: _Function) -> _Function:
     """Decorate a function of series so that symbolic coefficients go through a field of fractions (see the module).
 
     Where floats stand among them there is no such field; the function then runs on the expressions themselves.
@@ -66,7 +67,7 @@ def in_lowest_terms(function: Callable[..., Any]) -> Callable[..., Any]:
                 return result
         return function(*arguments)
 
-    return wrapped
+    return cast(_Function, wrapped)
 
 
 def _is_symbolic(x: Any) -> bool:
@@ -160,9 +161,11 @@ def _unit_power(a: Series, t: Any) -> list[Any]:
     constant = a[0]
     result = [constant**0 if constant == 1 and not isinstance(t, float | complex) else _scalar_power(constant, t)]
     terms = [j for j in range(1, len(a)) if a[j] != 0]
+    # elements of a field know whole numbers, not fractions
+    p, q = (t.numerator, t.denominator) if isinstance(t, Fraction) else (t, 1)
     for k in range(1, len(a)):
-        total = sum((((t + 1) * j - k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
-        result.append(lowest_terms(divide(total, k * constant)))
+        total = sum((((p + q) * j - q * k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
+        result.append(lowest_terms(divide(total, q * k * constant)))
     return result
 
 
