@@ -1,0 +1,305 @@
+"""Residual networks at finite depth as an expansion in 1/depth, to any order (derived here).
+
+With ``ε = 1/L`` the gains of a block's branch are ε times numbers with free cumulants c, v, κ_3, … The equation of the
+block (mathematics of `theory.resnet_derivation`, step "Hermitisation of the block") is ``m_0 = ε f(m_0)`` with
+
+    f(y) = (m - y)(m + 1 - y) F(y)/a²,   1/F = S_D for Gaussian weights, (1 + y) S_D for orthogonal ones,
+
+S_D that of the gains times L, and ``a² S_block = (m - m_0)(m + 1 - m_0)/(m (1 + m))``. Lagrange's inversion gives every
+order at once:
+
+    [ε^n] log(a² S_block) = -(1/n) a^(-2n) [y^(n-1)] (2m + 1 - 2y) ((m - y)(m + 1 - y))^(n-1) F(y)^n.
+
+This module loads sympy: import it inside functions only.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import sympy as sp
+
+from rmt import series
+from rmt.results import PreconditionError
+from rmt.symbolic.derivation import Step, m
+from theory.activation_formulas import ActivationFormulas, activation_formulas, parameter
+from theory.depth_expansion import DepthExpansion, stationary_value
+from theory.network import ResNet
+from theory.propagation import propagate
+
+__all__ = [
+    "TARNOWSKI",
+    "average_symbol",
+    "averages",
+    "block_term",
+    "c",
+    "correction_steps",
+    "gain_cumulants",
+    "gain_definitions",
+    "limit_steps",
+    "positive_skip",
+    "resnet_expansion",
+    "v",
+]
+
+c = sp.Symbol("c", positive=True)
+v = sp.Symbol("v", nonnegative=True)
+_t, _r = sp.symbols("t r", positive=True)
+_MOST = 9  # cumulants that a term may contain
+TARNOWSKI = "Tarnowski et al. 2018, arXiv:1809.08848"
+_TITLES = ("First", "Second", "Third", "Fourth", "Fifth")
+
+
+def gain_cumulants(n: int) -> list[Any]:
+    """The symbols c, v, κ_3, …, κ_n of the free cumulants of ``σ_w² φ'(h)²`` (the first three are the classical ones)."""
+    return [c, v, *(sp.Symbol(f"kappa_{k}", real=True) for k in range(3, n + 1))][:n]
+
+
+def gain_definitions(formulas: ActivationFormulas, sigma_w: Any, n: int) -> tuple[Any, ...]:
+    """What c, v, κ_3, …, κ_n are for an activation, in q."""
+    moments = [sp.Symbol(f"mu_{k}") for k in range(1, n + 1)]
+    values = {x: formulas.moment(k) for k, x in enumerate(moments, 1)}
+    cumulants = series.moments_to_free_cumulants(moments)
+    return tuple(
+        sp.Eq(symbol, sigma_w ** (2 * k) * x.subs(values), evaluate=False)
+        for k, (symbol, x) in enumerate(zip(gain_cumulants(n), cumulants, strict=True), 1)
+    )
+
+
+def block_term(n: int, a: Any, weights: str) -> Any:
+    """[ε^n] of log(a² S) of one block, a polynomial in m and the cumulants of the gains; see the module's docstring."""
+    # m = g R(g) is the inverse of g = m S(m), for the gains
+    f = series.reciprocal(series.reversion([0, *gain_cumulants(n)])[1:])
+    if weights == "orthogonal":
+        f = series.multiply(f, [(-1) ** k for k in range(n)])
+    block = [m * (m + 1), -(2 * m + 1), sp.S.One, *[sp.S.Zero] * n][:n]
+    slope = [2 * m + 1, sp.Integer(-2), *[sp.S.Zero] * n][:n]
+    product = series.multiply(series.multiply(slope, series.power(block, n - 1)), series.power(f, n))
+    return sp.expand(-product[n - 1] / (n * a ** (2 * n)))
+
+
+def average_symbol(monomial: Any) -> Any:
+    """The symbol of the average over the layers of a product of cumulants; c, v, … are averages themselves."""
+    return monomial if monomial.is_Symbol else sp.Symbol(rf"\overline{{{sp.latex(monomial)}}}", positive=True)
+
+
+def _averaged(term: Any, n: int) -> Any:
+    """A term with every monomial in the cumulants of one layer replaced by its average over the layers."""
+    polynomial = sp.Poly(term, *gain_cumulants(n))
+    return sp.Add(
+        *(factor * average_symbol(_monomial(powers, n)) for powers, factor in polynomial.terms()), evaluate=True
+    )
+
+
+def _monomial(powers: tuple[int, ...], n: int) -> Any:
+    return sp.Mul(*(x**k for x, k in zip(gain_cumulants(n), powers, strict=True)))
+
+
+def averages(net: ResNet, q0: float, order: int) -> dict[Any, float]:
+    """See `theory.layer_averages`."""
+    n = order + 1
+    layers: dict[float, int] = {}
+    for q in propagate(net, q0).q.tolist():
+        layers[q] = layers.get(q, 0) + 1
+    variance = float(net.sigma_w) ** 2
+    rows = []
+    for q, count in layers.items():
+        gains = [variance**k * net.nonlinearity.gain_moment(k, q) for k in range(1, n + 1)]
+        rows.append((count / net.depth, series.moments_to_free_cumulants(gains)))
+    monomials = {
+        _monomial(powers, n)
+        for k in range(1, n + 1)
+        for powers, _ in sp.Poly(block_term(k, sp.S.One, "gaussian"), *gain_cumulants(n)).terms()
+    }
+    out: dict[Any, float] = {}
+    for monomial in sorted([*gain_cumulants(n), *(x for x in monomials if not x.is_Symbol)], key=sp.default_sort_key):
+        value = sp.lambdify(gain_cumulants(n), monomial)
+        out[average_symbol(monomial)] = float(sum(share * value(*cumulants) for share, cumulants in rows))
+    return out
+
+
+def positive_skip(net: ResNet) -> Any:
+    """The skip as a sympy object, without its sign: only a² enters, and a^(2L) reads better in abs(a).
+
+    Raises
+    ------
+    PreconditionError
+        If the skip is 0.
+    """
+    if not getattr(net.skip, "free_symbols", None) and net.skip == 0:
+        raise PreconditionError("skip=0: the universal law needs blocks close to the identity; use Chain for no skip")
+    a = parameter(net.skip)
+    return -a if a.is_negative else a
+
+
+def resnet_expansion(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
+    """The expansion of a residual network without steps; see `theory.finite_depth_corrections`."""
+    a, depth, sigma_w = positive_skip(net), parameter(net.depth), parameter(net.sigma_w)
+    terms, log_edges = _terms_and_edges(a, net.weights, order, equal_layers)
+    return DepthExpansion(
+        depth=depth,
+        step=sp.S.One,
+        scale=a ** (2 * depth),
+        terms=terms,
+        log_edges=log_edges,
+        subject=repr(net),
+        equation=None,
+        definitions=gain_definitions(activation_formulas(net.nonlinearity), sigma_w, order + 1),
+    )
+
+
+@functools.lru_cache(maxsize=64)
+def _terms_and_edges(a: Any, weights: str, order: int, equal_layers: bool) -> tuple[Any, Any]:
+    terms = [block_term(k, a, weights) for k in range(1, order + 2)]
+    if not equal_layers:
+        terms = [_averaged(term, k) for k, term in enumerate(terms, 1)]
+    collected = tuple(_collected(term) for term in terms)
+    return collected, tuple(_log_edge(collected, a, side) for side in (-1, 1))
+
+
+def _collected(term: Any) -> Any:
+    """The coefficient of every monomial in the cumulants factored."""
+    symbols = sorted((x for x in term.free_symbols if x in gain_cumulants(_MOST) or str(x)[0] == "\\"), key=str)
+    if not symbols:
+        return sp.factor(term)
+    return sp.Add(
+        *(
+            sp.Mul(sp.factor(factor), *(x**k for x, k in zip(symbols, powers, strict=True)))
+            for powers, factor in sp.Poly(term, *symbols).terms()
+        )
+    )
+
+
+def _log_edge(terms: tuple[Any, ...], a: Any, side: int) -> tuple[Any, ...]:
+    """Coefficients of log(edge) - 2 L log a, for the lower (side -1) or the upper edge (1).
+
+    With t = c/a² and r² = t (t + 2) the edge of the limit stands at m (1 + m) = 1/(2t), 1 + 2m = ±r/t, where the
+    derivatives of log((1 + m)/m) are polynomials in m and t and everything is linear in r.
+    """
+    order = len(terms) - 1
+    point = (side * _r / _t - 1) / 2
+
+    def tidy(expression: Any) -> Any:
+        remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - _t * (_t + 2), _r))
+        return sp.Add(*(sp.cancel(x) * _r**k for (k,), x in remainder.terms()))
+
+    leading = [sp.S.Zero, sp.S.Zero]  # the value is added below, the slope is 0
+    for j in range(2, order + 2):
+        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * (2 * _t) ** j * (point**j - (1 + point) ** j)))
+    rows = [leading]
+    for term in terms[1:]:
+        row = [-term]
+        for _ in range(order + 1):
+            row.append(sp.diff(row[-1], m))
+        rows.append([tidy(x.subs(c, _t * a**2).subs(m, point)) for x in row])
+    values = stationary_value(rows, side * _r / (4 * _t**2 * (_t + 2)), tidy)
+    t = c / a**2
+    root = sp.sqrt(c * (c + 2 * a**2)) / a**2
+    corrections = (_by_root(x).subs({_t: t, _r: root}) for x in values[1:])
+    return (sp.log(1 + t + side * root) + side * root, *corrections)
+
+
+def _by_root(expression: Any) -> Any:
+    """u + w r with u and w factored."""
+    parts = sp.Poly(expression, _r)
+    return sp.Add(*(_collected(x) * _r**k for (k,), x in parts.terms()))
+
+
+def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
+    """From the exact equation of a block to the limit of the whole network."""
+    epsilon, k, y, m0 = sp.Symbol("epsilon"), sp.Symbol("n", integer=True), sp.Symbol("y"), sp.Symbol("m_0")
+    gain, f = sp.Function("S_D"), sp.Function("f")
+    log_s, block = sp.Symbol("log S"), sp.Symbol("log S_block")
+    inner = (1 + y) * gain(y) if weights == "orthogonal" else gain(y)
+    derivative = sp.Derivative((2 * m + 1 - 2 * y) * f(y) ** k / ((m - y) * (m + 1 - y)), (y, k - 1))
+    return (
+        Step(
+            "The network at finite depth",
+            sp.Eq(log_s, depth * block, evaluate=False),
+            "The blocks are free and S multiplies: exact at every depth, $L$ equal blocks. Where the layers differ, "
+            "log S is a sum over them, and every coefficient below becomes an average over the layers.",
+            "derived here",
+        ),
+        Step(
+            "The block solved in powers of 1/depth",
+            (
+                sp.Eq(m0, epsilon * f(m0), evaluate=False),
+                sp.Eq(f(y), (m - y) * (m + 1 - y) / (a**2 * inner), evaluate=False),
+                sp.Eq(
+                    block + 2 * sp.log(a),
+                    -sp.Sum(epsilon**k / sp.factorial(k) * sp.Subs(derivative, y, 0), (k, 1, sp.oo)),
+                    evaluate=False,
+                ),
+            ),
+            "With $ε = 1/L$ the equation of the block has this form, $S_D$ now that of the gains $σ_w^2 D^2$; Lagrange's "
+            "inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order.",
+            "Lagrange 1770; derived here",
+        ),
+        Step(
+            "The limit of infinite depth",
+            sp.Eq(
+                sp.Limit(log_s + 2 * depth * sp.log(a), depth, sp.oo), -c * (1 + 2 * m) / a**2, evaluate=False
+            ),
+            "$L$ times the term $n = 1$, at fixed $c$: whatever the law of the gains and the kind of the weights.",
+            TARNOWSKI,
+        ),
+    )
+
+
+def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Step, ...]:
+    """The corrections of log S, of the edges and of the moments, and what they are corrections of."""
+    log_s, log_x = sp.Symbol("log S"), sp.symbols("log(x_-) log(x_+)")
+    shift = 2 * depth * sp.log(a)
+
+    def series_of(coefficients: tuple[Any, ...], last: int) -> Any:
+        known = sp.Add(*(x / depth**k for k, x in enumerate(coefficients[: last + 1])))
+        return known + sp.Order(depth ** (-last - 1), (depth, sp.oo))
+
+    names = ", ".join(f"${x}$" for x in ("v", "κ_3", "κ_4", "κ_5")[: expansion.order])
+    steps = [
+        Step(
+            f"{_TITLES[n - 1]} correction in 1/depth",
+            sp.Eq(log_s + shift, series_of(expansion.terms, n), evaluate=False),
+            f"$L$ times the terms up to $n = {n + 1}$. Beside $c$ the gains enter through {names}: their variance and "
+            "next free cumulants." if n > 1 else
+            "The next order of the same expansion, for $L$ equal blocks; $v$ is the variance of the gains.",
+            "derived here",
+        )
+        for n in range(1, expansion.order + 1)
+    ]
+    last = expansion.order
+    return (
+        *steps,
+        Step(
+            "Edges at finite depth",
+            tuple(
+                sp.Eq(x - shift, series_of(e, last), evaluate=False)
+                for x, e in zip(log_x, expansion.log_edges, strict=True)
+            ),
+            "An edge is a stationary value of log z = log(1+m) - log m - log S: to first order the correction of log S "
+            "at the old stationary point, $m (1+m) = a^2/(2c)$; to second order this point moves.",
+            "derived here",
+        ),
+        Step(
+            "Moments at finite depth",
+            tuple(
+                sp.Eq(
+                    sp.Symbol(f"m_{k}") * sp.exp(-k * c / a**2) / a ** (2 * depth * k),
+                    series_of(p, last),
+                    evaluate=False,
+                )
+                for k, p in enumerate(expansion.moment_coefficients(2), 1)
+            ),
+            "$m_k = [m^{k-1}] (1+m)^k S(m)^{-k}/k$ by Lagrange's inversion.",
+            "derived here",
+        ),
+        Step(
+            "What the corrections are exact for",
+            sp.Eq(sp.Symbol("m_4(identity) - m_4(Haar)"), sp.Order(depth**-2, (depth, sp.oo)), evaluate=False),
+            "They are those of the free law, to which networks with a Haar skip converge at every depth. With the "
+            "identity as skip the gates of all blocks are diagonal in one basis: $m_1$ to $m_3$ are still exact, and "
+            "from $m_4$ on the network itself deviates from the free law by $O(1/L^2)$.",
+            "derived here",
+        ),
+    )

@@ -1,0 +1,169 @@
+"""Expansion of a law in its depth: from log S, term by term, to the edges and the moments.
+
+A law whose S-transform has the expansion
+
+    log S(m) = log S_scale + A_0(m) + A_1(m) ε + A_2(m) ε² + …,   ε = L^(-step),
+
+has ``log z = log(1+m) - log m - log S``; an edge is a stationary value of it, a moment is
+``m_k = (1/k) [m^(k-1)] (1+m)^k S^(-k)`` (Lagrange), and both follow order by order. This module loads sympy: import it
+inside functions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy as sp
+
+from rmt import series
+from rmt.symbolic.derivation import Derivation, Step, m
+
+__all__ = ["DepthExpansion", "stationary_value"]
+
+
+@dataclass(frozen=True, eq=False)
+class DepthExpansion:
+    """What `theory.finite_depth_corrections` returns: plain sympy expressions, each to the order asked for.
+
+    Attributes
+    ----------
+    depth : sympy object
+        L of the network, a number or a symbol.
+    step : sympy.Rational
+        The expansion is in powers of ``L**(-step)``: 1, or 1/2 for plain chains of smooth activations.
+    scale : sympy expression
+        The law is that of ``scale`` times a variable with the S-transform exp(A_0 + A_1 ε + …): ``a**(2 L)`` of a
+        ResNet, ``χ**L`` of a chain.
+    terms : tuple of sympy expressions in m
+        (A_0, A_1, …).
+    log_edges : tuple of tuples
+        For each edge, in increasing order, the coefficients (E_0, E_1, …) of log(edge/scale) in powers of ε.
+    subject : str
+        The network.
+    equation : sympy.Eq
+        What G of the limit satisfies.
+    steps : tuple of rmt.symbolic.Step
+        How the limit and the corrections are found.
+    definitions : tuple of sympy.Eq
+        What the symbols stand for in the network.
+    """
+
+    depth: Any
+    step: Any
+    scale: Any
+    terms: tuple[Any, ...]
+    log_edges: tuple[tuple[Any, ...], ...]
+    subject: str
+    equation: Any
+    steps: tuple[Step, ...] = ()
+    definitions: tuple[Any, ...] = ()
+
+    @property
+    def order(self) -> int:
+        """Number of corrections."""
+        return len(self.terms) - 1
+
+    @property
+    def log_s(self) -> Any:
+        """Log S(m), the remainder of order ``L**(-step*(order+1))`` left out."""
+        return -sp.log(self.scale) + self._sum(self.terms)
+
+    @property
+    def edges(self) -> tuple[Any, ...]:
+        """The edges, to the same order relative to themselves."""
+        return tuple(self.scale * sp.exp(e[0]) * sp.exp(self._sum((sp.S.Zero, *e[1:]))) for e in self.log_edges)
+
+    def moments(self, n: int) -> list[Any]:
+        """[m_1, …, m_n], to the same order relative to ``scale**k exp(-k A_0(0))``."""
+        out = []
+        for k, coefficients in enumerate(self.moment_coefficients(n), 1):
+            leading = self.scale**k * sp.exp(-k * self.terms[0].subs(m, 0))
+            out.append(leading * self._sum(coefficients))
+        return out
+
+    def moment_coefficients(self, n: int) -> list[tuple[Any, ...]]:
+        """For each k = 1 … n the coefficients (P_0, P_1, …) of m_k/(scale**k exp(-k A_0(0))) in powers of ε."""
+        return [_moment_coefficients(self.terms, k) for k in range(1, n + 1)]
+
+    def _sum(self, coefficients: Sequence[Any]) -> Any:
+        return sp.Add(*(x * self.depth ** (-self.step * k) for k, x in enumerate(coefficients)))
+
+    @property
+    def derivation(self) -> Derivation:
+        """The steps, with the corrected S-transform, edges and moments; the equation is that of the limit."""
+        return Derivation(
+            subject=self.subject,
+            steps=self.steps,
+            equation=self.equation,
+            s_transform=sp.exp(self.log_s),
+            r_transform=None,
+            edges=self.edges,
+            moment_rule=self.moments,
+            definitions=self.definitions,
+        )
+
+
+def _moment_coefficients(terms: Sequence[Any], k: int) -> tuple[Any, ...]:
+    """(1/k) [m^(k-1)] (1+m)^k exp(-k (A_0(m) - A_0(0) + A_1 ε + …)), in powers of ε."""
+    taylor = [_taylor(term, k) for term in terms]
+    constant = [0, *(-k * x for x in taylor[0][1:])]
+    leading = series.multiply([sp.binomial(k, j) for j in range(k)], series.exp(constant))
+    # exp of a series in ε whose coefficients are series in m: n E_n = Σ j (-k A_j) E_(n-j)
+    parts = [leading]
+    for n in range(1, len(terms)):
+        total: list[Any] = [sp.S.Zero] * k
+        for j in range(1, n + 1):
+            total = series.add(total, series.multiply([sp.Rational(-k * j, n) * x for x in taylor[j]], parts[n - j]))
+        parts.append(total)
+    return tuple(_tidy(part[k - 1] / sp.Integer(k)) for part in parts)
+
+
+def _taylor(expression: Any, n: int) -> list[Any]:
+    numerator, denominator = sp.fraction(sp.together(expression))
+    top, bottom = (
+        ([sp.S.Zero] * n + sp.Poly(x, m).all_coeffs())[: -n - 1 : -1] for x in (numerator, denominator)
+    )
+    return top if bottom == [1] + [0] * (n - 1) else series.multiply(top, series.reciprocal(bottom))
+
+
+def _tidy(expression: Any) -> Any:
+    return sp.factor(sp.expand(expression))
+
+
+def stationary_value(
+    derivatives: Sequence[Sequence[Any]], inverse_curvature: Any, tidy: Callable[[Any], Any]
+) -> tuple[Any, ...]:
+    """Value of F = F_0 + ε F_1 + … at its stationary point next to one of F_0, in powers of ε.
+
+    Parameters
+    ----------
+    derivatives : sequence of sequences
+        ``derivatives[n][j]`` is the j-th derivative of F_n at the stationary point of F_0, j up to the number of
+        corrections + 1.
+    inverse_curvature : sympy expression
+        1/F_0'' there.
+    tidy : callable
+        Normal form of expressions.
+
+    Returns
+    -------
+    tuple
+        The first three are F_0, F_1 and ``F_2 - F_1'**2/(2 F_0'')``.
+    """
+    order = len(derivatives) - 1
+    move: list[Any] = [sp.S.Zero] * (order + 1)  # of the stationary point
+
+    def coefficient(k: int, shift: int) -> Any:
+        """[ε^k] of the derivative of F of order ``shift`` at the moved point."""
+        power, total = [sp.S.One] + [sp.S.Zero] * order, sp.S.Zero
+        for j in range(order + 1):
+            total += sp.Add(*(row[j + shift] * power[k - n] for n, row in enumerate(derivatives[: k + 1])))
+            power = [tidy(x / (j + 1)) for x in series.multiply(power, move)]
+        return tidy(total)
+
+    # an error of the point enters the value squared
+    for k in range(1, order // 2 + 1):
+        move[k] = tidy(-coefficient(k, 1) * inverse_curvature)
+    return tuple(coefficient(k, 0) for k in range(order + 1))
