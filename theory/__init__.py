@@ -14,6 +14,7 @@ from theory.outlier import outlier
 if TYPE_CHECKING:
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.derivation import derive
+    from theory.finite_depth import finite_depth_corrections, layer_averages
     from theory.gain import GainLaw, gain_law
     from theory.gated import gated_layer_law
     from theory.jacobian import jacobian_law
@@ -37,10 +38,12 @@ __all__ = [
     "derive",
     "describe",
     "effective_cumulant",
+    "finite_depth_corrections",
     "gain_law",
     "gated_layer_law",
     "get_activation",
     "jacobian_law",
+    "layer_averages",
     "limit_law",
     "outlier",
     "propagate",
@@ -62,10 +65,12 @@ _HOMES = {
     "derive": "theory.derivation",
     "describe": "theory.network",
     "effective_cumulant": "theory.propagation",
+    "finite_depth_corrections": "theory.finite_depth",
     "gain_law": "theory.gain",
     "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",
     "jacobian_law": "theory.jacobian",
+    "layer_averages": "theory.finite_depth",
     "limit_law": "theory.limits",
     "propagate": "theory.propagation",
     "tune": "theory.tuning",

@@ -53,8 +53,8 @@ def expand_chain(net: Chain, order: int) -> DepthExpansion:
         depth=depth,
         step=sp.Rational(1, 2) if kind == "smooth" else sp.S.One,
         scale=scale,
-        terms=terms,
-        log_edges=log_edges,
+        pure_terms=terms,
+        pure_log_edges=log_edges,
         subject=repr(net),
         # G = m S
         equation=sp.Eq(G, m_of_g * sp.exp(terms[0].subs(m, m_of_g)) / scale, evaluate=False),
@@ -87,23 +87,22 @@ def _smooth(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     whole = sp.Poly(sp.expand(sum(c * m**k for k, c in enumerate(log_s)) / d**2), d)
     terms = tuple(sp.factor(whole.coeff_monomial(d**k)) for k in range(order + 1))
 
-    # stationary points of log(1+m) - log m + σ_0² m: 1 + 2m = ±r, r² = 1 + 4/σ_0²
+    # stationary points of log(1+m) - log m + σ_0² m: 1 + 2m = r or -r, r² = 1 + 4/σ_0²
     def tidy(expression: Any) -> Any:
         remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - 1 - 4 / s**2, _r))
         return sp.Add(*(sp.cancel(x) * _r**k for (k,), x in remainder.terms()))
 
-    root = sp.sqrt(s**2 + 4) / s
+    point = (_r - 1) / 2
+    leading = [sp.S.Zero, sp.S.Zero]  # m (1 + m) = 1/σ_0²
+    for j in range(2, order + 2):
+        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * s ** (2 * j) * (point**j - (1 + point) ** j)))
+    rows = [leading, *(_derivatives(-term, point, order + 1, tidy) for term in terms[1:])]
+    # F_0'' = r σ_0⁴
+    values = [_by_shape(x, order) for x in stationary_value(rows, _r / (s**4 + 4 * s**2), tidy)[1:]]
     edges = []
-    for side in (-1, 1):
-        point = (side * _r - 1) / 2
-        leading = [sp.S.Zero, sp.S.Zero]  # m (1 + m) = 1/σ_0²
-        for j in range(2, order + 2):
-            leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * s ** (2 * j) * (point**j - (1 + point) ** j)))
-        rows = [leading, *(_derivatives(-term, m, point, order + 1, tidy) for term in terms[1:])]
-        # F_0'' = ±r σ_0⁴
-        values = stationary_value(rows, side * _r / (s**4 * (1 + 4 / s**2)), tidy)
-        first = sp.log(1 + s**2 / 2 + side * s * sp.sqrt(s**2 + 4) / 2) + s**2 * (side * root - 1) / 2
-        edges.append((first, *(_by_shape(x, order).subs(_r, root) for x in values[1:])))
+    for root in (-sp.sqrt(s**2 + 4) / s, sp.sqrt(s**2 + 4) / s):
+        first = sp.log(1 + s**2 * (1 + root) / 2) + s**2 * (root - 1) / 2
+        edges.append((first, *(x.subs(_r, root) for x in values)))
     return terms, tuple(edges)
 
 
@@ -129,11 +128,11 @@ def _by_shape(expression: Any, order: int) -> Any:
     )
 
 
-def _derivatives(function: Any, variable: Any, point: Any, n: int, tidy: Any) -> list[Any]:
+def _derivatives(function: Any, point: Any, n: int, tidy: Any) -> list[Any]:
     rows = [function]
     for _ in range(n):
-        rows.append(sp.diff(rows[-1], variable))
-    return [tidy(x.subs(variable, point)) for x in rows]
+        rows.append(sp.diff(rows[-1], m))
+    return [tidy(x.subs(m, point)) for x in rows]
 
 
 def _class_step(net: Chain, definitions: tuple[Any, ...]) -> Step:

@@ -45,7 +45,7 @@ __all__ = [
 
 c = sp.Symbol("c", positive=True)
 v = sp.Symbol("v", nonnegative=True)
-_t, _r = sp.symbols("t r", positive=True)
+_r = sp.Symbol("r", positive=True)
 _MOST = 9  # cumulants that a term may contain
 TARNOWSKI = "Tarnowski et al. 2018, arXiv:1809.08848"
 _TITLES = ("First", "Second", "Third", "Fourth", "Fifth")
@@ -67,8 +67,11 @@ def gain_definitions(formulas: ActivationFormulas, sigma_w: Any, n: int) -> tupl
     )
 
 
-def block_term(n: int, a: Any, weights: str) -> Any:
-    """[ε^n] of log(a² S) of one block, a polynomial in m and the cumulants of the gains; see the module's docstring."""
+def block_term(n: int, weights: str) -> Any:
+    """[ε^n] of log S of one block of skip 1, a polynomial in m and the cumulants of the gains; see the module.
+
+    A skip a divides the n-th cumulant of the gains by a^(2n) and S by a².
+    """
     # m = g R(g) is the inverse of g = m S(m), for the gains
     f = series.reciprocal(series.reversion([0, *gain_cumulants(n)])[1:])
     if weights == "orthogonal":
@@ -76,7 +79,7 @@ def block_term(n: int, a: Any, weights: str) -> Any:
     block = [m * (m + 1), -(2 * m + 1), sp.S.One, *[sp.S.Zero] * n][:n]
     slope = [2 * m + 1, sp.Integer(-2), *[sp.S.Zero] * n][:n]
     product = series.multiply(series.multiply(slope, series.power(block, n - 1)), series.power(f, n))
-    return sp.expand(-product[n - 1] / (n * a ** (2 * n)))
+    return sp.expand(-product[n - 1] / sp.Integer(n))
 
 
 def average_symbol(monomial: Any) -> Any:
@@ -86,14 +89,27 @@ def average_symbol(monomial: Any) -> Any:
 
 def _averaged(term: Any, n: int) -> Any:
     """A term with every monomial in the cumulants of one layer replaced by its average over the layers."""
-    polynomial = sp.Poly(term, *gain_cumulants(n))
-    return sp.Add(
-        *(factor * average_symbol(_monomial(powers, n)) for powers, factor in polynomial.terms()), evaluate=True
-    )
+    return sp.Add(*(factor * average_symbol(monomial) for monomial, factor in _monomials(term, n)))
 
 
-def _monomial(powers: tuple[int, ...], n: int) -> Any:
-    return sp.Mul(*(x**k for x, k in zip(gain_cumulants(n), powers, strict=True)))
+def _monomials(term: Any, n: int) -> list[tuple[Any, Any]]:
+    """The monomials in the first n cumulants with their coefficients."""
+    symbols = gain_cumulants(n)
+    return [
+        (sp.Mul(*(x**k for x, k in zip(symbols, powers, strict=True))), factor)
+        for powers, factor in sp.Poly(term, *symbols).terms()
+    ]
+
+
+def _weights_of_symbols(order: int) -> dict[Any, int]:
+    """Symbol -> n, for the cumulants and the averages of their products of degree n in the gains."""
+    degree = {x: k for k, x in enumerate(gain_cumulants(order + 1), 1)}
+    products = {
+        average_symbol(monomial): n
+        for n in range(1, order + 2)
+        for monomial, _ in _monomials(block_term(n, "gaussian"), n)
+    }
+    return degree | products
 
 
 def averages(net: ResNet, q0: float, order: int) -> dict[Any, float]:
@@ -107,15 +123,11 @@ def averages(net: ResNet, q0: float, order: int) -> dict[Any, float]:
     for q, count in layers.items():
         gains = [variance**k * net.nonlinearity.gain_moment(k, q) for k in range(1, n + 1)]
         rows.append((count / net.depth, series.moments_to_free_cumulants(gains)))
-    monomials = {
-        _monomial(powers, n)
-        for k in range(1, n + 1)
-        for powers, _ in sp.Poly(block_term(k, sp.S.One, "gaussian"), *gain_cumulants(n)).terms()
-    }
+    products = {x for k in range(1, n + 1) for x, _ in _monomials(block_term(k, "gaussian"), k)}
     out: dict[Any, float] = {}
-    for monomial in sorted([*gain_cumulants(n), *(x for x in monomials if not x.is_Symbol)], key=sp.default_sort_key):
-        value = sp.lambdify(gain_cumulants(n), monomial)
-        out[average_symbol(monomial)] = float(sum(share * value(*cumulants) for share, cumulants in rows))
+    for product in (*gain_cumulants(n), *sorted(products - set(gain_cumulants(n)), key=str)):
+        value = sp.lambdify(gain_cumulants(n), product)
+        out[average_symbol(product)] = float(sum(share * value(*cumulants) for share, cumulants in rows))
     return out
 
 
@@ -136,31 +148,36 @@ def positive_skip(net: ResNet) -> Any:
 def resnet_expansion(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
     """The expansion of a residual network without steps; see `theory.finite_depth_corrections`."""
     a, depth, sigma_w = positive_skip(net), parameter(net.depth), parameter(net.sigma_w)
-    terms, log_edges = _terms_and_edges(a, net.weights, order, equal_layers)
+    terms, *log_edges = _terms_and_edges(net.weights, order, equal_layers)
     return DepthExpansion(
         depth=depth,
         step=sp.S.One,
         scale=a ** (2 * depth),
-        terms=terms,
-        log_edges=log_edges,
+        pure_terms=terms,
+        pure_log_edges=tuple(log_edges),
         subject=repr(net),
         equation=None,
+        # J/a has skip 1 and gains divided by a²
+        parameters={} if a == 1 else {x: x / a ** (2 * n) for x, n in _weights_of_symbols(order).items()},
         definitions=gain_definitions(activation_formulas(net.nonlinearity), sigma_w, order + 1),
     )
 
 
 @functools.lru_cache(maxsize=64)
-def _terms_and_edges(a: Any, weights: str, order: int, equal_layers: bool) -> tuple[Any, Any]:
-    terms = [block_term(k, a, weights) for k in range(1, order + 2)]
+def _terms_and_edges(weights: str, order: int, equal_layers: bool) -> tuple[tuple[Any, ...], ...]:
+    """The terms, and the coefficients of the lower and of the upper edge."""
+    terms = [block_term(k, weights) for k in range(1, order + 2)]
     if not equal_layers:
         terms = [_averaged(term, k) for k, term in enumerate(terms, 1)]
     collected = tuple(_collected(term) for term in terms)
-    return collected, tuple(_log_edge(collected, a, side) for side in (-1, 1))
+    return collected, *_log_edges(collected)
 
 
-def _collected(term: Any) -> Any:
-    """The coefficient of every monomial in the cumulants factored."""
-    symbols = sorted((x for x in term.free_symbols if x in gain_cumulants(_MOST) or str(x)[0] == "\\"), key=str)
+def _collected(term: Any, *constants: Any) -> Any:
+    """The coefficient of every monomial in the cumulants and averages factored; ``constants`` belong to coefficients."""
+    symbols = sorted(
+        (x for x in term.free_symbols - {m, *constants} if x in gain_cumulants(_MOST) or str(x)[0] == "\\"), key=str
+    )
     if not symbols:
         return sp.factor(term)
     return sp.Add(
@@ -171,39 +188,40 @@ def _collected(term: Any) -> Any:
     )
 
 
-def _log_edge(terms: tuple[Any, ...], a: Any, side: int) -> tuple[Any, ...]:
-    """Coefficients of log(edge) - 2 L log a, for the lower (side -1) or the upper edge (1).
+def _log_edges(terms: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Coefficients of the logarithms of the lower and of the upper edge, for skip 1.
 
-    With t = c/a² and r² = t (t + 2) the edge of the limit stands at m (1 + m) = 1/(2t), 1 + 2m = ±r/t, where the
-    derivatives of log((1 + m)/m) are polynomials in m and t and everything is linear in r.
+    With r² = c (c + 2) the upper edge of the limit stands at 1 + 2m = r/c, m (1 + m) = 1/(2c), where the derivatives of
+    log((1 + m)/m) are polynomials in m and c and everything is linear in r; the lower one is the same with -r.
     """
     order = len(terms) - 1
-    point = (side * _r / _t - 1) / 2
+    point = (_r / c - 1) / 2
 
     def tidy(expression: Any) -> Any:
-        remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - _t * (_t + 2), _r))
+        remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - c * (c + 2), _r))
         return sp.Add(*(sp.cancel(x) * _r**k for (k,), x in remainder.terms()))
 
     leading = [sp.S.Zero, sp.S.Zero]  # the value is added below, the slope is 0
     for j in range(2, order + 2):
-        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * (2 * _t) ** j * (point**j - (1 + point) ** j)))
+        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * (2 * c) ** j * (point**j - (1 + point) ** j)))
     rows = [leading]
     for term in terms[1:]:
         row = [-term]
         for _ in range(order + 1):
             row.append(sp.diff(row[-1], m))
-        rows.append([tidy(x.subs(c, _t * a**2).subs(m, point)) for x in row])
-    values = stationary_value(rows, side * _r / (4 * _t**2 * (_t + 2)), tidy)
-    t = c / a**2
-    root = sp.sqrt(c * (c + 2 * a**2)) / a**2
-    corrections = (_by_root(x).subs({_t: t, _r: root}) for x in values[1:])
-    return (sp.log(1 + t + side * root) + side * root, *corrections)
+        rows.append([tidy(x.subs(m, point)) for x in row])
+    values = [_by_root(x) for x in stationary_value(rows, _r / (4 * c**2 * (c + 2)), tidy)[1:]]
+    lower, upper = (
+        (sp.log(1 + c + root) + root, *(x.subs(_r, root) for x in values))
+        for root in (-sp.sqrt(c * (c + 2)), sp.sqrt(c * (c + 2)))
+    )
+    return lower, upper
 
 
 def _by_root(expression: Any) -> Any:
     """u + w r with u and w factored."""
     parts = sp.Poly(expression, _r)
-    return sp.Add(*(_collected(x) * _r**k for (k,), x in parts.terms()))
+    return sp.Add(*(_collected(x, c) * _r**k for (k,), x in parts.terms()))
 
 
 def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:

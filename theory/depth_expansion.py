@@ -11,8 +11,10 @@ inside functions only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
 from typing import Any
 
 import sympy as sp
@@ -36,16 +38,16 @@ class DepthExpansion:
     scale : sympy expression
         The law is that of ``scale`` times a variable with the S-transform exp(A_0 + A_1 ε + …): ``a**(2 L)`` of a
         ResNet, ``χ**L`` of a chain.
-    terms : tuple of sympy expressions in m
-        (A_0, A_1, …).
-    log_edges : tuple of tuples
-        For each edge, in increasing order, the coefficients (E_0, E_1, …) of log(edge/scale) in powers of ε.
+    pure_terms, pure_log_edges : tuple, tuple of tuples
+        `terms` and `log_edges` before `parameters` are put in.
     subject : str
         The network.
     equation : sympy.Eq
         What G of the limit satisfies.
     steps : tuple of rmt.symbolic.Step
         How the limit and the corrections are found.
+    parameters : mapping of symbol to expression
+        What stands in the results in place of a symbol of the pure ones: c/a² for c, with a skip a.
     definitions : tuple of sympy.Eq
         What the symbols stand for in the network.
     """
@@ -53,17 +55,28 @@ class DepthExpansion:
     depth: Any
     step: Any
     scale: Any
-    terms: tuple[Any, ...]
-    log_edges: tuple[tuple[Any, ...], ...]
+    pure_terms: tuple[Any, ...]
+    pure_log_edges: tuple[tuple[Any, ...], ...]
     subject: str
     equation: Any
     steps: tuple[Step, ...] = ()
+    parameters: Mapping[Any, Any] = field(default_factory=dict)
     definitions: tuple[Any, ...] = ()
+
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """(A_0, A_1, …), functions of m."""
+        return self._with_parameters(self.pure_terms)
+
+    @property
+    def log_edges(self) -> tuple[tuple[Any, ...], ...]:
+        """For each edge, in increasing order, the coefficients (E_0, E_1, …) of log(edge/scale) in powers of ε."""
+        return tuple(self._with_parameters(edge) for edge in self.pure_log_edges)
 
     @property
     def order(self) -> int:
         """Number of corrections."""
-        return len(self.terms) - 1
+        return len(self.pure_terms) - 1
 
     @property
     def log_s(self) -> Any:
@@ -85,7 +98,10 @@ class DepthExpansion:
 
     def moment_coefficients(self, n: int) -> list[tuple[Any, ...]]:
         """For each k = 1 … n the coefficients (P_0, P_1, …) of m_k/(scale**k exp(-k A_0(0))) in powers of ε."""
-        return [_moment_coefficients(self.terms, k) for k in range(1, n + 1)]
+        return [self._with_parameters(_moment_coefficients(self.pure_terms, k)) for k in range(1, n + 1)]
+
+    def _with_parameters(self, expressions: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(x.xreplace(self.parameters) for x in expressions) if self.parameters else expressions
 
     def _sum(self, coefficients: Sequence[Any]) -> Any:
         return sp.Add(*(x * self.depth ** (-self.step * k) for k, x in enumerate(coefficients)))
@@ -105,7 +121,8 @@ class DepthExpansion:
         )
 
 
-def _moment_coefficients(terms: Sequence[Any], k: int) -> tuple[Any, ...]:
+@functools.lru_cache(maxsize=256)
+def _moment_coefficients(terms: tuple[Any, ...], k: int) -> tuple[Any, ...]:
     """(1/k) [m^(k-1)] (1+m)^k exp(-k (A_0(m) - A_0(0) + A_1 ε + …)), in powers of ε."""
     taylor = [_taylor(term, k) for term in terms]
     constant = [0, *(-k * x for x in taylor[0][1:])]

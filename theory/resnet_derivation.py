@@ -64,7 +64,9 @@ def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion
 
 def block_expansion(a: Any, weights: str, epsilon: Any, order: int = 2) -> Any:
     """log(a² S(m)) of one block to the given order in epsilon = 1/depth; see `theory.corrections.block_term`."""
-    return sp.Add(*(epsilon**n * block_term(n, a, weights) for n in range(1, order + 1)))
+    return sp.Add(
+        *((epsilon / a**2) ** n * sp.expand(block_term(n, weights)) for n in range(1, order + 1))
+    )
 
 
 def _network_steps(a: Any, depth: Any, weights: str) -> tuple[Step, ...]:
