@@ -139,8 +139,9 @@ def _class_step(net: Chain, definitions: tuple[Any, ...]) -> Step:
     return Step(
         "Double scaling",
         definitions,
-        f"A chain of orthogonal weights and activation {net.nonlinearity.name}: the law of $J J^T$ has the mean $χ^L$ and "
-        "the relative variance $σ_0^2$. As $L$ grows $σ_0$ is kept, so that the layers come close to isometries.",
+        f"A chain of orthogonal weights and activation {net.nonlinearity.name}: the law of $J J^T$ has the mean $χ^L$ "
+        "and the relative variance $σ_0^2$. As $L$ grows $σ_0$ is kept, so that the layers come close to isometries; "
+        "$μ_k$ is the mean of $φ'(h)^{2k}$.",
         PENNINGTON,
     )
 
@@ -199,8 +200,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
             sp.Eq(sp.Symbol("mass_top"), sp.Max(0, 1 - s**2), evaluate=False),
         )
         reason = (
-            "With $u = m/(1+m)$ the equation is $u e^{-σ_0^2 u} = χ^L/z$, solved by Lambert's W. Where $σ_0 < 1$ an atom "
-            "of mass $1 - σ_0^2$ stands at $χ^L e^{σ_0^2}$: W = $-σ_0^2$ there, a pole of G."
+            "With $u = m/(1+m)$ the equation is $u e^{-σ_0^2 u} = χ^L/z$, solved by Lambert's W. Where $σ_0 < 1$ an "
+            "atom of mass $1 - σ_0^2$ stands at $χ^L e^{σ_0^2}$: W = $-σ_0^2$ there, a pole of G."
         )
     names = sp.symbols("log(x_-) log(x_+)") if kind == "smooth" else (sp.Symbol("log(x_+)"),)
     return (
@@ -220,8 +221,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
             ),
             "Stationary values of log z = log(1+m) - log m - log S."
             if kind == "smooth"
-            else "The stationary value of log z = -log u - log S, exactly $σ_0^2 (L/(L-1))^{L-1}$ times $χ^L$; the lower "
-            "edge is 0. Where $σ_0 < 1$ the atom stands above it.",
+            else "The stationary value of log z = -log u - log S, exactly $σ_0^2 (L/(L-1))^{L-1}$ times $χ^L$; the "
+            "lower edge is 0. Where $σ_0 < 1$ the atom stands above it.",
             "derived here",
         ),
         Step(

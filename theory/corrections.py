@@ -52,7 +52,7 @@ _TITLES = ("First", "Second", "Third", "Fourth", "Fifth")
 
 
 def gain_cumulants(n: int) -> list[Any]:
-    """The symbols c, v, κ_3, …, κ_n of the free cumulants of ``σ_w² φ'(h)²`` (the first three are the classical ones)."""
+    """The symbols c, v, κ_3, …, κ_n of the free cumulants of ``σ_w² φ'(h)²``, three of them classical too."""
     return [c, v, *(sp.Symbol(f"kappa_{k}", real=True) for k in range(3, n + 1))][:n]
 
 
@@ -174,7 +174,7 @@ def _terms_and_edges(weights: str, order: int, equal_layers: bool) -> tuple[tupl
 
 
 def _collected(term: Any, *constants: Any) -> Any:
-    """The coefficient of every monomial in the cumulants and averages factored; ``constants`` belong to coefficients."""
+    """The coefficient of every monomial in cumulants and averages factored; ``constants`` belong to coefficients."""
     symbols = sorted(
         (x for x in term.free_symbols - {m, *constants} if x in gain_cumulants(_MOST) or str(x)[0] == "\\"), key=str
     )
@@ -219,7 +219,7 @@ def _log_edges(terms: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]
 
 
 def _by_root(expression: Any) -> Any:
-    """u + w r with u and w factored."""
+    """The coefficients of a linear function of r factored."""
     parts = sp.Poly(expression, _r)
     return sp.Add(*(_collected(x, c) * _r**k for (k,), x in parts.terms()))
 
@@ -250,15 +250,13 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
                     evaluate=False,
                 ),
             ),
-            "With $ε = 1/L$ the equation of the block has this form, $S_D$ now that of the gains $σ_w^2 D^2$; Lagrange's "
-            "inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order.",
+            "With $ε = 1/L$ the equation of the block has this form, $S_D$ now that of the gains $σ_w^2 D^2$; "
+            "Lagrange's inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order.",
             "Lagrange 1770; derived here",
         ),
         Step(
             "The limit of infinite depth",
-            sp.Eq(
-                sp.Limit(log_s + 2 * depth * sp.log(a), depth, sp.oo), -c * (1 + 2 * m) / a**2, evaluate=False
-            ),
+            sp.Eq(sp.Limit(log_s + 2 * depth * sp.log(a), depth, sp.oo), -c * (1 + 2 * m) / a**2, evaluate=False),
             "$L$ times the term $n = 1$, at fixed $c$: whatever the law of the gains and the kind of the weights.",
             TARNOWSKI,
         ),
@@ -280,8 +278,9 @@ def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Ste
             f"{_TITLES[n - 1]} correction in 1/depth",
             sp.Eq(log_s + shift, series_of(expansion.terms, n), evaluate=False),
             f"$L$ times the terms up to $n = {n + 1}$. Beside $c$ the gains enter through {names}: their variance and "
-            "next free cumulants." if n > 1 else
-            "The next order of the same expansion, for $L$ equal blocks; $v$ is the variance of the gains.",
+            "next free cumulants."
+            if n > 1
+            else "The next order of the same expansion, for $L$ equal blocks; $v$ is the variance of the gains.",
             "derived here",
         )
         for n in range(1, expansion.order + 1)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
 from typing import Any
 
 import sympy as sp
@@ -139,9 +138,7 @@ def _moment_coefficients(terms: tuple[Any, ...], k: int) -> tuple[Any, ...]:
 
 def _taylor(expression: Any, n: int) -> list[Any]:
     numerator, denominator = sp.fraction(sp.together(expression))
-    top, bottom = (
-        ([sp.S.Zero] * n + sp.Poly(x, m).all_coeffs())[: -n - 1 : -1] for x in (numerator, denominator)
-    )
+    top, bottom = (([sp.S.Zero] * n + sp.Poly(x, m).all_coeffs())[: -n - 1 : -1] for x in (numerator, denominator))
     return top if bottom == [1] + [0] * (n - 1) else series.multiply(top, series.reciprocal(bottom))
 
 

@@ -1,4 +1,4 @@
-"""Laws at infinite depth: the universal law of residual networks, the smooth and the Bernoulli class of plain chains."""
+"""Laws at infinite depth: the universal law of residual networks, the smooth and Bernoulli classes of plain chains."""
 
 from __future__ import annotations
 

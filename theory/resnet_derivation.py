@@ -38,9 +38,7 @@ def derive_resnet(net: ResNet) -> Derivation:
     expansion = expand_resnet(net, 2, equal_layers=True)
     depth = None if expansion.scale == 1 else expansion.depth
     universal = rmt.symbolic.derive(UniversalResNet(c=c, skip=positive_skip(net), depth=depth))
-    return replace(
-        universal, subject=expansion.subject, steps=expansion.steps, definitions=expansion.definitions[:2]
-    )
+    return replace(universal, subject=expansion.subject, steps=expansion.steps, definitions=expansion.definitions[:2])
 
 
 def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
@@ -64,9 +62,7 @@ def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion
 
 def block_expansion(a: Any, weights: str, epsilon: Any, order: int = 2) -> Any:
     """log(a² S(m)) of one block to the given order in epsilon = 1/depth; see `theory.corrections.block_term`."""
-    return sp.Add(
-        *((epsilon / a**2) ** n * sp.expand(block_term(n, weights)) for n in range(1, order + 1))
-    )
+    return sp.Add(*((epsilon / a**2) ** n * sp.expand(block_term(n, weights)) for n in range(1, order + 1)))
 
 
 def _network_steps(a: Any, depth: Any, weights: str) -> tuple[Step, ...]:
@@ -112,8 +108,8 @@ def _signal_steps(
         Step(
             "Effective cumulant",
             definitions,
-            "$c$ is the mean of $σ_w^2 φ'(h)^2$, $v$ its variance and $κ_3$ its third cumulant, averaged over the layers "
-            "when $q$ varies from layer to layer. The activation enters the limit through $c$ alone, the first "
+            "$c$ is the mean of $σ_w^2 φ'(h)^2$, $v$ its variance and $κ_3$ its third cumulant, averaged over the "
+            "layers when $q$ varies from layer to layer. The activation enters the limit through $c$ alone, the first "
             "correction in 1/depth through $v$ too, the second through $κ_3$ too.",
             TARNOWSKI,
         ),

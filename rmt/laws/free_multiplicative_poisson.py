@@ -99,14 +99,14 @@ class FreeMultiplicativePoisson(Law):
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:
         rate = as_float(self.rate, "rate")
-        w = _lambert(x + 0j, rate)
+        w = _lambert(x.astype(complex), rate)
         out: FloatArray = rate * w.imag / (np.pi * x * np.abs(rate + w) ** 2)
         return out
 
     def _cdf_closed_form(self, x: FloatArray) -> FloatArray:
         rate = as_float(self.rate, "rate")
         inside = (x > 0) & (x < rate * math.exp(1 - rate))
-        w = _lambert(np.where(inside, x, 1.0) + 0j, rate)
+        w = _lambert(np.where(inside, x, 1.0).astype(complex), rate)
         below: FloatArray = 1 - (w.imag + (1 - rate) * np.angle(rate + w)) / np.pi
         top = np.where(x >= 1, 1.0, min(1.0, rate)) if rate < 1 else 1.0
         return np.where(inside, below, np.where(x > 0, top, 0.0))

@@ -14,9 +14,7 @@ CUMULANTS = [Fraction(1, 2), Fraction(-2, 3), 3, Fraction(5, 7), -1, Fraction(1,
 
 def crosses(partition):
     block = {x: i for i, b in enumerate(partition) for x in b}
-    return any(
-        block[a] == block[c] != block[b] == block[d] for a, b, c, d in combinations(sorted(block), 4)
-    )
+    return any(block[a] == block[c] != block[b] == block[d] for a, b, c, d in combinations(sorted(block), 4))
 
 
 def is_interval(partition):

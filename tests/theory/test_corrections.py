@@ -30,7 +30,10 @@ def network(weights, depth=L):
 def exact_block(w, depth, weights, side=1):
     """(m, log(a² S)) of a block with gains x/depth, w their spectral variable; side -1 leads to m < -1."""
     a = mp.mpf(9) / 10
-    m0 = sum(mp.mpf(p.numerator) / p.denominator * x.numerator / (w * depth * x.denominator - x.numerator) for x, p in GAINS.items())
+    m0 = sum(
+        mp.mpf(p.numerator) / p.denominator * x.numerator / (w * depth * x.denominator - x.numerator)
+        for x, p in GAINS.items()
+    )
     t = (1 + m0) ** 2 * (1 / (1 + m0) if weights == "gaussian" else 1) / w
     point = m0 + (side * mp.sqrt(1 + 4 * a**2 * t) - 1) / 2
     return point, mp.log(a**2 * t / (point * (1 + point)))
@@ -39,7 +42,9 @@ def exact_block(w, depth, weights, side=1):
 @BOTH
 @pytest.mark.parametrize("order", [2, 3])
 def test_log_s_of_a_block_to_its_order(weights, order):
-    terms = [sp.lambdify(m, (block_term(n, weights) / SKIP ** (2 * n)).subs(VALUES), "mpmath") for n in range(1, order + 2)]
+    terms = [
+        sp.lambdify(m, (block_term(n, weights) / SKIP ** (2 * n)).subs(VALUES), "mpmath") for n in range(1, order + 2)
+    ]
     errors = []
     with mp.workdps(40):
         for depth in (200, 2000):
@@ -101,7 +106,9 @@ def test_layers_that_differ(weights):
         assert float(expansion.derivation.s_transform.subs(values).subs(m, 0.1)) == pytest.approx(
             exact.s_transform(0.1), rel=3 / depth**3
         )
-        errors.append([abs(float(x.subs(values)) / y - 1) for x, y in zip(expansion.moments(3), exact.moments(3), strict=True)])
+        errors.append(
+            [abs(float(x.subs(values)) / y - 1) for x, y in zip(expansion.moments(3), exact.moments(3), strict=True)]
+        )
     assert [a / b for a, b in zip(*errors, strict=True)] == pytest.approx([8] * 3, rel=0.2)
     assert values[c] == pytest.approx(theory.effective_cumulant(net, 0.5), rel=1e-12)
     # products of averages are not averages of products here
@@ -137,12 +144,14 @@ def test_formulas():
 
 
 def test_derivation_prints_limit_and_corrections():
-    expansion = theory.finite_depth_corrections(ResNet(depth=L, activation="hard_tanh", sigma_w=sp.Symbol("sigma_w")), 3)
+    net = ResNet(depth=L, activation="hard_tanh", sigma_w=sp.Symbol("sigma_w"))
+    expansion = theory.finite_depth_corrections(net, 3)
     titles = [step.title for step in expansion.derivation.steps]
     order = ["The network at finite depth", "The limit of infinite depth", "First correction in 1/depth"]
     assert [titles.index(x) for x in order] == sorted(titles.index(x) for x in order)
     assert "Third correction in 1/depth" in titles
-    assert "identity" in next(s.reason for s in expansion.derivation.steps if s.title.startswith("What the corrections"))
+    (caveat,) = [x for x in expansion.derivation.steps if x.title.startswith("What the corrections")]
+    assert "identity" in caveat.reason
     assert [x.lhs for x in expansion.definitions] == gain_cumulants(4)
     assert r"\kappa_{3}" in expansion.derivation.latex()
 
@@ -165,7 +174,8 @@ def test_bernoulli_class_against_exact_fractions():
         assert row[:4] == [0] * 4  # their corrections end with 1/L²
         point = sp.Rational(1, 3)
         exact = -depth * sp.log(1 + sp.Rational(3, 2) / 4 / depth)
-        assert abs(sum(t.subs(values).subs(m, point) / depth**k for k, t in enumerate(expansion.terms)) - exact) < 1 / depth**3
+        log_s = sum(t.subs(values).subs(m, point) / depth**k for k, t in enumerate(expansion.terms))
+        assert 0 < abs(log_s - exact) < 1 / depth**3
     for coarse, fine in pairwise(rows):
         assert [a / b for a, b in zip(coarse, fine, strict=True)] == pytest.approx([8] * 3, rel=0.1)
 
@@ -174,8 +184,8 @@ def test_smooth_class_against_exact_fractions():
     """Gains 1 + sqrt(V) Y of three atoms, V = σ_0²/L: skewness and fourth cumulant at 1/sqrt(L) and 1/L."""
     noise = {Fraction(-1, 2): Fraction(4, 5), Fraction(2): Fraction(1, 5)}  # mean 0, variance 1, skewed
     gammas = rmt.series.moments_to_free_cumulants([sum(p * x**k for x, p in noise.items()) for k in range(1, 5)])
-    values = {sigma_0: sp.Rational(4, 5), sp.Symbol("gamma_3", real=True): gammas[2], sp.Symbol("gamma_4", real=True): gammas[3]}
-    values = {k: sp.Rational(x) for k, x in values.items()}
+    shapes = {sp.Symbol(f"gamma_{k}", real=True): gammas[k - 1] for k in (3, 4)}
+    values = {k: sp.Rational(x) for k, x in ({sigma_0: Fraction(4, 5)} | shapes).items()}
     expansion = theory.finite_depth_corrections(Chain(depth=L, activation="tanh", weights="orthogonal"))
     rows = []
     for root in (20, 40, 80):
@@ -184,7 +194,8 @@ def test_smooth_class_against_exact_fractions():
         known = [sum(x.subs(values) / root**j for j, x in enumerate(row)) for row in expansion.moment_coefficients(4)]
         ((lower, upper),) = law.support().intervals
         edges = [math.exp(sum(float(x.subs(values)) / root**k for k, x in enumerate(e))) for e in expansion.log_edges]
-        rows.append([abs(float(sp.Rational(law.moments(4)[3]) - known[3])), abs(edges[0] - lower), abs(edges[1] - upper)])
+        fourth = abs(float(sp.Rational(law.moments(4)[3]) - known[3]))
+        rows.append([fourth, abs(edges[0] - lower), abs(edges[1] - upper)])
         assert sp.Rational(law.moments(3)[2]) == known[2]  # exact: κ_3 and κ_2² are all there is
     for coarse, fine in pairwise(rows):
         assert [a / b for a, b in zip(coarse, fine, strict=True)] == pytest.approx([8] * 3, rel=0.15)
@@ -208,7 +219,11 @@ def test_definitions_of_the_smooth_class():
         (lambda: theory.finite_depth_corrections(ResNet(5, "relu", skip=0)), PreconditionError, "skip=0"),
         (lambda: theory.finite_depth_corrections(Sequential([theory.Dense()])), NotImplementedError, "give a ResNet"),
         (lambda: theory.finite_depth_corrections(Chain(5, "tanh")), PreconditionError, "weights='orthogonal'"),
-        (lambda: theory.finite_depth_corrections(Chain(5, "relu", weights="orthogonal")), PreconditionError, "'relu' has no"),
+        (
+            lambda: theory.finite_depth_corrections(Chain(5, "relu", weights="orthogonal")),
+            PreconditionError,
+            "'relu' has",
+        ),
     ],
 )
 def test_refusals(call, error, message):
