@@ -23,9 +23,10 @@ import sympy as sp
 from rmt import series
 from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Step, m
-from theory.activation_formulas import ActivationFormulas, activation_formulas, parameter
+from theory.activation_formulas import ActivationFormulas, parameter
 from theory.depth_expansion import DepthExpansion, stationary_value
-from theory.network import ResNet
+from theory.jacobian import branch_laws
+from theory.network import Layer, ResNet
 from theory.propagation import propagate
 
 __all__ = [
@@ -33,13 +34,14 @@ __all__ = [
     "average_symbol",
     "averages",
     "block_term",
+    "branch_definitions",
     "c",
     "correction_steps",
     "gain_cumulants",
     "gain_definitions",
     "limit_steps",
     "positive_skip",
-    "resnet_expansion",
+    "residual_expansion",
     "v",
 ]
 
@@ -67,10 +69,25 @@ def gain_definitions(formulas: ActivationFormulas, sigma_w: Any, n: int) -> tupl
     )
 
 
-def block_term(n: int, weights: str) -> Any:
-    """[ε^n] of log S of one block of skip 1, a polynomial in m and the cumulants of the gains; see the module.
+def branch_definitions(depth: Any, n: int) -> tuple[Any, ...]:
+    """What c, v, κ_3, …, κ_n are for a branch Y of any kind: L^k times the rectangular cumulants of Y Yᵀ at ratio 1.
 
-    A skip a divides the n-th cumulant of the gains by a^(2n) and S by a².
+    They are the coefficients of ``(1/k) [y^(k-1)] ((1 + y) S_Y(y))^(-k)``, so that a branch of Gaussian weights has the
+    free cumulants of its gains.
+    """
+    moments = [sp.Symbol(f"m_{k}(Y)", positive=True) for k in range(1, n + 1)]
+    cumulants = series.moments_to_rectangular_cumulants(moments, 1)
+    return tuple(
+        sp.Eq(symbol, depth**k * x, evaluate=False)
+        for k, (symbol, x) in enumerate(zip(gain_cumulants(n), cumulants, strict=True), 1)
+    )
+
+
+def block_term(n: int, weights: str) -> Any:
+    """[ε^n] of log S of one block of skip 1, a polynomial in m and the cumulants; see the module.
+
+    ``weights`` may be "any": then the cumulants are those of `branch_definitions`. A skip a divides the n-th cumulant
+    by a^(2n) and S by a².
     """
     # m = g R(g) is the inverse of g = m S(m), for the gains
     f = series.reciprocal(series.reversion([0, *gain_cumulants(n)])[1:])
@@ -112,17 +129,10 @@ def _weights_of_symbols(order: int) -> dict[Any, int]:
     return degree | products
 
 
-def averages(net: ResNet, q0: float, order: int) -> dict[Any, float]:
+def averages(net: Layer, q0: float, order: int) -> dict[Any, float]:
     """See `theory.layer_averages`."""
     n = order + 1
-    layers: dict[float, int] = {}
-    for q in propagate(net, q0).q.tolist():
-        layers[q] = layers.get(q, 0) + 1
-    variance = float(net.sigma_w) ** 2
-    rows = []
-    for q, count in layers.items():
-        gains = [variance**k * net.nonlinearity.gain_moment(k, q) for k in range(1, n + 1)]
-        rows.append((count / net.depth, series.moments_to_free_cumulants(gains)))
+    rows = _gain_rows(net, q0, n) if isinstance(net, ResNet) else _branch_rows(net, q0, n)
     products = {x for k in range(1, n + 1) for x, _ in _monomials(block_term(k, "gaussian"), k)}
     out: dict[Any, float] = {}
     for product in (*gain_cumulants(n), *sorted(products - set(gain_cumulants(n)), key=str)):
@@ -131,7 +141,31 @@ def averages(net: ResNet, q0: float, order: int) -> dict[Any, float]:
     return out
 
 
-def positive_skip(net: ResNet) -> Any:
+def _gain_rows(net: ResNet, q0: float, n: int) -> list[tuple[float, list[Any]]]:
+    """(share of the layers, the first n cumulants) for each variance of the pre-activations."""
+    layers: dict[float, int] = {}
+    for q in propagate(net, q0).q.tolist():
+        layers[q] = layers.get(q, 0) + 1
+    variance = float(net.sigma_w) ** 2
+    rows = []
+    for q, count in layers.items():
+        gains = [variance**k * net.nonlinearity.gain_moment(k, q) for k in range(1, n + 1)]
+        rows.append((count / net.depth, series.moments_to_free_cumulants(gains)))
+    return rows
+
+
+def _branch_rows(net: Layer, q0: float, n: int) -> list[tuple[float, list[Any]]]:
+    """The same for branches of any kind."""
+    laws = branch_laws(net, q0)
+    depth = sum(count for _, count in laws)
+    rows = []
+    for law, count in laws:
+        moments = [depth**k * float(x) for k, x in enumerate(law.moments(n), 1)]
+        rows.append((count / depth, series.moments_to_rectangular_cumulants(moments, 1)))
+    return rows
+
+
+def positive_skip(skip: Any) -> Any:
     """The skip as a sympy object, without its sign: only a² enters, and a^(2L) reads better in abs(a).
 
     Raises
@@ -139,27 +173,28 @@ def positive_skip(net: ResNet) -> Any:
     PreconditionError
         If the skip is 0.
     """
-    if not getattr(net.skip, "free_symbols", None) and net.skip == 0:
+    if not getattr(skip, "free_symbols", None) and skip == 0:
         raise PreconditionError("skip=0: the universal law needs blocks close to the identity; use Chain for no skip")
-    a = parameter(net.skip)
+    a = parameter(skip)
     return -a if a.is_negative else a
 
 
-def resnet_expansion(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
-    """The expansion of a residual network without steps; see `theory.finite_depth_corrections`."""
-    a, depth, sigma_w = positive_skip(net), parameter(net.depth), parameter(net.sigma_w)
-    terms, *log_edges = _terms_and_edges(net.weights, order, equal_layers)
+def residual_expansion(
+    subject: str, a: Any, depth: Any, weights: str, definitions: tuple[Any, ...], order: int, equal_layers: bool
+) -> DepthExpansion:
+    """The expansion of a residual network without equation and steps; see `theory.finite_depth_corrections`."""
+    terms, *log_edges = _terms_and_edges(weights, order, equal_layers)
     return DepthExpansion(
         depth=depth,
         step=sp.S.One,
         scale=a ** (2 * depth),
         pure_terms=terms,
         pure_log_edges=tuple(log_edges),
-        subject=repr(net),
+        subject=subject,
         equation=None,
         # J/a has skip 1 and gains divided by a²
         parameters={} if a == 1 else {x: x / a ** (2 * n) for x, n in _weights_of_symbols(order).items()},
-        definitions=gain_definitions(activation_formulas(net.nonlinearity), sigma_w, order + 1),
+        definitions=definitions,
     )
 
 
@@ -229,7 +264,12 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
     epsilon, k, y, m0 = sp.Symbol("epsilon"), sp.Symbol("n", integer=True), sp.Symbol("y"), sp.Symbol("m_0")
     gain, f = sp.Function("S_D"), sp.Function("f")
     log_s, block = sp.Symbol("log S"), sp.Symbol("log S_block")
-    inner = (1 + y) * gain(y) if weights == "orthogonal" else gain(y)
+    inner = {
+        "gaussian": gain(y),
+        "orthogonal": (1 + y) * gain(y),
+        "any": (1 + y) * sp.Function("S_Y")(y) / depth,
+    }[weights]
+    branch = "$S_Y$ that of the branch" if weights == "any" else "$S_D$ now that of the gains $σ_w^2 D^2$"
     derivative = sp.Derivative((2 * m + 1 - 2 * y) * f(y) ** k / ((m - y) * (m + 1 - y)), (y, k - 1))
     return (
         Step(
@@ -250,7 +290,7 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
                     evaluate=False,
                 ),
             ),
-            "With $ε = 1/L$ the equation of the block has this form, $S_D$ now that of the gains $σ_w^2 D^2$; "
+            f"With $ε = 1/L$ the equation of the block has this form, {branch}; "
             "Lagrange's inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order.",
             "Lagrange 1770; derived here",
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from theory.network import Chain, ResNet
+from theory.network import Chain, Layer, ResNet
 
 if TYPE_CHECKING:
     from theory.depth_expansion import DepthExpansion
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["finite_depth_corrections", "layer_averages"]
 
 
-def finite_depth_corrections(net: ResNet | Chain, order: int = 2, *, equal_layers: bool = True) -> DepthExpansion:
+def finite_depth_corrections(net: Layer, order: int = 2, *, equal_layers: bool = True) -> DepthExpansion:
     """The law of J Jᵀ as an expansion in its depth L: log S, edges and moments, with the derivation.
 
     For a `ResNet` in powers of 1/L around the universal law, to any order: the first correction depends on the variance
@@ -26,13 +26,14 @@ def finite_depth_corrections(net: ResNet | Chain, order: int = 2, *, equal_layer
 
     Parameters
     ----------
-    net : ResNet or Chain
-        Parameters may be sympy symbols; the activation matters to the ``definitions`` only.
+    net : ResNet, Chain, or network of residual blocks of one skip
+        Parameters of a ResNet or Chain may be sympy symbols; the activation matters to the ``definitions`` only. For
+        branches of any kind c, v, κ_3, … are the rectangular cumulants of Y Yᵀ, Y the Jacobian of a branch, times L^k.
     order : int
         Number of corrections, at least 1.
     equal_layers : bool
         Whether all layers have the same gains, so that averages over the layers of products such as c² are products of
-        averages. Otherwise they get symbols of their own. `layer_averages` has the numbers. Only for a ResNet.
+        averages. Otherwise they get symbols of their own. `layer_averages` has the numbers. Chains have equal layers.
 
     Returns
     -------
@@ -45,9 +46,7 @@ def finite_depth_corrections(net: ResNet | Chain, order: int = 2, *, equal_layer
     ValueError
         If ``order`` is below 1.
     PreconditionError
-        For a ResNet of skip 0, and for a chain without a double-scaling limit.
-    NotImplementedError
-        For other networks.
+        For skip 0, for a chain without a double-scaling limit, and for networks without a common skip.
 
     Examples
     --------
@@ -67,13 +66,12 @@ def finite_depth_corrections(net: ResNet | Chain, order: int = 2, *, equal_layer
         from theory.chain_expansion import expand_chain
 
         return expand_chain(net, order)
-    raise NotImplementedError(
-        f"{type(net).__name__} has no expansion in its depth: give a ResNet or a Chain, or compare "
-        "theory.jacobian_law(net) with theory.limit_law(net)"
-    )
+    from theory.resnet_derivation import expand_residual
+
+    return expand_residual(net, order, equal_layers)
 
 
-def layer_averages(net: ResNet, q0: float = 1.0, order: int = 2) -> dict[Any, float]:
+def layer_averages(net: Layer, q0: float = 1.0, order: int = 2) -> dict[Any, float]:
     """Numbers for the symbols of ``finite_depth_corrections(net, order)``: a mapping for ``subs``.
 
     They are averages over the layers, by signal propagation: of c, v, κ_3, … and of their products
@@ -81,7 +79,7 @@ def layer_averages(net: ResNet, q0: float = 1.0, order: int = 2) -> dict[Any, fl
 
     Parameters
     ----------
-    net : ResNet
+    net : ResNet, or network of residual blocks
         With numbers as parameters.
     q0 : float
         Mean square of the input's components.

@@ -15,7 +15,7 @@ from theory.network import Activation, Dense, Layer, Residual, ResNet, blocks
 from theory.nonlinearity import Nonlinearity
 from theory.propagation import effective_cumulant, preactivation_variances
 
-__all__ = ["chain_class", "limit_law"]
+__all__ = ["chain_class", "common_skip", "limit_law"]
 
 # At this variance of the pre-activations the spread of the gains of a class that has a limit is below 1/1000.
 _SMALL = 1e-8
@@ -51,22 +51,33 @@ def limit_law(net: Layer, q0: float = 1.0) -> Law:
     items = [] if isinstance(net, ResNet) else list(blocks(net))
     if items and not any(isinstance(item, Residual) for item in items):
         return _chain_limit(net, items, q0)
-    if isinstance(net, ResNet):
-        skip, depth = net.skip, net.depth
-    else:
-        skips = {item.skip for item in items if isinstance(item, Residual)}
-        if len(skips) != 1 or not all(isinstance(item, Residual) for item in items):
-            raise PreconditionError(
-                "limit_law needs a network of residual blocks with one common skip, or a plain chain: "
-                "use theory.jacobian_law(net) at its depth"
-            )
-        skip, depth = skips.pop(), len(items)
+    skip, depth = common_skip(net)
     if skip == 0:
         raise PreconditionError("skip=0: without the identity path this is a chain; use theory.jacobian_law(net)")
     c = effective_cumulant(net, q0)
     if c == 0:
         raise PreconditionError("the branches carry no gain (sigma_w=0): the law is a point mass; choose sigma_w > 0")
     return UniversalResNet(c) if abs(skip) == 1 else UniversalResNet(c, abs(skip), depth)
+
+
+def common_skip(net: Layer) -> tuple[Any, Any]:
+    """(skip, number of blocks) of a network of residual blocks.
+
+    Raises
+    ------
+    PreconditionError
+        If it has other layers between its blocks, or blocks of different skips.
+    """
+    if isinstance(net, ResNet):
+        return net.skip, net.depth
+    items = list(blocks(net))
+    skips = {item.skip for item in items if isinstance(item, Residual)}
+    if len(skips) != 1 or not all(isinstance(item, Residual) for item in items):
+        raise PreconditionError(
+            "the limit of infinite depth needs a network of residual blocks with one common skip, or a plain chain: "
+            "use theory.jacobian_law(net) at its depth"
+        )
+    return skips.pop(), len(items)
 
 
 def _chain_limit(net: Layer, items: list[Any], q0: float) -> Law:

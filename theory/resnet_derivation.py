@@ -18,17 +18,20 @@ from theory.activation_formulas import ActivationFormulas, activation_formulas, 
 from theory.corrections import (
     TARNOWSKI,
     block_term,
+    branch_definitions,
     c,
     correction_steps,
+    gain_definitions,
     limit_steps,
     positive_skip,
-    resnet_expansion,
+    residual_expansion,
     v,
 )
 from theory.depth_expansion import DepthExpansion
-from theory.network import ResNet
+from theory.limits import common_skip
+from theory.network import Layer, ResNet
 
-__all__ = ["block_expansion", "c", "derive_resnet", "expand_resnet", "v"]
+__all__ = ["block_expansion", "c", "derive_resnet", "expand_residual", "expand_resnet", "v"]
 
 l = sp.Symbol("l", integer=True)
 
@@ -36,18 +39,25 @@ l = sp.Symbol("l", integer=True)
 def derive_resnet(net: ResNet) -> Derivation:
     """Derivation of a residual network; see `theory.derive`."""
     expansion = expand_resnet(net, 2, equal_layers=True)
-    depth = None if expansion.scale == 1 else expansion.depth
-    universal = rmt.symbolic.derive(UniversalResNet(c=c, skip=positive_skip(net), depth=depth))
-    return replace(universal, subject=expansion.subject, steps=expansion.steps, definitions=expansion.definitions[:2])
+    universal = _universal(positive_skip(net.skip), expansion.depth)
+    return replace(universal, subject=expansion.subject, steps=expansion.steps, definitions=expansion.definitions)
+
+
+def _universal(a: Any, depth: Any) -> Derivation:
+    return rmt.symbolic.derive(UniversalResNet(c=c, skip=a, depth=None if a == 1 else depth))
 
 
 def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
     """Expansion of a residual network in 1/depth with its steps; see `theory.finite_depth_corrections`."""
-    a, depth, sigma_w, sigma_b = positive_skip(net), *(parameter(x) for x in (net.depth, net.sigma_w, net.sigma_b))
+    a, depth, sigma_w, sigma_b = (
+        positive_skip(net.skip),
+        *(parameter(x) for x in (net.depth, net.sigma_w, net.sigma_b)),
+    )
     symbol = depth if depth.is_Symbol else sp.Symbol("L", positive=True)  # of the expansion, whatever the depth
     formulas = activation_formulas(net.nonlinearity)
-    expansion = resnet_expansion(net, order, equal_layers)
-    universal = rmt.symbolic.derive(UniversalResNet(c=c, skip=a, depth=None if a == 1 else depth))
+    definitions = gain_definitions(formulas, sigma_w, order + 1)
+    expansion = residual_expansion(repr(net), a, depth, net.weights, definitions, order, equal_layers)
+    universal = _universal(a, depth)
     steps = (
         *_network_steps(a, depth, net.weights),
         *_signal_steps(formulas, sigma_w, sigma_b, a, depth, expansion.definitions),
@@ -56,6 +66,36 @@ def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion
         *universal.steps,
         *correction_steps(expansion, a, symbol),
         *_outlier_steps(formulas),
+    )
+    return replace(expansion, equation=universal.equation, steps=steps)
+
+
+def expand_residual(net: Layer, order: int, equal_layers: bool) -> DepthExpansion:
+    """The same for a network of residual blocks with branches of any kind."""
+    skip, blocks = common_skip(net)
+    a, depth, symbol = positive_skip(skip), parameter(blocks), sp.Symbol("L", positive=True)
+    definitions = branch_definitions(depth, order + 1)
+    expansion = residual_expansion(repr(net), a, depth, "any", definitions, order, equal_layers)
+    universal = _universal(a, depth)
+    branch = sp.IndexedBase("Y")
+    steps = (
+        Step(
+            "The Jacobian",
+            sp.Eq(sp.Symbol("J"), sp.Product(a + branch[l], (l, 1, depth)), evaluate=False),
+            "$Y_l$ is the Jacobian of the branch of block $l$, bi-invariant because it begins or ends with weights.",
+            TARNOWSKI,
+        ),
+        Step(
+            "Cumulants of the branches",
+            branch_definitions(symbol, order + 1),
+            "The rectangular cumulants of $Y Y^T$ at ratio 1, with $m_k(Y)$ its moments, averaged over the blocks. "
+            "With $ε = 1/L$ they are $(1/k) [y^{k-1}] ((1+y) S_Y(y))^{-k}$ over $ε^k$.",
+            "Benaych-Georges 2009; derived here",
+        ),
+        _hermitisation_step(a),
+        *limit_steps(a, "any", symbol),
+        *universal.steps,
+        *correction_steps(expansion, a, symbol),
     )
     return replace(expansion, equation=universal.equation, steps=steps)
 
@@ -117,7 +157,6 @@ def _signal_steps(
 
 
 def _block_steps(a: Any, weights: str) -> tuple[Step, ...]:
-    m0 = sp.Symbol("m_0")
     weight_s = 1 / (1 + m) if weights == "gaussian" else sp.Integer(1)
     s_gain, s_weights, s_branch = (sp.Function(f"S_{name}") for name in ("D", "W", "Y"))
     return (
@@ -131,14 +170,19 @@ def _block_steps(a: Any, weights: str) -> tuple[Step, ...]:
             "is that of the gains $σ_w^2 D^2 / L$, $S_W$ that of $W W^T$ at unit variance.",
             "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979",
         ),
-        Step(
-            "Hermitisation of the block",
-            sp.Eq((m - m0) * (m - m0 + 1), a**2 * m0 * (1 + m0) * s_branch(m0), evaluate=False),
-            "$a$ is free from the bi-invariant $Y$: the symmetrised singular law of $a + Y$ is the free sum of "
-            "$(δ_a + δ_{-a})/2$ and that of $Y$. In terms of S: with $m_0$ the moment transform of the branch, this "
-            "equation gives $m$, and $S(m) = m_0 (1 + m_0) S_Y(m_0) / (m (1 + m))$.",
-            "Nica, Speicher 2006, lecture 15; derived here",
-        ),
+        _hermitisation_step(a),
+    )
+
+
+def _hermitisation_step(a: Any) -> Step:
+    m0, s_branch = sp.Symbol("m_0"), sp.Function("S_Y")
+    return Step(
+        "Hermitisation of the block",
+        sp.Eq((m - m0) * (m - m0 + 1), a**2 * m0 * (1 + m0) * s_branch(m0), evaluate=False),
+        "$a$ is free from the bi-invariant $Y$: the symmetrised singular law of $a + Y$ is the free sum of "
+        "$(δ_a + δ_{-a})/2$ and that of $Y$. In terms of S: with $m_0$ the moment transform of the branch, this "
+        "equation gives $m$, and $S(m) = m_0 (1 + m_0) S_Y(m_0) / (m (1 + m))$.",
+        "Nica, Speicher 2006, lecture 15; derived here",
     )
 
 

@@ -34,7 +34,7 @@ def test_high_precision_next_to_the_edge(rate):
     law = rmt.FreeMultiplicativePoisson(rate)
     edge = law.support().intervals[0][1]
     with mp.workdps(40):
-        for distance in (1e-12, 1e-7, 1e-3, 0.02):
+        for distance in (1e-12, 1e-7, 4e-4, 1e-3, 0.02):
             x = edge * (1 - distance)
             w = mp.lambertw(-mp.mpf(rate) * mp.exp(-mp.mpf(rate)) / x)
             exact = float(rate * w.imag / (mp.pi * x * abs(rate + w) ** 2))

@@ -128,6 +128,29 @@ def test_edges_of_a_real_network():
     assert [a / b for a, b in zip(*errors, strict=True)] == pytest.approx([8, 8], rel=0.1)
 
 
+def test_branches_of_several_layers():
+    """Transformer-like branches W_2 D W_1: their rectangular cumulants take the place of those of the gains."""
+    errors = []
+    for depth in (20, 40):
+        scale = depth**-0.5
+        branch = [theory.Dense(0.8), theory.Activation("relu"), theory.Dense(1.1 * scale, weights="orthogonal")]
+        net = Sequential([theory.Repeat(theory.Residual(branch, 0.97), depth)])
+        values = theory.layer_averages(net)
+        expansion = theory.finite_depth_corrections(net, equal_layers=False)
+        exact = theory.jacobian_law(net).moments(3)
+        errors.append([abs(float(x.subs(values)) / y - 1) for x, y in zip(expansion.moments(3), exact, strict=True)])
+    assert [a / b for a, b in zip(*errors, strict=True)] == pytest.approx([8] * 3, rel=0.2)
+    assert values[c] == pytest.approx(theory.effective_cumulant(net), rel=1e-12)
+    # a ResNet written out has the same law in other symbols
+    net = ResNet(depth=30, activation="hard_tanh", sigma_w=0.9, weights="orthogonal")
+    same = net.expand()
+    one, other = (
+        [float(x.subs(theory.layer_averages(n))) for x in theory.finite_depth_corrections(n, equal_layers=False).edges]
+        for n in (net, same)
+    )
+    assert one == pytest.approx(other, rel=1e-10)
+
+
 def test_formulas():
     """The second correction for skip 1 and Gaussian weights, written out, and what its edges say."""
     expansion = theory.finite_depth_corrections(ResNet(depth=L, activation="relu"))
@@ -217,7 +240,7 @@ def test_definitions_of_the_smooth_class():
     [
         (lambda: theory.finite_depth_corrections(ResNet(5, "relu"), 0), ValueError, "order=0"),
         (lambda: theory.finite_depth_corrections(ResNet(5, "relu", skip=0)), PreconditionError, "skip=0"),
-        (lambda: theory.finite_depth_corrections(Sequential([theory.Dense()])), NotImplementedError, "give a ResNet"),
+        (lambda: theory.finite_depth_corrections(Sequential([theory.Dense()])), PreconditionError, "one common skip"),
         (lambda: theory.finite_depth_corrections(Chain(5, "tanh")), PreconditionError, "weights='orthogonal'"),
         (
             lambda: theory.finite_depth_corrections(Chain(5, "relu", weights="orthogonal")),
