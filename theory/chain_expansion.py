@@ -21,7 +21,7 @@ import sympy as sp
 from rmt import series
 from rmt.symbolic.derivation import G, Step, m, z
 from theory.activation_formulas import activation_formulas, parameter
-from theory.depth_expansion import DepthExpansion, stationary_value
+from theory.depth_expansion import DepthExpansion, edge_corrections
 from theory.limits import chain_class
 from theory.network import Chain
 
@@ -30,7 +30,6 @@ __all__ = ["expand_chain"]
 PENNINGTON = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979"
 s = sp.Symbol("sigma_0", positive=True)
 chi = sp.Symbol("chi", positive=True)
-_r = sp.Symbol("r", positive=True)
 
 
 def expand_chain(net: Chain, order: int) -> DepthExpansion:
@@ -87,22 +86,12 @@ def _smooth(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     whole = sp.Poly(sp.expand(sum(c * m**k for k, c in enumerate(log_s)) / d**2), d)
     terms = tuple(sp.factor(whole.coeff_monomial(d**k)) for k in range(order + 1))
 
-    # stationary points of log(1+m) - log m + σ_0² m: 1 + 2m = r or -r, r² = 1 + 4/σ_0²
-    def tidy(expression: Any) -> Any:
-        remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - 1 - 4 / s**2, _r))
-        return sp.Add(*(sp.cancel(x) * _r**k for (k,), x in remainder.terms()))
-
-    point = (_r - 1) / 2
-    leading = [sp.S.Zero, sp.S.Zero]  # m (1 + m) = 1/σ_0²
-    for j in range(2, order + 2):
-        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * s ** (2 * j) * (point**j - (1 + point) ** j)))
-    rows = [leading, *(_derivatives(-term, point, order + 1, tidy) for term in terms[1:])]
-    # F_0'' = r σ_0⁴
-    values = [_by_shape(x, order) for x in stationary_value(rows, _r / (s**4 + 4 * s**2), tidy)[1:]]
+    # log S begins with -σ_0² m
+    corrections = edge_corrections(terms, s**2 / 2)
     edges = []
     for root in (-sp.sqrt(s**2 + 4) / s, sp.sqrt(s**2 + 4) / s):
         first = sp.log(1 + s**2 * (1 + root) / 2) + s**2 * (root - 1) / 2
-        edges.append((first, *(x.subs(_r, root) for x in values)))
+        edges.append((first, *(u + w * root for u, w in corrections)))
     return terms, tuple(edges)
 
 
@@ -114,25 +103,6 @@ def _bernoulli(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]
     # z = (1 + σ_0² u/L)^L/u is stationary at u = L/((L - 1) σ_0²), where log z = log σ_0² + (1 - L) log(1 - 1/L)
     values = (sp.log(s**2) + 1, *(sp.Rational(1, k + 1) - sp.Rational(1, k) for k in range(1, order + 1)))
     return terms, (values,)
-
-
-def _by_shape(expression: Any, order: int) -> Any:
-    """Sum over the monomials in γ_3, γ_4, … with factored coefficients."""
-    shapes = [_shape(n) for n in range(3, order + 3)]
-    polynomial = sp.Poly(expression, *shapes)
-    return sp.Add(
-        *(
-            sp.Mul(sp.factor(factor), *(x**k for x, k in zip(shapes, powers, strict=True)))
-            for powers, factor in polynomial.terms()
-        )
-    )
-
-
-def _derivatives(function: Any, point: Any, n: int, tidy: Any) -> list[Any]:
-    rows = [function]
-    for _ in range(n):
-        rows.append(sp.diff(rows[-1], m))
-    return [tidy(x.subs(m, point)) for x in rows]
 
 
 def _class_step(net: Chain, definitions: tuple[Any, ...]) -> Step:

@@ -24,7 +24,7 @@ from rmt import series
 from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Step, m
 from theory.activation_formulas import ActivationFormulas, parameter
-from theory.depth_expansion import DepthExpansion, stationary_value
+from theory.depth_expansion import DepthExpansion, collected, edge_corrections
 from theory.jacobian import branch_laws
 from theory.network import Layer, ResNet
 from theory.propagation import propagate
@@ -47,10 +47,8 @@ __all__ = [
 
 c = sp.Symbol("c", positive=True)
 v = sp.Symbol("v", nonnegative=True)
-_r = sp.Symbol("r", positive=True)
-_MOST = 9  # cumulants that a term may contain
 TARNOWSKI = "Tarnowski et al. 2018, arXiv:1809.08848"
-_TITLES = ("First", "Second", "Third", "Fourth", "Fifth")
+_ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth")
 
 
 def gain_cumulants(n: int) -> list[Any]:
@@ -204,59 +202,19 @@ def _terms_and_edges(weights: str, order: int, equal_layers: bool) -> tuple[tupl
     terms = [block_term(k, weights) for k in range(1, order + 2)]
     if not equal_layers:
         terms = [_averaged(term, k) for k, term in enumerate(terms, 1)]
-    collected = tuple(_collected(term) for term in terms)
-    return collected, *_log_edges(collected)
-
-
-def _collected(term: Any, *constants: Any) -> Any:
-    """The coefficient of every monomial in cumulants and averages factored; ``constants`` belong to coefficients."""
-    symbols = sorted(
-        (x for x in term.free_symbols - {m, *constants} if x in gain_cumulants(_MOST) or str(x)[0] == "\\"), key=str
-    )
-    if not symbols:
-        return sp.factor(term)
-    return sp.Add(
-        *(
-            sp.Mul(sp.factor(factor), *(x**k for x, k in zip(symbols, powers, strict=True)))
-            for powers, factor in sp.Poly(term, *symbols).terms()
-        )
-    )
+    symbols = sorted(set().union(*(term.free_symbols for term in terms)) - {m}, key=str)
+    readable = tuple(collected(term, symbols) for term in terms)
+    return readable, *_log_edges(readable)
 
 
 def _log_edges(terms: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Coefficients of the logarithms of the lower and of the upper edge, for skip 1.
-
-    With r² = c (c + 2) the upper edge of the limit stands at 1 + 2m = r/c, m (1 + m) = 1/(2c), where the derivatives of
-    log((1 + m)/m) are polynomials in m and c and everything is linear in r; the lower one is the same with -r.
-    """
-    order = len(terms) - 1
-    point = (_r / c - 1) / 2
-
-    def tidy(expression: Any) -> Any:
-        remainder = sp.rem(sp.Poly(sp.expand(expression), _r), sp.Poly(_r**2 - c * (c + 2), _r))
-        return sp.Add(*(sp.cancel(x) * _r**k for (k,), x in remainder.terms()))
-
-    leading = [sp.S.Zero, sp.S.Zero]  # the value is added below, the slope is 0
-    for j in range(2, order + 2):
-        leading.append(tidy((-1) ** (j - 1) * sp.factorial(j - 1) * (2 * c) ** j * (point**j - (1 + point) ** j)))
-    rows = [leading]
-    for term in terms[1:]:
-        row = [-term]
-        for _ in range(order + 1):
-            row.append(sp.diff(row[-1], m))
-        rows.append([tidy(x.subs(m, point)) for x in row])
-    values = [_by_root(x) for x in stationary_value(rows, _r / (4 * c**2 * (c + 2)), tidy)[1:]]
+    """Coefficients of the logarithms of the lower and of the upper edge, for skip 1."""
+    corrections = [(u, sp.factor_terms(w / c)) for u, w in edge_corrections(terms, c)]
     lower, upper = (
-        (sp.log(1 + c + root) + root, *(x.subs(_r, root) for x in values))
+        (sp.log(1 + c + root) + root, *(u + w * root for u, w in corrections))
         for root in (-sp.sqrt(c * (c + 2)), sp.sqrt(c * (c + 2)))
     )
     return lower, upper
-
-
-def _by_root(expression: Any) -> Any:
-    """The coefficients of a linear function of r factored."""
-    parts = sp.Poly(expression, _r)
-    return sp.Add(*(_collected(x, c) * _r**k for (k,), x in parts.terms()))
 
 
 def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
@@ -312,10 +270,10 @@ def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Ste
         known = sp.Add(*(x / depth**k for k, x in enumerate(coefficients[: last + 1])))
         return known + sp.Order(depth ** (-last - 1), (depth, sp.oo))
 
-    names = ", ".join(f"${x}$" for x in ("v", "κ_3", "κ_4", "κ_5")[: expansion.order])
+    names = ", ".join(f"${x}$" for x in ("v", *(f"κ_{k}" for k in range(3, expansion.order + 2))))
     steps = [
         Step(
-            f"{_TITLES[n - 1]} correction in 1/depth",
+            f"{_ORDINALS[n - 1] if n <= len(_ORDINALS) else f'{n}th'} correction in 1/depth",
             sp.Eq(log_s + shift, series_of(expansion.terms, n), evaluate=False),
             f"$L$ times the terms up to $n = {n + 1}$. Beside $c$ the gains enter through {names}: their variance and "
             "next free cumulants."

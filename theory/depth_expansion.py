@@ -12,6 +12,7 @@ inside functions only.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,9 +20,10 @@ from typing import Any
 import sympy as sp
 
 from rmt import series
+from rmt.series.power_series import divide
 from rmt.symbolic.derivation import Derivation, Step, m
 
-__all__ = ["DepthExpansion", "stationary_value"]
+__all__ = ["DepthExpansion", "collected", "edge_corrections", "stationary_value"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +148,72 @@ def _tidy(expression: Any) -> Any:
     return sp.factor(sp.expand(expression))
 
 
+def edge_corrections(terms: Sequence[Any], rate: Any) -> list[tuple[Any, Any]]:
+    """Corrections of the logarithms of both edges of a law whose log S begins with A_0 = constant - 2 rate m.
+
+    The edges of the limit stand at m (1 + m) = 1/(2 rate), 1 + 2m = ±ρ, ρ = sqrt(1 + 2/rate), where the derivatives of
+    log((1 + m)/m) are polynomials in m and rate; everything is computed with polynomials in ρ, reduced by ρ².
+
+    Parameters
+    ----------
+    terms : sequence of sympy expressions
+        A_0, A_1, …; polynomials in m.
+    rate : sympy expression in one symbol
+
+    Returns
+    -------
+    list of (u, w)
+        E_k = u ± w ρ for the upper and the lower edge, k = 1, 2, …
+    """
+    order = len(terms) - 1
+    symbols = sorted(set().union(*(term.free_symbols for term in terms[1:])) - {m} - rate.free_symbols, key=str)
+    field = sp.QQ.frac_field(*rate.free_symbols)
+    ring, root, *_ = sp.ring([sp.Symbol("rho"), *symbols], field)
+    c = ring.ground_new(field.from_sympy(rate))
+    square = root**2 - ring.ground_new(field.from_sympy(1 + 2 / rate))
+
+    def tidy(element: Any) -> Any:
+        return element.rem([square]) if hasattr(element, "rem") else ring(element)
+
+    point = (root - 1) / 2
+    powers = [ring(1)]  # of the point, and of 1 + point
+    others = [ring(1)]
+    for _ in range(max(order + 1, *(sp.degree(term, m) for term in terms))):
+        powers.append(tidy(powers[-1] * point))
+        others.append(tidy(others[-1] * (1 + point)))
+    leading = [ring(0), ring(0)]  # without the value of the limit; the slope is 0
+    for j in range(2, order + 2):
+        leading.append(tidy((-1) ** (j - 1) * math.factorial(j - 1) * (2 * c) ** j * (powers[j] - others[j])))
+    rows = [leading]
+    for term in terms[1:]:
+        row = [-ring.from_expr(x) for x in reversed(sp.Poly(term, m).all_coeffs())]
+        values = []
+        for _ in range(order + 2):
+            values.append(tidy(sum((x * powers[k] for k, x in enumerate(row)), ring(0))))
+            row = [k * x for k, x in enumerate(row)][1:]
+        rows.append(values)
+    # F_0'' = 4 rate² ρ
+    inverse_curvature = root * ring.ground_new(field.from_sympy(1 / (4 * rate**2 + 8 * rate)))
+    out = []
+    for value in stationary_value(rows, inverse_curvature, tidy)[1:]:
+        linear = sp.Poly(value.as_expr(), sp.Symbol("rho"))
+        out.append(tuple(collected(linear.coeff_monomial(sp.Symbol("rho") ** k), symbols) for k in (0, 1)))
+    return out
+
+
+def collected(expression: Any, symbols: Sequence[Any]) -> Any:
+    """The coefficient of every monomial in the symbols factored."""
+    present = [x for x in symbols if expression.has(x)]
+    if not present:
+        return sp.factor(expression)
+    return sp.Add(
+        *(
+            sp.Mul(sp.factor(factor), *(x**k for x, k in zip(present, powers, strict=True)))
+            for powers, factor in sp.Poly(expression, *present).terms()
+        )
+    )
+
+
 def stationary_value(
     derivatives: Sequence[Sequence[Any]], inverse_curvature: Any, tidy: Callable[[Any], Any]
 ) -> tuple[Any, ...]:
@@ -153,13 +221,13 @@ def stationary_value(
 
     Parameters
     ----------
-    derivatives : sequence of sequences
+    derivatives : sequence of sequences of elements of a ring
         ``derivatives[n][j]`` is the j-th derivative of F_n at the stationary point of F_0, j up to the number of
         corrections + 1.
-    inverse_curvature : sympy expression
+    inverse_curvature : element of the ring
         1/F_0'' there.
     tidy : callable
-        Normal form of expressions.
+        Normal form of elements.
 
     Returns
     -------
@@ -167,14 +235,14 @@ def stationary_value(
         The first three are F_0, F_1 and ``F_2 - F_1'**2/(2 F_0'')``.
     """
     order = len(derivatives) - 1
-    move: list[Any] = [sp.S.Zero] * (order + 1)  # of the stationary point
+    move: list[Any] = [0] * (order + 1)  # of the stationary point
 
     def coefficient(k: int, shift: int) -> Any:
         """[ε^k] of the derivative of F of order ``shift`` at the moved point."""
-        power, total = [sp.S.One] + [sp.S.Zero] * order, sp.S.Zero
+        power, total = [1] + [0] * order, 0
         for j in range(order + 1):
-            total += sp.Add(*(row[j + shift] * power[k - n] for n, row in enumerate(derivatives[: k + 1])))
-            power = [tidy(x / (j + 1)) for x in series.multiply(power, move)]
+            total += sum(row[j + shift] * power[k - n] for n, row in enumerate(derivatives[: k + 1]))
+            power = [tidy(divide(x, j + 1)) for x in series.multiply(power, move)]
         return tidy(total)
 
     # an error of the point enters the value squared
