@@ -196,8 +196,11 @@ def edge_corrections(terms: Sequence[Any], rate: Any) -> list[tuple[Any, Any]]:
     inverse_curvature = root * ring.ground_new(field.from_sympy(1 / (4 * rate**2 + 8 * rate)))
     out = []
     for value in stationary_value(rows, inverse_curvature, tidy)[1:]:
-        linear = sp.Poly(value.as_expr(), sp.Symbol("rho"))
-        out.append(tuple(collected(linear.coeff_monomial(sp.Symbol("rho") ** k), symbols) for k in (0, 1)))
+        parts: list[list[Any]] = [[], []]
+        for (degree, *powers_of), coefficient in ring(value).terms():
+            monomial = sp.Mul(*(x**k for x, k in zip(symbols, powers_of, strict=True)))
+            parts[degree].append(sp.factor(coefficient.as_expr()) * monomial)
+        out.append((sp.Add(*parts[0]), sp.Add(*parts[1])))
     return out
 
 
