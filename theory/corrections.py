@@ -73,7 +73,7 @@ def branch_definitions(depth: Any, n: int) -> tuple[Any, ...]:
     They are the coefficients of ``(1/k) [y^(k-1)] ((1 + y) S_Y(y))^(-k)``, so that a branch of Gaussian weights has the
     free cumulants of its gains.
     """
-    moments = [sp.Symbol(f"m_{k}(Y)", positive=True) for k in range(1, n + 1)]
+    moments = [sp.Symbol(f"m_{{Y,{k}}}", positive=True) for k in range(1, n + 1)]
     cumulants = series.moments_to_rectangular_cumulants(moments, 1)
     return tuple(
         sp.Eq(symbol, depth**k * x, evaluate=False)
@@ -228,7 +228,7 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
         "any": (1 + y) * sp.Function("S_Y")(y) / depth,
     }[weights]
     branch = "$S_Y$ that of the branch" if weights == "any" else "$S_D$ now that of the gains $σ_w^2 D^2$"
-    derivative = sp.Derivative((2 * m + 1 - 2 * y) * f(y) ** k / ((m - y) * (m + 1 - y)), (y, k - 1))
+    part = sp.Function("coeff")((2 * m + 1 - 2 * y) * f(y) ** k / ((m - y) * (m + 1 - y)), y, k - 1)
     return (
         Step(
             "The network at finite depth",
@@ -244,12 +244,13 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
                 sp.Eq(f(y), (m - y) * (m + 1 - y) / (a**2 * inner), evaluate=False),
                 sp.Eq(
                     block + 2 * sp.log(a),
-                    -sp.Sum(epsilon**k / sp.factorial(k) * sp.Subs(derivative, y, 0), (k, 1, sp.oo)),
+                    -sp.Sum(epsilon**k / k * part, (k, 1, sp.oo)),
                     evaluate=False,
                 ),
             ),
             f"With $ε = 1/L$ the equation of the block has this form, {branch}; "
-            "Lagrange's inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order.",
+            "Lagrange's inversion of log[$(m - m_0)(m + 1 - m_0)$] gives log S of the block to every order; coeff is "
+            "the coefficient of $y^{n-1}$.",
             "Lagrange 1770; derived here",
         ),
         Step(
@@ -264,6 +265,7 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
 def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Step, ...]:
     """The corrections of log S, of the edges and of the moments, and what they are corrections of."""
     log_s, log_x = sp.Symbol("log S"), sp.symbols("log(x_-) log(x_+)")
+    fourth, identity, haar = sp.Function("m_4"), *sp.symbols("identity Haar")
     shift = 2 * depth * sp.log(a)
 
     def series_of(coefficients: tuple[Any, ...], last: int) -> Any:
@@ -311,7 +313,7 @@ def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Ste
         ),
         Step(
             "What the corrections are exact for",
-            sp.Eq(sp.Symbol("m_4(identity) - m_4(Haar)"), sp.Order(depth**-2, (depth, sp.oo)), evaluate=False),
+            sp.Eq(fourth(identity) - fourth(haar), sp.Order(depth**-2, (depth, sp.oo)), evaluate=False),
             "They are those of the free law, to which networks with a Haar skip converge at every depth. With the "
             "identity as skip the gates of all blocks are diagonal in one basis: $m_1$ to $m_3$ are still exact, and "
             "from $m_4$ on the network itself deviates from the free law by $O(1/L^2)$.",

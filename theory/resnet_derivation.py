@@ -88,7 +88,7 @@ def expand_residual(net: Layer, order: int, equal_layers: bool) -> DepthExpansio
         Step(
             "Cumulants of the branches",
             branch_definitions(symbol, order + 1),
-            "The rectangular cumulants of $Y Y^T$ at ratio 1, with $m_k(Y)$ its moments, averaged over the blocks. "
+            "The rectangular cumulants of $Y Y^T$ at ratio 1, with $m_{Y,k}$ its moments, averaged over the blocks. "
             "With $ε = 1/L$ they are $(1/k) [y^{k-1}] ((1+y) S_Y(y))^{-k}$ over $ε^k$.",
             "Benaych-Georges 2009; derived here",
         ),

@@ -179,6 +179,27 @@ def test_derivation_prints_limit_and_corrections():
     assert r"\kappa_{3}" in expansion.derivation.latex()
 
 
+@pytest.mark.parametrize(
+    "net",
+    [
+        ResNet(depth=L, activation="tanh", skip=sp.Symbol("a", positive=True), weights="orthogonal"),
+        Sequential([theory.Residual([theory.Dense(0.1), theory.Activation("tanh")], 0.9)] * 8),
+        Chain(depth=L, activation="erf", weights="orthogonal"),
+        Chain(depth=7, activation="hard_tanh", weights="orthogonal"),
+    ],
+    ids=["resnet", "blocks", "smooth", "bernoulli"],
+)
+def test_every_step_can_be_shown(net):
+    derivation = theory.finite_depth_corrections(net).derivation
+    for formula in [x for step in derivation.steps for x in step.formulas]:
+        assert sp.mathml(formula, printer="presentation")
+    assert derivation.latex().count(r"\item") == len(derivation.steps)
+    assert str(derivation).startswith(derivation.subject)
+    m1, m2 = derivation.moments(2)
+    assert m1 != 0
+    assert m2 != 0
+
+
 # --- plain chains ----------------------------------------------------------------------------------------------------
 
 
