@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from rmt.laws.empirical import Empirical
     from rmt.laws.free_jacobi import FreeJacobi
     from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
+    from rmt.laws.free_multiplicative_poisson import FreeMultiplicativePoisson
     from rmt.laws.free_poisson import FreePoisson
     from rmt.laws.free_stable import FreeStable
     from rmt.laws.fuss_catalan import FussCatalan
@@ -66,6 +67,7 @@ __all__ = [
     "Empirical",
     "FreeJacobi",
     "FreeMultiplicativeBrownian",
+    "FreeMultiplicativePoisson",
     "FreePoisson",
     "FreePower",
     "FreeProduct",
@@ -117,6 +119,7 @@ _HOMES = {
     "Empirical": "rmt.laws.empirical",
     "FreeJacobi": "rmt.laws.free_jacobi",
     "FreeMultiplicativeBrownian": "rmt.laws.free_multiplicative_brownian",
+    "FreeMultiplicativePoisson": "rmt.laws.free_multiplicative_poisson",
     "FreePoisson": "rmt.laws.free_poisson",
     "FreePower": "rmt.algebra.free_power",
     "FreeProduct": "rmt.algebra.free_product",

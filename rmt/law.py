@@ -24,7 +24,12 @@ from rmt.numeric.explicit import ExplicitCurve, explicit_interval, explicit_s
 from rmt.numeric.node import Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError
-from rmt.series import moments_to_boolean_cumulants, moments_to_classical_cumulants, moments_to_free_cumulants
+from rmt.series import (
+    moments_to_boolean_cumulants,
+    moments_to_classical_cumulants,
+    moments_to_free_cumulants,
+    moments_to_monotone_cumulants,
+)
 from rmt.support import Edge, Support
 
 if TYPE_CHECKING:
@@ -254,6 +259,10 @@ class Law(ABC):
     def classical_cumulants(self, n: int) -> list[Any]:
         """[c_1, …, c_n]: ``log E exp(t X) = sum c_k t^k/k!``."""
         return moments_to_classical_cumulants(self.moments(n))
+
+    def monotone_cumulants(self, n: int) -> list[Any]:
+        """[h_1, …, h_n]: they are multiplied by t in the t-fold monotone convolution of the law with itself."""
+        return moments_to_monotone_cumulants(self.moments(n))
 
     def log_moment(self) -> float:
         """E log|X|; -inf with an atom at 0."""

@@ -22,6 +22,8 @@ _WIDE = 50.0
 _STEEPEST = 10.0
 # The share of its value at one point that a tail must have fallen to at the next, a multiple of the distance away.
 _FALLS = 0.99
+# Stretch of an edge where the density is 1/(x log(x)**2).
+_STEEPEST_STRETCH = 100.0
 SMALLEST = 1e-300
 LARGEST = 1e300
 _EPS = float(np.finfo(float).eps)
@@ -288,10 +290,13 @@ class Piece:
 
 
 def stretch(exponent: float | None) -> float:
-    """Power that makes an edge of density exponent e < 0 regular in the stretched variable."""
+    """Power that makes an edge of density exponent e < 0 regular in the stretched variable.
+
+    Exponent -1 stands for a density 1/(x log(x)**2), which no power makes regular: it gets `_STEEPEST_STRETCH`.
+    """
     if exponent is None:
         return 4.0
-    return 1.0 if exponent >= 0 else 1 / (1 + exponent)
+    return 1.0 if exponent >= 0 else 1 / (1 + exponent) if exponent > -1 else _STEEPEST_STRETCH
 
 
 def _growth(distance: FloatArray, tail: FloatArray) -> float:

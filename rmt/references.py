@@ -23,6 +23,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "FreeJacobi": ("Wachter1980", "Collins2005"),
     "FreePoisson": ("MarchenkoPastur1967", "NicaSpeicher2006"),
     "FreeMultiplicativeBrownian": ("Biane1997",),
+    "FreeMultiplicativePoisson": ("BercoviciVoiculescu1992", "Pennington2018"),
     "FussCatalan": ("PensonZyczkowski2011", "HaagerupMoller2013"),
     "UniversalResNet": ("Tarnowski2018", "Biane1997"),
     "FreeSum": ("Voiculescu1986", "BelinschiBercovici2007", "BercoviciVoiculescu1998"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.derivation import derive
     from theory.extremes import condition_number, largest_eigenvalue, spectral_norm
+    from theory.finite_depth import finite_depth_corrections, layer_averages
     from theory.gain import GainLaw, gain_law
     from theory.gated import gated_layer_law
     from theory.jacobian import jacobian_law
@@ -70,12 +71,14 @@ __all__ = [
     "derive",
     "describe",
     "effective_cumulant",
+    "finite_depth_corrections",
     "fixed_point",
     "gain_law",
     "gated_layer_law",
     "get_activation",
     "jacobian_law",
     "largest_eigenvalue",
+    "layer_averages",
     "limit_law",
     "outlier",
     "phase_diagram",
@@ -110,12 +113,14 @@ _HOMES = {
     "derive": "theory.derivation",
     "describe": "theory.network",
     "effective_cumulant": "theory.propagation",
+    "finite_depth_corrections": "theory.finite_depth",
     "fixed_point": "theory.phases",
     "gain_law": "theory.gain",
     "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",
     "jacobian_law": "theory.jacobian",
     "largest_eigenvalue": "theory.extremes",
+    "layer_averages": "theory.finite_depth",
     "limit_law": "theory.limits",
     "phase_diagram": "theory.phases",
     "propagate": "theory.propagation",

@@ -54,7 +54,7 @@ from theory.gain import gain_law
 from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
 
-__all__ = ["jacobian_law"]
+__all__ = ["branch_laws", "jacobian_law"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -98,6 +98,26 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
 
 
 Diagonal: TypeAlias = Activation | Scale | Dropout | LayerNorm | BatchNorm
+
+
+def branch_laws(net: Layer, q0: float = 1.0) -> list[tuple[Law, int]]:
+    """Laws of Y Yᵀ of the branches Y of a network's residual blocks, each with the number of blocks that have it.
+
+    Raises
+    ------
+    ValueError, PreconditionError, NotImplementedError
+        As `jacobian_law`.
+    """
+    members: dict[_Block, list[tuple[float, ...]]] = {}
+    for block, variances in _factors(net, q0):
+        if block.residual is not None:
+            members.setdefault(block, []).append(variances)
+    return [
+        (_with_variances(block.residual.branch, variances), int(count))
+        for block, found in members.items()
+        if block.residual is not None
+        for variances, count in _counted(found)
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""Derivation of the universal law of residual networks, with the first correction in 1/depth.
+"""Derivation of the universal law of residual networks from the law at finite depth, with its corrections in 1/depth.
 
-After Tarnowski, Warchoł, Jastrzębski, Tabor, Nowak, arXiv:1809.08848; the correction is derived here. This module loads
-sympy: import it inside functions only.
+After Tarnowski, Warchoł, Jastrzębski, Tabor, Nowak, arXiv:1809.08848; the corrections are derived here. This module
+loads sympy: import it inside functions only.
 """
 
 from __future__ import annotations
@@ -13,57 +13,96 @@ import sympy as sp
 
 import rmt.symbolic
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, Step, m
 from theory.activation_formulas import ActivationFormulas, activation_formulas, parameter
-from theory.network import ResNet
+from theory.corrections import (
+    TARNOWSKI,
+    block_term,
+    branch_definitions,
+    c,
+    correction_steps,
+    gain_definitions,
+    limit_steps,
+    positive_skip,
+    residual_expansion,
+    v,
+)
+from theory.depth_expansion import DepthExpansion
+from theory.limits import common_skip
+from theory.network import Layer, ResNet
 
-__all__ = ["block_expansion", "derive_resnet"]
+__all__ = ["block_expansion", "c", "derive_resnet", "expand_residual", "expand_resnet", "v"]
 
-TARNOWSKI = "Tarnowski et al. 2018, arXiv:1809.08848"
-c = sp.Symbol("c", positive=True)
 l = sp.Symbol("l", integer=True)
-v = sp.Symbol("v", nonnegative=True)
 
 
 def derive_resnet(net: ResNet) -> Derivation:
     """Derivation of a residual network; see `theory.derive`."""
-    if not getattr(net.skip, "free_symbols", None) and net.skip == 0:
-        raise PreconditionError("skip=0: the universal law needs blocks close to the identity; use Chain for no skip")
-    a, depth, sigma_w, sigma_b = (parameter(x) for x in (net.skip, net.depth, net.sigma_w, net.sigma_b))
-    if a.is_negative:  # only a² enters, and a^(2L) reads better in |a|
-        a = -a
-    order = depth if depth.is_Symbol else sp.Symbol("L", positive=True)  # the expansion is in 1/L, whatever the depth
-    formulas = activation_formulas(net.nonlinearity)
-    universal = rmt.symbolic.derive(UniversalResNet(c=c, skip=a, depth=None if a == 1 else depth))
-    definitions = (
-        sp.Eq(c, sigma_w**2 * formulas.moment(1), evaluate=False),
-        sp.Eq(v, sigma_w**4 * (formulas.moment(2) - formulas.moment(1) ** 2), evaluate=False),
+    expansion = expand_resnet(net, 2, equal_layers=True)
+    universal = _universal(positive_skip(net.skip), expansion.depth)
+    return replace(universal, subject=expansion.subject, steps=expansion.steps, definitions=expansion.definitions)
+
+
+def _universal(a: Any, depth: Any) -> Derivation:
+    return rmt.symbolic.derive(UniversalResNet(c=c, skip=a, depth=None if a == 1 else depth))
+
+
+def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
+    """Expansion of a residual network in 1/depth with its steps; see `theory.finite_depth_corrections`."""
+    a, depth, sigma_w, sigma_b = (
+        positive_skip(net.skip),
+        *(parameter(x) for x in (net.depth, net.sigma_w, net.sigma_b)),
     )
+    symbol = depth if depth.is_Symbol else sp.Symbol("L", positive=True)  # of the expansion, whatever the depth
+    formulas = activation_formulas(net.nonlinearity)
+    definitions = gain_definitions(formulas, sigma_w, order + 1)
+    expansion = residual_expansion(repr(net), a, depth, net.weights, definitions, order, equal_layers)
+    universal = _universal(a, depth)
     steps = (
         *_network_steps(a, depth, net.weights),
-        *_signal_steps(formulas, sigma_w, sigma_b, a, depth, definitions),
-        *_block_steps(a, net.weights, order),
+        *_signal_steps(formulas, sigma_w, sigma_b, a, depth, expansion.definitions),
+        *_block_steps(a, net.weights),
+        *limit_steps(a, net.weights, symbol),
         *universal.steps,
-        _correction_step(a, net.weights, order),
+        *correction_steps(expansion, a, symbol),
         *_outlier_steps(formulas),
     )
-    return replace(universal, subject=repr(net), steps=steps, definitions=definitions)
+    return replace(expansion, equation=universal.equation, steps=steps)
 
 
-def block_expansion(a: Any, weights: str, epsilon: Any) -> Any:
-    """log(a² S(m)) of one block to second order in epsilon = 1/depth.
+def expand_residual(net: Layer, order: int, equal_layers: bool) -> DepthExpansion:
+    """The same for a network of residual blocks with branches of any kind."""
+    skip, blocks = common_skip(net)
+    a, depth, symbol = positive_skip(skip), parameter(blocks), sp.Symbol("L", positive=True)
+    definitions = branch_definitions(depth, order + 1)
+    expansion = residual_expansion(repr(net), a, depth, "any", definitions, order, equal_layers)
+    universal = _universal(a, depth)
+    branch = sp.IndexedBase("Y")
+    steps = (
+        Step(
+            "The Jacobian",
+            sp.Eq(sp.Symbol("J"), sp.Product(a + branch[l], (l, 1, depth)), evaluate=False),
+            "$Y_l$ is the Jacobian of the branch of block $l$, bi-invariant because it begins or ends with weights.",
+            TARNOWSKI,
+        ),
+        Step(
+            "Cumulants of the branches",
+            branch_definitions(symbol, order + 1),
+            "The rectangular cumulants of $Y Y^T$ at ratio 1, with $m_{Y,k}$ its moments, averaged over the blocks. "
+            "With $ε = 1/L$ they are $(1/k) [y^{k-1}] ((1+y) S_Y(y))^{-k}$ over $ε^k$.",
+            "Benaych-Georges 2009; derived here",
+        ),
+        _hermitisation_step(a),
+        *limit_steps(a, "any", symbol),
+        *universal.steps,
+        *correction_steps(expansion, a, symbol),
+    )
+    return replace(expansion, equation=universal.equation, steps=steps)
 
-    The gains σ_w² φ'²/depth have mean c epsilon and variance v epsilon².
-    The branch has S_Y(m) = (1 + σ m + …)/(c epsilon) with σ = -v/c² + s_1, s_1 = -1 for Gaussian weights and 0 for
-    orthogonal ones. In (m - m0)(m - m0 + 1) = a² t = a² m0 (1+m0) S_Y(m0) put m0 = u1 epsilon + u2 epsilon² + …
-    """
-    slope = -v / c**2 + (-1 if weights == "gaussian" else 0)
-    u1 = c * m * (1 + m) / a**2
-    u2 = -c * u1 * (1 + 2 * m) / a**2 - (1 + slope) * u1**2
-    first = -u1 * (1 + 2 * m) / (m * (1 + m))
-    second = (u1**2 - u2 * (1 + 2 * m)) / (m * (1 + m))
-    return epsilon * sp.factor(first) + epsilon**2 * sp.expand(sp.cancel(second - first**2 / 2))
+
+def block_expansion(a: Any, weights: str, epsilon: Any, order: int = 2) -> Any:
+    """log(a² S(m)) of one block to the given order in epsilon = 1/depth; see `theory.corrections.block_term`."""
+    return sp.Add(*((epsilon / a**2) ** n * sp.expand(block_term(n, weights)) for n in range(1, order + 1)))
 
 
 def _network_steps(a: Any, depth: Any, weights: str) -> tuple[Step, ...]:
@@ -109,22 +148,17 @@ def _signal_steps(
         Step(
             "Effective cumulant",
             definitions,
-            "$c$ is the mean of $σ_w^2 φ'(h)^2$ and $v$ its variance, averaged over the layers when $q$ varies from "
-            "layer to layer. The activation enters the limit through $c$ alone, the first correction through $v$ too.",
+            "$c$ is the mean of $σ_w^2 φ'(h)^2$, $v$ its variance and $κ_3$ its third cumulant, averaged over the "
+            "layers when $q$ varies from layer to layer. The activation enters the limit through $c$ alone, the first "
+            "correction in 1/depth through $v$ too, the second through $κ_3$ too.",
             TARNOWSKI,
         ),
     )
 
 
-def _block_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
-    m0 = sp.Symbol("m_0")
+def _block_steps(a: Any, weights: str) -> tuple[Step, ...]:
     weight_s = 1 / (1 + m) if weights == "gaussian" else sp.Integer(1)
     s_gain, s_weights, s_branch = (sp.Function(f"S_{name}") for name in ("D", "W", "Y"))
-    expansion = block_expansion(a, weights, 1 / depth)
-    first = expansion.coeff(depth, -1)
-    block = sp.Eq(
-        sp.Function("S_block")(m), (1 + first / depth + sp.Order(depth**-2, (depth, sp.oo))) / a**2, evaluate=False
-    )
     return (
         Step(
             "Branch of one block",
@@ -136,37 +170,19 @@ def _block_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
             "is that of the gains $σ_w^2 D^2 / L$, $S_W$ that of $W W^T$ at unit variance.",
             "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979",
         ),
-        Step(
-            "Hermitisation of the block",
-            sp.Eq((m - m0) * (m - m0 + 1), a**2 * m0 * (1 + m0) * s_branch(m0), evaluate=False),
-            "$a$ is free from the bi-invariant $Y$: the symmetrised singular law of $a + Y$ is the free sum of "
-            "$(δ_a + δ_{-a})/2$ and that of $Y$. In terms of S: with $m_0$ the moment transform of the branch, this "
-            "equation gives $m$, and $S(m) = m_0 (1 + m_0) S_Y(m_0) / (m (1 + m))$.",
-            "Nica, Speicher 2006, lecture 15; derived here",
-        ),
-        Step(
-            "S-transform of one block",
-            block,
-            "The gains are of order $1/L$, hence $S_Y$ of order $L$ and $m_0$ of order $1/L$: expand.",
-            "derived here",
-        ),
+        _hermitisation_step(a),
     )
 
 
-def _correction_step(a: Any, weights: str, depth: Any) -> Step:
-    expansion = block_expansion(a, weights, 1 / depth)
-    leading, correction = expansion.coeff(depth, -1), expansion.coeff(depth, -2)
-    vanishing = sp.collect(sp.factor_terms(sp.collect(sp.expand(correction), [c, v], sp.factor)), v)
-    formula = sp.Eq(
-        sp.Symbol("log S") + 2 * depth * sp.log(a),
-        leading + vanishing / depth + sp.Order(depth**-2, (depth, sp.oo)),
-        evaluate=False,
-    )
+def _hermitisation_step(a: Any) -> Step:
+    m0, s_branch = sp.Symbol("m_0"), sp.Function("S_Y")
     return Step(
-        "First correction in 1/depth",
-        formula,
-        "The next order of the same expansion, for $L$ equal blocks; $v$ is the variance of the gains.",
-        "derived here",
+        "Hermitisation of the block",
+        sp.Eq((m - m0) * (m - m0 + 1), a**2 * m0 * (1 + m0) * s_branch(m0), evaluate=False),
+        "$a$ is free from the bi-invariant $Y$: the symmetrised singular law of $a + Y$ is the free sum of "
+        "$(δ_a + δ_{-a})/2$ and that of $Y$. In terms of S: with $m_0$ the moment transform of the branch, this "
+        "equation gives $m$, and $S(m) = m_0 (1 + m_0) S_Y(m_0) / (m (1 + m))$.",
+        "Nica, Speicher 2006, lecture 15; derived here",
     )
 
 

@@ -25,6 +25,7 @@ from typing import Any
 from rmt.series.power_series import (
     compose,
     divide,
+    in_lowest_terms,
     integer_grading,
     lowest_terms,
     multiply,
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 
+@in_lowest_terms
 def moments_to_free_cumulants(m: Sequence[Any]) -> list[Any]:
     """Free cumulants κ_1 … κ_n from the moments m_1 … m_n: κ_n = -[x^n] M(x)^{1-n} / (n-1).
 
@@ -60,9 +62,10 @@ def moments_to_free_cumulants(m: Sequence[Any]) -> list[Any]:
         series = [1, *m]
         return [m[0], *(divide(power(series[: n + 1], 1 - n)[n], 1 - n) for n in range(2, len(m) + 1))] if m else []
 
-    return _graded(convert, m)
+    return graded(convert, m)
 
 
+@in_lowest_terms
 def free_cumulants_to_moments(k: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the free cumulants κ_1 … κ_n: m_n = [x^n] C(x)^{n+1} / (n+1).
 
@@ -76,9 +79,10 @@ def free_cumulants_to_moments(k: Sequence[Any]) -> list[Any]:
         series = [1, *k]
         return [divide(power(series[: n + 1], n + 1)[n], n + 1) for n in range(1, len(k) + 1)]
 
-    return _graded(convert, k)
+    return graded(convert, k)
 
 
+@in_lowest_terms
 def moments_to_boolean_cumulants(m: Sequence[Any]) -> list[Any]:
     """Boolean cumulants b_1 … b_n from the moments m_1 … m_n: Σ b_n x^n = 1 - 1/M(x).
 
@@ -87,9 +91,10 @@ def moments_to_boolean_cumulants(m: Sequence[Any]) -> list[Any]:
     >>> moments_to_boolean_cumulants([0, 1, 0, 1])  # the symmetric Bernoulli law is Boolean Gaussian
     [0, 1, 0, 0]
     """
-    return _graded(lambda m: [-x for x in reciprocal([1, *m])[1:]], m)
+    return graded(lambda m: [-x for x in reciprocal([1, *m])[1:]], m)
 
 
+@in_lowest_terms
 def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the Boolean cumulants b_1 … b_n: M(x) = 1 / (1 - Σ b_n x^n).
 
@@ -98,9 +103,10 @@ def boolean_cumulants_to_moments(b: Sequence[Any]) -> list[Any]:
     >>> boolean_cumulants_to_moments([0, 1, 0, 0])
     [0, 1, 0, 1]
     """
-    return _graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
+    return graded(lambda b: reciprocal([1, *(-x for x in b)])[1:], b)
 
 
+@in_lowest_terms
 def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
     """Classical cumulants c_1 … c_n from the moments: c_n = m_n - Σ_k binom(n-1, k-1) c_k m_{n-k}.
 
@@ -117,9 +123,10 @@ def moments_to_classical_cumulants(m: Sequence[Any]) -> list[Any]:
             out.append(lowest_terms(moment - sum(known)))
         return out
 
-    return _graded(convert, m)
+    return graded(convert, m)
 
 
+@in_lowest_terms
 def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the classical cumulants.
 
@@ -136,9 +143,10 @@ def classical_cumulants_to_moments(c: Sequence[Any]) -> list[Any]:
             out.append(lowest_terms(sum(terms)))
         return out[1:]
 
-    return _graded(convert, c)
+    return graded(convert, c)
 
 
+@in_lowest_terms
 def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
     """Rectangular cumulants r_1 … r_n from the moments of the squared singular values.
 
@@ -152,6 +160,7 @@ def moments_to_rectangular_cumulants(m: Sequence[Any], ratio: Any) -> list[Any]:
     return _rectangular_graded(m, ratio, -1)
 
 
+@in_lowest_terms
 def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
     """Moments m_1 … m_n from the rectangular cumulants: m_k = (1/k) [h^{k-1}] C'(h) ((1 + C)(1 + ratio C))^k.
 
@@ -166,7 +175,7 @@ def rectangular_cumulants_to_moments(r: Sequence[Any], ratio: Any) -> list[Any]:
 def _rectangular_graded(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
     if not isinstance(ratio, int | Fraction):
         return _rectangular(values, ratio, sign)  # whole numbers do not stay whole
-    return _graded(lambda whole: _rectangular(whole, ratio, sign), values, divisor=int(ratio.denominator))
+    return graded(lambda whole: _rectangular(whole, ratio, sign), values, divisor=int(ratio.denominator))
 
 
 def _rectangular(values: Sequence[Any], ratio: Any, sign: int) -> list[Any]:
@@ -189,13 +198,14 @@ def _exact_product(ratio: Any, value: Any) -> Any:
     return ratio * value
 
 
+@in_lowest_terms
 def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     """Coefficients s_0 … s_{n-1} of S(m) from the moments m_1 … m_n: s_0 = 1/m_1.
 
     Raises
     ------
     ValueError
-        If m_1 is 0: the law then has no S-transform that is a power series.
+        If m_1 is 0: the law then has no S-transform that is a power series (see `moments_to_centred_s_series`).
 
     Examples
     --------
@@ -205,11 +215,13 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     if not m:
         return []
     if m[0] == 0:
-        raise ValueError("m[0]=0: a law of mean 0 has no S-transform as a power series; shift it, or use its square")
+        raise ValueError(
+            "m[0]=0: the S-transform of a law of mean 0 is no power series in m; use moments_to_centred_s_series"
+        )
     d, scaled = 1, list(m)
     rational = all(isinstance(v, int | Fraction) for v in m)
     if rational:
-        # mean 1 and integers: the k-th moment times d^(k-1), see `_graded`
+        # mean 1 and integers: the k-th moment times d^(k-1), see `graded`
         d, scaled = integer_grading([Fraction(v) / m[0] ** k for k, v in enumerate(m, 1)])
     # χ(m)/m by Lagrange; the moments themselves are the series ψ(x)/x.
     quotient = [divide(power(scaled[:n], -n)[n - 1], n) for n in range(1, len(m) + 1)]
@@ -218,6 +230,7 @@ def moments_to_s_series(m: Sequence[Any]) -> list[Any]:
     return multiply([1, 1, *[0] * len(m)], quotient)
 
 
+@in_lowest_terms
 def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     """Moments m_1 … m_n from the coefficients s_0 … s_{n-1} of S(m): m_k = (1/k) [m^{k-1}] ((1+m)/S(m))^k.
 
@@ -238,7 +251,7 @@ def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     if not all(isinstance(v, int | Fraction) for v in s):
         quotient = multiply([1, 1, *[0] * len(s)], reciprocal(s))
         return [divide(power(quotient[:k], k)[k - 1], k) for k in range(1, len(s) + 1)]
-    # mean 1 and integers, see `_graded`
+    # mean 1 and integers, see `graded`
     d, scaled = integer_grading([Fraction(v) / s[0] for v in s])
     quotient = multiply([1, d, *[0] * len(s)], power(scaled, -1))
     powers = (power(quotient[:k], k)[k - 1] for k in range(1, len(s) + 1))
@@ -246,6 +259,7 @@ def s_series_to_moments(s: Sequence[Any]) -> list[Any]:
     return [int(v) for v in moments] if all(isinstance(v, int) for v in s) and s[0] == 1 else moments
 
 
+@in_lowest_terms
 def product_moments(m: Sequence[Any], s: Sequence[Any]) -> list[Any]:
     """Moments of a free product from the moments of one factor, of any mean, and the S-series of the other one.
 
@@ -266,7 +280,7 @@ def product_moments(m: Sequence[Any], s: Sequence[Any]) -> list[Any]:
     return out
 
 
-def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any], divisor: int = 1) -> list[Any]:
+def graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any], divisor: int = 1) -> list[Any]:
     """Apply a conversion that is homogeneous of degree k in the k-th entry, on integers where all are rational.
 
     The gcds of Fraction arithmetic cost ten times the arithmetic; scaling the variable by a number d such that every
@@ -274,9 +288,9 @@ def _graded(convert: Callable[[Sequence[Any]], list[Any]], values: Sequence[Any]
     """
     if not all(isinstance(v, int | Fraction) for v in values):
         return [lowest_terms(v) for v in convert(values)]
-    d, graded = integer_grading([0, *(v * divisor**k for k, v in enumerate(values, 1))])
+    d, whole = integer_grading([0, *(v * divisor**k for k, v in enumerate(values, 1))])
     d *= divisor
-    scaled = convert(graded[1:])
+    scaled = convert(whole[1:])
     if d == 1:
-        return [int(v) for v in scaled]
+        return [int(v) if v.denominator == 1 else v for v in scaled]
     return [Fraction(v) / d**k for k, v in enumerate(scaled, 1)]

@@ -2,8 +2,8 @@
 
 A series is the plain list ``[c_0, c_1, ..., c_{n-1}]`` of the coefficients of ``c_0 + c_1 x + ... + O(x^n)``; its
 length is its order of truncation, and a result is as long as its shortest argument. Coefficients may be int,
-Fraction, float, complex or symbolic expressions. Exact coefficients stay exact: a division of integers gives a
-Fraction, never a float.
+Fraction, float, complex or sympy expressions. Exact coefficients stay exact: a division of integers gives a Fraction,
+never a float. Expressions are computed with as elements of a field Q(parameters), so that they are in lowest terms.
 
 Every function is a recurrence of O(n^2) ring operations (`compose` and `reversion`: O(n^3)).
 """
@@ -11,18 +11,21 @@ Every function is a recurrence of O(n^2) ring operations (`compose` and `reversi
 from __future__ import annotations
 
 import cmath
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from numbers import Integral, Rational
-from typing import Any
+from typing import Any, TypeVar, cast
 
 __all__ = [
     "add",
     "compose",
     "divide",
     "exp",
+    "in_lowest_terms",
     "integer_grading",
+    "lagrange_inversion",
     "log",
     "lowest_terms",
     "multiply",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 Series = Sequence[Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def divide(a: Any, b: Any) -> Any:
@@ -47,6 +51,30 @@ def lowest_terms(a: Any) -> Any:
     return a.cancel() if getattr(a, "free_symbols", None) else a
 
 
+def in_lowest_terms(function: _Function) -> _Function:
+    """Decorate a function of series so that symbolic coefficients go through a field of fractions (see the module).
+
+    Where floats stand among them there is no such field; the function then runs on the expressions themselves.
+    """
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any) -> Any:
+        if any(_is_symbolic(x) for a in arguments for x in (a if isinstance(a, list | tuple) else [a])):
+            from rmt.symbolic.coefficients import in_a_field
+
+            result = in_a_field(function, arguments)
+            if result is not None:
+                return result
+        return function(*arguments)
+
+    return cast(_Function, wrapped)
+
+
+def _is_symbolic(x: Any) -> bool:
+    return bool(getattr(x, "free_symbols", None))
+
+
+@in_lowest_terms
 def add(a: Series, b: Series) -> list[Any]:
     """Sum of two series.
 
@@ -58,6 +86,7 @@ def add(a: Series, b: Series) -> list[Any]:
     return [lowest_terms(x + y) for x, y in zip(a, b, strict=False)]
 
 
+@in_lowest_terms
 def multiply(a: Series, b: Series) -> list[Any]:
     """Product of two series.
 
@@ -70,6 +99,7 @@ def multiply(a: Series, b: Series) -> list[Any]:
     return [lowest_terms(sum((a[j] * b[k - j] for j in range(k + 1)), 0)) for k in range(n)]
 
 
+@in_lowest_terms
 def reciprocal(a: Series) -> list[Any]:
     """Series of 1/a; a[0] must be invertible.
 
@@ -119,12 +149,23 @@ def power(a: Series, t: Any) -> list[Any]:
     _require_constant_term(a, "power")
     if isinstance(t, Rational) and all(isinstance(c, int | Fraction) for c in a):
         return _rational_power(a, Fraction(int(t.numerator), int(t.denominator)))
+    if _is_symbolic(t) or any(_is_symbolic(c) for c in a):
+        head = a[0] ** t
+        return [c if head == 1 else lowest_terms(head * c) for c in _unit_power([divide(c, a[0]) for c in a], t)]
+    return _unit_power(a, t)
+
+
+@in_lowest_terms
+def _unit_power(a: Series, t: Any) -> list[Any]:
+    """The recurrence of `power`; a[0] is 1 where a coefficient is symbolic, so that its power stays in the field."""
     constant = a[0]
-    result = [_scalar_power(constant, t)]
+    result = [constant**0 if constant == 1 and not isinstance(t, float | complex) else _scalar_power(constant, t)]
     terms = [j for j in range(1, len(a)) if a[j] != 0]
+    # elements of a field know whole numbers, not fractions
+    p, q = (t.numerator, t.denominator) if isinstance(t, Fraction) else (t, 1)
     for k in range(1, len(a)):
-        total = sum((((t + 1) * j - k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
-        result.append(lowest_terms(divide(total, k * constant)))
+        total = sum((((p + q) * j - q * k) * (a[j] * result[k - j]) for j in terms if j <= k), 0)
+        result.append(lowest_terms(divide(total, q * k * constant)))
     return result
 
 
@@ -160,6 +201,7 @@ def integer_grading(values: Sequence[Any]) -> tuple[int, list[int]]:
     return d, [int(v * d**k) for k, v in enumerate(values)]
 
 
+@in_lowest_terms
 def exp(a: Series) -> list[Any]:
     """Series of exp(a).
 
@@ -187,6 +229,7 @@ def exp(a: Series) -> list[Any]:
     return result
 
 
+@in_lowest_terms
 def log(a: Series) -> list[Any]:
     """Series of log(a), principal branch at a[0].
 
@@ -218,6 +261,7 @@ def log(a: Series) -> list[Any]:
     return result
 
 
+@in_lowest_terms
 def compose(a: Series, b: Series) -> list[Any]:
     """Series of a(b(x)); b[0] must be 0.
 
@@ -250,6 +294,7 @@ def compose(a: Series, b: Series) -> list[Any]:
     return result
 
 
+@in_lowest_terms
 def reversion(a: Series) -> list[Any]:
     """Series of the compositional inverse of a; a[0] must be 0 and a[1] invertible.
 
@@ -273,6 +318,38 @@ def reversion(a: Series) -> list[Any]:
     if quotient:
         _require_constant_term(quotient, "reversion", index=1)
     return [0, *(divide(power(quotient[:n], -n)[n - 1], n) for n in range(1, len(a)))]
+
+
+@in_lowest_terms
+def lagrange_inversion(outer: Series, inner: Series) -> list[Any]:
+    """Series of H(w(x)) with w the compositional inverse of ``inner``, w + O(w²) up to a factor, and H = ``outer``.
+
+    [x^n] H(w(x)) = (1/n) [w^(n-1)] H'(w) (w/inner(w))^n (Lagrange, Bürmann), O(n^3) operations; the inverse itself is
+    the case H(w) = w.
+
+    Raises
+    ------
+    ValueError
+        If inner[0] is not 0 or inner[1] is 0.
+
+    Examples
+    --------
+    >>> lagrange_inversion([0, 1, 0, 0, 0], [0, 1, -1, 0, 0])  # w = x + w²: the Catalan numbers
+    [0, Fraction(1, 1), Fraction(1, 1), Fraction(2, 1), Fraction(5, 1)]
+    """
+    n = min(len(outer), len(inner))
+    if n == 0:
+        return []
+    if inner[0] != 0:
+        raise ValueError(f"inner[0]={inner[0]} in lagrange_inversion: the series must vanish at 0; shift its variable")
+    _require_constant_term(inner[1:n], "lagrange_inversion", index=1)
+    quotient = inner[1:n]
+    slope = [k * outer[k] for k in range(1, n)]
+    out = [outer[0]]
+    for k in range(1, n):
+        powers = power(quotient[:k], -k)
+        out.append(divide(sum((slope[j] * powers[k - 1 - j] for j in range(k) if slope[j] != 0), 0), k))
+    return out
 
 
 def _require_constant_term(a: Series, name: str, index: int = 0) -> None:

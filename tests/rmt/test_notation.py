@@ -40,6 +40,7 @@ LAWS = {
     ],
     rmt.FreeJacobi: [(rmt.FreeJacobi(Fraction(1, 5), 0.4), ["FreeJacobi", r"\frac{1}{5}", "0.4"])],
     rmt.FreeMultiplicativeBrownian: [(rmt.FreeMultiplicativeBrownian(0.6), ["FreeMultiplicativeBrownian", "0.6"])],
+    rmt.FreeMultiplicativePoisson: [(rmt.FreeMultiplicativePoisson(0.6), ["FreeMultiplicativePoisson", "0.6"])],
     rmt.FreePoisson: [
         (rmt.FreePoisson(Fraction(1, 2), jump=UNIFORM), ["FreePoisson", r"\frac{1}{2}"]),
         (rmt.FreePoisson(2.5), ["FreePoisson", "2.5"]),

@@ -5,15 +5,17 @@ import math
 
 import numpy as np
 import pytest
+from scipy import special
 
 import rmt
 from rmt.results import PreconditionError
 from theory.jacobian import jacobian_law
 from theory.limits import limit_law
 from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential
-from theory.propagation import effective_cumulant
+from theory.propagation import effective_cumulant, propagate
 from theory.tuning import tune
 
+ORTHOGONAL = Dense(weights="orthogonal")
 LAYER = (Dense(0.1, 0.2), Activation("tanh"))
 
 
@@ -84,3 +86,69 @@ def test_finite_depths_approach_the_limit(skip):
     assert distances[0] > 1e-4
     for coarse, fine in itertools.pairwise(distances):
         assert coarse / fine == pytest.approx(2, rel=0.05)
+
+
+# --- plain chains ----------------------------------------------------------------------------------------------------
+
+
+def spread(net, q0):
+    """σ_0² by the moments of the gains, layer by layer."""
+    return sum(
+        net.nonlinearity.gain_moment(2, q) / net.nonlinearity.gain(q) ** 2 - 1 for q in propagate(net, q0).q.tolist()
+    )
+
+
+@pytest.mark.parametrize("name", ["tanh", "erf", "hard_tanh"])
+def test_chains_keep_mean_and_variance(name):
+    net = Chain(60, name, sigma_w=1.05, sigma_b=0.05, weights="orthogonal")
+    law, exact = limit_law(net, 0.05), jacobian_law(net, 0.05)
+    assert law.moments(2) == pytest.approx(exact.moments(2), rel=1e-9)
+    assert law.var() / law.mean() ** 2 == pytest.approx(spread(net, 0.05), rel=1e-9)
+    m = np.array([-0.4, 0.3])
+    expected = -spread(net, 0.05) * (m / (1 + m) if name == "hard_tanh" else m)
+    np.testing.assert_allclose(np.log(law.s_transform(m) * law.mean()), expected, rtol=1e-9)
+    same = Sequential([Repeat([Dense(1.05, 0.05, weights="orthogonal"), Activation(name)], 60)])
+    assert limit_law(same, 0.05).moments(3) == pytest.approx(law.moments(3), rel=1e-12)
+
+
+def test_published_largest_eigenvalues_at_unit_spread():
+    smooth = math.exp(-0.5) * rmt.FreeMultiplicativeBrownian(1)
+    bernoulli = math.e * rmt.FreeMultiplicativePoisson(1)
+    assert smooth.support().intervals[-1][1] == pytest.approx(4.857178, abs=1e-6)
+    assert bernoulli.support().intervals[-1][1] == pytest.approx(2.718282, abs=1e-6)
+
+
+def test_deep_chains_approach_their_class():
+    """Critical hard tanh chains of constant q such that σ_0² = 1/2: the distance of the laws falls like 1/L."""
+    distances = []
+    for depth in (50, 100):
+        p = 1 / (1 + 0.5 / depth)
+        q = 1 / (2 * special.erfinv(p) ** 2)  # P(|h| < 1) = p
+        net = Chain(depth, "hard_tanh", sigma_w=p**-0.5, weights="orthogonal")
+        # the fixed point of q by the bias
+        bias = math.sqrt(q - net.sigma_w**2 * net.nonlinearity.second_moment(q))
+        net = Chain(depth, "hard_tanh", sigma_w=p**-0.5, sigma_b=bias, weights="orthogonal")
+        start = net.nonlinearity.second_moment(q)
+        law, limit = jacobian_law(net, start), limit_law(net, start)
+        ((position, mass),) = limit.support().atoms.items()
+        assert (position, mass) == pytest.approx((math.exp(0.5), 0.5), rel=1e-9)
+        x = limit.ppf(np.array([0.1, 0.3, 0.45]))
+        distances.append(np.abs(law.cdf(x) - limit.cdf(x)).max())
+    assert distances[0] / distances[1] == pytest.approx(2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [
+        (Chain(10, "relu", weights="orthogonal"), "'relu' has no limit"),
+        (Chain(10, "selu", weights="orthogonal"), "'selu' has no limit"),
+        (Chain(10, "linear", weights="orthogonal"), "multiple of an isometry"),
+        (Chain(10, "hard_tanh"), "weights='orthogonal'"),
+        (Chain(10, "tanh", sigma_w=0, weights="orthogonal"), "sigma_w > 0"),
+        (Sequential([ORTHOGONAL, ORTHOGONAL, Activation("tanh")]), "Dense layer before"),
+        (Sequential([ORTHOGONAL, Activation("tanh"), ORTHOGONAL, Activation("erf")]), "one activation"),
+    ],
+)
+def test_chains_without_a_limit(net, message):
+    with pytest.raises(PreconditionError, match=message):
+        limit_law(net)
