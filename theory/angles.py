@@ -35,8 +35,8 @@ def small_angle_step(width: int) -> AngleStep:
 
     Two signals at a small angle open the same K ~ Bin(n, 1/2) neurons; the component of the second that is orthogonal
     to the first after the layer has K - 1 degrees of freedom: sin²θ'/sin²θ -> χ²_{K-1}/χ²_K with independent numerator
-    and denominator (derived here). The mean is -2/n + O(1/n²) and the variance 8/n + O(1/n²), the constants of Jakub and
-    Nica: angles vanish like e^{-L/n} in deep networks, faster than the 1/L of infinite width.
+    and denominator (derived here). The mean is -2/n + O(1/n²) and the variance 8/n + O(1/n²), the constants of Jakub
+    and Nica: angles vanish like e^{-L/n} in deep networks, faster than the 1/L of infinite width.
 
     Parameters
     ----------

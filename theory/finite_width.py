@@ -133,11 +133,11 @@ class LogNormLaw(LogLaw):
         return {n: _mixture(n, self._low, self.keep) for n, _ in self._layers}
 
     def mean(self) -> float:
-        """E ln(|a^L|²/|x|²); linear: ψ(n/2) - ln(n/2) a layer, ReLU: -5/(2n) - 49/(12n²) + …"""
+        """E ln(|a^L|²/|x|²); linear: ψ(n/2) - ln(n/2) a layer, ReLU: -5/(2n) - 49/(12n²) + …."""
         return math.fsum(count * _mean_var(self._mixtures[n])[0] for n, count in self._layers)
 
     def var(self) -> float:
-        """Variance; linear: ψ'(n/2) a layer, ReLU: 5/n + …"""
+        """Variance; linear: ψ'(n/2) a layer, ReLU: 5/n + …."""
         return math.fsum(count * _mean_var(self._mixtures[n])[1] for n, count in self._layers)
 
     @property
@@ -154,7 +154,7 @@ class LogNormLaw(LogLaw):
         return -min(float(self._mixtures[n][1].min()) for n, _ in self._layers) / 2, math.inf
 
     def log_moment(self, power: Any) -> Any:
-        """ln E (|a^L|²/|x|²)^power given survival; see `LogLaw`."""
+        """Logarithm of E (|a^L|²/|x|²)^power given survival; see `LogLaw`."""
         z = np.asarray(power, dtype=complex)
         if np.any(z.real <= self._strip[0]):
             raise ValueError(f"power={power!r}: moments of order > {self._strip[0]:g} are finite only")
@@ -208,8 +208,9 @@ def _mean_var(mixture: Mixture) -> tuple[float, float]:
 def _binomial(n: int, p: float) -> FloatArray:
     k = np.arange(n + 1)
     if p == 1:
-        return (k == n).astype(float)
-    return np.exp(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1) + k * math.log(p) + (n - k) * math.log1p(-p))
+        return np.asarray(k == n, dtype=float)
+    choices = gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)
+    return np.asarray(np.exp(choices + k * math.log(p) + (n - k) * math.log1p(-p)))
 
 
 def _mixture(n: int, low: float, keep: float) -> Mixture:

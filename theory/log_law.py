@@ -134,7 +134,7 @@ def _quantiles(tails: Callable[[FloatArray], Tails], q: FloatArray, mean: float,
                 break
             reach *= 2
             ends[outside] = mean + sign * reach
-    t = (low + high) / 2
+    t: FloatArray = (low + high) / 2
     lower = q < 0.5
     for _ in range(80):
         pdf, cdf, sf = tails(t)
@@ -144,7 +144,7 @@ def _quantiles(tails: Callable[[FloatArray], Tails], q: FloatArray, mean: float,
             step = np.where(lower, -cdf / pdf * np.log(cdf / q), sf / pdf * np.log(sf / (1 - q)))
         trial = t + step
         good = np.isfinite(trial) & (trial > low) & (trial < high)
-        following = np.where(good, trial, (low + high) / 2)
+        following: FloatArray = np.where(good, trial, (low + high) / 2)
         done = np.abs(following - t) <= 1e-9 * sd  # the next step would be the square of it
         t = following
         if np.all(done):
@@ -237,7 +237,7 @@ def _line(
     first = 0
     while first < _LARGEST_NODES:
         s = step * np.arange(first, first + _BLOCK)
-        k = log_mgf(c + 1j * s) - top
+        k = log_mgf(np.asarray(c + 1j * s, dtype=np.complex128)) - top
         weight = np.exp(k)
         if first == 0:
             weight[0] /= 2

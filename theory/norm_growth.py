@@ -102,9 +102,9 @@ def log_normal_norm(
 ) -> tuple[float, float]:
     """Mean and variance of the normal law that ln(|J u|²) tends to: (-β/2, β), for unit vectors u.
 
-    β = (3/p - 1) Σ_j 1/n_j + (κ - 3)/(p n_1) Σ u_i⁴ (Hanin and Nica, arXiv:1812.05994, Theorem 1, with 1/p = m_4/m_2² for
-    other slopes than 0 and 1). The error is O(Σ 1/n_j²) in both; `LogNormLaw` is exact for Gaussian weights. Parameters
-    and errors as for `fourth_moments`.
+    β = (3/p - 1) Σ_j 1/n_j + (κ - 3)/(p n_1) Σ u_i⁴ (Hanin and Nica, arXiv:1812.05994, Theorem 1, with 1/p = m_4/m_2²
+    for other slopes than 0 and 1). The error is O(Σ 1/n_j²) in both; `LogNormLaw` is exact for Gaussian weights.
+    Parameters and errors as for `fourth_moments`.
     """
     layers = check_layers(width, depth)
     check_number("kurtosis", kurtosis, at_least=1)
@@ -229,9 +229,9 @@ def resnet_fourth_moments(
 ) -> tuple[Any, Any]:
     """E|z^d|⁴/|x|⁴ and E Σ (z^d_i)⁴/|x|⁴ of a balanced ReLU ResNet, exact at finite width.
 
-    z' = α z + λ √(2/n) W relu(s z), W with standard Gaussian entries and s independent signs, so that the active half is
-    drawn anew in every layer ("balanced", Li, Nica and Roy, arXiv:2106.04013). With 2|relu(s z)|² of mean |z|² and mean
-    square |z|⁴ + Σ z_i⁴ (derived here),
+    z' = α z + λ √(2/n) W relu(s z), W with standard Gaussian entries and s independent signs, so that the active half
+    is drawn anew in every layer ("balanced", Li, Nica and Roy, arXiv:2106.04013). With 2|relu(s z)|² of mean |z|² and
+    mean square |z|⁴ + Σ z_i⁴ (derived here),
 
         S' = (α⁴ + 2α²λ² + 4α²λ²/n) S + λ⁴ (1 + 2/n)(S + Q),    Q' = α⁴ Q + 6α²λ² S/n + 3λ⁴ (S + Q)/n.
 
@@ -271,8 +271,8 @@ def resnet_log_normal_norm(width: int, depth: int, *, skip: float = 1.0, branch:
     """Mean and variance of the normal law of ln(|z^d|²/|x|²) of a balanced ReLU ResNet, d and n large at a fixed ratio.
 
     With weights normalised to α² + λ² = 1 the variance is β = (5λ⁴ + 4α²λ²) d/n and the mean -β/2 (Li, Nica and Roy,
-    arXiv:2106.04013, the balanced case); otherwise d ln(α² + λ²) is added to the mean. λ = O(1/√d) keeps β of order 1/n.
-    Parameters and errors as for `resnet_fourth_moments`.
+    arXiv:2106.04013, the balanced case); otherwise d ln(α² + λ²) is added to the mean. λ = O(1/√d) keeps β of order
+    1/n. Parameters and errors as for `resnet_fourth_moments`.
     """
     n, depth = check_count("width", width), check_count("depth", depth)
     a, b = float(check_number("skip", skip)) ** 2, float(check_number("branch", branch)) ** 2

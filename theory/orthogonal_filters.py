@@ -1,8 +1,8 @@
 """Residual networks with orthogonal filters: x_l = a O_l x_{l-1} + b φ(W_l x_{l-1} + b_l), convex for a = 1 - b.
 
-After Ceni, Random orthogonal additive filters, arXiv:2210.01245. The Jacobian is the product of a O_l + b D_l W_l with O_l
-orthogonal, so that all its singular values lie between two products, whatever the matrices are: signals and gradients
-neither vanish nor explode when b = c/L.
+After Ceni, Random orthogonal additive filters, arXiv:2210.01245. The Jacobian is the product of a O_l + b D_l W_l with
+O_l orthogonal, so that all its singular values lie between two products, whatever the matrices are: signals and
+gradients neither vanish nor explode when b = c/L.
 """
 
 from __future__ import annotations
@@ -71,8 +71,8 @@ def filter_bounds(
 def filter_limit_bounds(strength: float, norm: float) -> tuple[float, float]:
     """Bounds e^{-c(1+s)} <= σ <= e^{-c(1-s)} at infinite depth, for a = 1 - c/L, b = c/L.
 
-    The upper one holds at every depth. The lower one is the limit of (1 - c(1+s)/L)₊^L, which increases with L: at finite
-    depth singular values can lie below e^{-c(1+s)}, and `filter_bounds` is the bound.
+    The upper one holds at every depth. The lower one is the limit of (1 - c(1+s)/L)₊^L, which increases with L: at
+    finite depth singular values can lie below e^{-c(1+s)}, and `filter_bounds` is the bound.
 
     Parameters
     ----------
@@ -127,10 +127,10 @@ def branch_norm(activation: str, sigma_w: float = 1.0, q: float = 1.0, *, weight
 def filter_law(depth: int, strength: float, chi: float = 1.0) -> Law:
     """Law of J Jᵀ for a = 1 - c/L, b = c/L, to leading order in 1/L: the universal law with L b² χ, scaled by a^{2L}.
 
-    The filter turns the eigenvalues and the signal, not the singular law, which is that of a ResNet with the branch gain
-    b/a. As L -> oo it shrinks to e^{-2c}, with the spread `log_spread`. A recurrent linear network, with one O and one W for
-    all layers, has the same law: a Haar O makes a O + b W R-diagonal, and powers of such have the law of a product of
-    free copies (Haagerup and Larsen 2000).
+    The filter turns the eigenvalues and the signal, not the singular law, which is that of a ResNet with the branch
+    gain b/a. As L -> oo it shrinks to e^{-2c}, with the spread `log_spread`. A recurrent linear network, with one O and
+    one W for all layers, has the same law: a Haar O makes a O + b W R-diagonal, and powers of such have the law of a
+    product of free copies (Haagerup and Larsen 2000).
 
     Parameters
     ----------
@@ -205,8 +205,8 @@ def compare_filter_with_resnet(depth: int, strength: float, chi: float = 1.0) ->
     """Filter network against plain ResNets at equal strength c.
 
     Means are exact at infinite width, (a² + b²χ)^L; spreads to leading order in b. At the same gain c/L both contract
-    their spectra like 1/√L, the filter around e^{-2c} and the ResNet around 1; at the gain c/√L of the universal law the
-    spread stays c √(χ/2) at every depth. Parameters and errors as for `filter_law`.
+    their spectra like 1/√L, the filter around e^{-2c} and the ResNet around 1; at the gain c/√L of the universal law
+    the spread stays c √(χ/2) at every depth. Parameters and errors as for `filter_law`.
     """
     depth, gain = _convex(depth, strength, chi)
     root = strength / math.sqrt(depth)

@@ -1,8 +1,8 @@
 """Random features: the law of Y Yᵀ/m for Y = f(W X), W and X Gaussian (Pennington and Worah 2017).
 
 Entry by entry the nonlinearity acts like a linear map plus independent noise, Y ~ √ζ W X/√q + √(η-ζ) Z, as far as the
-spectrum goes: η = Var f(h), ζ = (E h f(h))²/q, h ~ N(0, q). So the law is a rectangular free convolution of the law of a
-product of two Gaussian matrices with that of one.
+spectrum goes: η = Var f(h), ζ = (E h f(h))²/q, h ~ N(0, q). So the law is a rectangular free convolution of the law of
+a product of two Gaussian matrices with that of one.
 """
 
 from __future__ import annotations

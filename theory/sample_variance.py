@@ -31,7 +31,7 @@ __all__ = [
     "decay_constant",
     "layer_norm_gain",
     "rms_ratio",
-    "sample_variance",
+    "split_variance",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class SampleVariance:
 
     @property
     def correlation(self) -> FloatArray:
-        """c = m²/σ²: correlation of the signals of two samples."""
+        """C = m²/σ²: correlation of the signals of two samples."""
         return 1 - self.variance / self.total
 
     @property
@@ -71,7 +71,7 @@ class SampleVariance:
         return np.sqrt(np.maximum(self.squared_mean, 0.0) / self.variance)
 
 
-def sample_variance(
+def split_variance(
     depth: int,
     activation: str | Nonlinearity = "relu",
     *,
@@ -82,9 +82,9 @@ def sample_variance(
 ) -> SampleVariance:
     """Total variance and sample variance of the pre-activations of a wide network, for any activation.
 
-    q' = σ_w² <φ²> + σ_b² and v'² = σ_w² (<φ²> - E φ(h₁)φ(h₂)), over Gaussians of variance q and correlation 1 - v²/q; for
-    ReLU, c' = [√(1-c²) + c (π - arccos c)]/π (arXiv:1902.04942, the arc-cosine kernel). v² is followed itself, so that it
-    keeps its digits when c tends to 1 (activations with kinks other than (leaky) ReLU: to 1e-12 of the total).
+    q' = σ_w² <φ²> + σ_b² and v'² = σ_w² (<φ²> - E φ(h₁)φ(h₂)), over Gaussians of variance q and correlation 1 - v²/q;
+    for ReLU, c' = [√(1-c²) + c (π - arccos c)]/π (arXiv:1902.04942, the arc-cosine kernel). v² is followed itself, so
+    that it keeps its digits when c tends to 1 (activations with kinks other than (leaky) ReLU: to 1e-12 of the total).
 
     Parameters
     ----------
@@ -161,7 +161,8 @@ def _kinked_map(deficit: float, strength: float) -> float:
     if theta > 0.3:
         rest = math.sin(theta) - theta * math.cos(theta)
     else:
-        rest = math.fsum((-1) ** (k + 1) * 2 * k * theta ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(1, 9))
+        rest = math.fsum((-1) ** (k + 1) * 2 * k * theta ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(1,
+        9))
     return deficit - strength * rest
 
 
@@ -275,8 +276,8 @@ def rms_ratio(signals: npt.ArrayLike) -> float:
 def batch_norm_gain(activation: str | Nonlinearity = "relu", scale: float = 1.0) -> float:
     """Factor by which batch normalisation multiplies squared gradients, per layer, on their way back.
 
-    Pre-activations are divided by their deviation over samples and multiplied by `scale`: <φ'²> scale²/(<φ²> - <φ>²), at
-    variance scale². It is π/(π-1) = 1.467 for ReLU (Luther and Seung, arXiv:1902.04942), and never below 1, the
+    Pre-activations are divided by their deviation over samples and multiplied by `scale`: <φ'²> scale²/(<φ²> - <φ>²),
+    at variance scale². It is π/(π-1) = 1.467 for ReLU (Luther and Seung, arXiv:1902.04942), and never below 1, the
     inequality of Poincaré: only a linear network keeps its gradients.
 
     Raises
@@ -291,9 +292,9 @@ def batch_norm_gain(activation: str | Nonlinearity = "relu", scale: float = 1.0)
 def layer_norm_gain(activation: str | Nonlinearity = "relu", scale: float = 1.0, *, after: bool = False) -> float:
     """The same for layer normalisation, over the neurons of a layer.
 
-    Of the pre-activations (default), whose mean over neurons is 0 at large width, it is <φ'²> scale²/<φ²>: 1 for ReLU, the
-    same network as without, so that v² decays. After the activation it takes off <φ> and divides by the deviation over
-    neurons, with the gain of `batch_norm_gain`.
+    Of the pre-activations (default), whose mean over neurons is 0 at large width, it is <φ'²> scale²/<φ²>: 1 for ReLU,
+    the same network as without, so that v² decays. After the activation it takes off <φ> and divides by the deviation
+    over neurons, with the gain of `batch_norm_gain`.
 
     Raises
     ------

@@ -195,7 +195,7 @@ class ChainProduct(LogLaw):
         return 0.5**self.depth if self.relu else 1.0
 
     def log_moment(self, power: Any) -> Any:
-        """ln E|P|^power given survival; see `LogLaw`."""
+        """Logarithm of E|P|^power given survival; see `LogLaw`."""
         z = np.asarray(power, dtype=complex)
         if np.any(z.real <= self._strip[0]):
             raise ValueError(f"power={power!r}: |P| has moments of order > {self._strip[0]:g} only")
@@ -236,7 +236,7 @@ class ChainProduct(LogLaw):
         rate = 0.5 / s**2
         # up to j where the terms of the largest moments asked for (some hundred) have decayed as well
         j = np.arange(math.ceil(rate + 30 * math.sqrt(rate) + 100))
-        return np.exp(j * math.log(rate) - rate - gammaln(j + 1)), 0.5 + j
+        return np.asarray(np.exp(j * math.log(rate) - rate - gammaln(j + 1))), np.asarray(0.5 + j)
 
     @cached_property
     def _factor_moments(self) -> tuple[float, float]:
@@ -285,12 +285,12 @@ class ChainProduct(LogLaw):
         return self.depth * ((1 + z) * lead + np.log(inside))
 
     def _gaussian_residual(self, z: ComplexArray) -> ComplexArray:
-        """ln E|1 + s Z|^z."""
+        """Logarithm of E|1 + s Z|^z."""
         p, values = self._components
         if self.scale < _SMOOTH_SCALE:
             exponents = np.log(p)[:, np.newaxis] + np.multiply.outer(np.log(values), z)
             top = np.max(exponents.real, axis=0)
-            return top + np.log(np.sum(np.exp(exponents - top), axis=0))
+            return np.asarray(top + np.log(np.sum(np.exp(exponents - top), axis=0)))
         # Γ(1/2 + j + z/2)/Γ(1/2 + j) by its recursion, relative to j = 0
         exponents = np.zeros((len(p), *z.shape), dtype=complex)
         np.cumsum(np.log(1 + 0.5 * z / values[:-1, np.newaxis]), axis=0, out=exponents[1:])
@@ -298,7 +298,8 @@ class ChainProduct(LogLaw):
             exponents += np.log(p)[:, np.newaxis]
         top = np.max(exponents.real, axis=0)
         mixed = top + np.log(np.sum(np.exp(exponents - top), axis=0))
-        return z * math.log(math.sqrt(2) * self.scale) + loggamma((1 + z) / 2) - 0.5 * math.log(math.pi) + mixed
+        single = z * math.log(math.sqrt(2) * self.scale) + loggamma((1 + z) / 2) - 0.5 * math.log(math.pi)
+        return np.asarray(single + mixed)
 
     def _tails(self, t: FloatArray) -> Tails:
         if self.weights == "gaussian":
@@ -330,12 +331,12 @@ class ChainProduct(LogLaw):
         a, b = math.log(1 + s), math.log(abs(1 - s)) if s != 1 else -math.inf
         pdf, cdf = np.zeros(t.shape), np.zeros(t.shape)
         for j in range(n + 1 if s != 1 else 1):
-            y = (n - j) * a + (j * b if j else 0.0)
+            end = (n - j) * a + (j * b if j else 0.0)
             weight = math.comb(n, j) * (-1.0 if s < 1 else 1.0) ** j / (2 * s) ** n
-            beyond = np.maximum(y - t, 0.0)
-            power = beyond ** (n - 1) if n > 1 else (y > t).astype(float)
+            beyond = np.maximum(end - t, 0.0)
+            power = beyond ** (n - 1) if n > 1 else (end > t).astype(float)
             pdf += weight * np.exp(t) * power / math.gamma(n)
-            cdf += weight * math.exp(y) * gammaincc(n, beyond)
+            cdf += weight * math.exp(end) * gammaincc(n, beyond)
         cdf = np.clip(cdf, 0.0, 1.0)
         return np.maximum(pdf, 0.0), cdf, 1 - cdf
 
@@ -349,8 +350,9 @@ def _gamma_below(n: int, y: FloatArray) -> FloatArray:
 def critical_scale(weights: str = "gaussian", *, residual: bool = False) -> float:
     """Scale of the weights at which ln|P| has no drift: below it P vanishes with depth, above it explodes.
 
-    Plain chains: e^{(γ + ln 2)/2} = 1.887361 (Gaussian), e (uniform). Residual chains: 1.556036 and 2.504296; weights of
-    order one still vanish there, while weights of order 1/√L do not (arXiv:2106.03763; the numbers are solved for here).
+    Plain chains: e^{(γ + ln 2)/2} = 1.887361 (Gaussian), e (uniform). Residual chains: 1.556036 and 2.504296; weights
+    of order one still vanish there, while weights of order 1/√L do not (arXiv:2106.03763; the numbers are solved for
+    here).
 
     Raises
     ------
