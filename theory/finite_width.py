@@ -22,7 +22,7 @@ import numpy.typing as npt
 from scipy.special import digamma, gammaln, loggamma, polygamma
 
 from rmt.parameters import check_number
-from theory.log_law import LogLaw, Tails, check_count, invert_log_mgf
+from theory.log_law import Inversion, LogLaw, Tails, check_count
 
 __all__ = ["LogNormLaw"]
 
@@ -172,8 +172,12 @@ class LogNormLaw(LogLaw):
             total += count * (top + np.log(np.sum(np.exp(exponents - top), axis=0)))
         return total
 
+    @cached_property
+    def _inversion(self) -> Inversion:
+        return Inversion(self._log_mgf, self._strip, self.mean(), math.sqrt(self.var()))
+
     def _tails(self, t: FloatArray) -> Tails:
-        return invert_log_mgf(self._log_mgf, self._strip, self.mean(), math.sqrt(self.var()), t)
+        return self._inversion.tails(t)
 
     def rvs(self, size: int | tuple[int, ...], *, rng: np.random.Generator | int | None = None) -> FloatArray:
         """Samples given survival; see `LogLaw`. Numbers of active neurons and chi squares are drawn layer by layer."""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from rmt.parameters import check_number
 from rmt.results import ConvergenceError
 
-__all__ = ["LogLaw", "Tails", "invert_log_mgf"]
+__all__ = ["Inversion", "LogLaw", "Tails", "check_count"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
@@ -32,7 +32,7 @@ Tails = tuple[FloatArray, FloatArray, FloatArray]
 
 _EPSILON = 40.0  # -log of what is neglected
 _BLOCK = 32
-_LARGEST_NODES = 2**19
+_LARGEST_NODES = 2**17
 
 
 class LogLaw(abc.ABC):
@@ -152,9 +152,7 @@ def _quantiles(tails: Callable[[FloatArray], Tails], q: FloatArray, mean: float,
     return t
 
 
-def invert_log_mgf(
-    log_mgf: LogMgf, strip: tuple[float, float], mean: float, sd: float, t: FloatArray, *, floor: float = 740.0
-) -> Tails:
+class Inversion:
     """Density, distribution function and survival function from ``K(z) = log E exp(z X)``.
 
     Parameters
@@ -165,31 +163,68 @@ def invert_log_mgf(
         Real parts between which K is finite, a < 0 < b (infinite ones allowed).
     mean, sd : float
         Mean and standard deviation of X: the scales of the contour.
-    t : array of shape (n,)
-        Where to evaluate.
     floor : float
         Tails below e^-floor are returned as 0.
-
-    Raises
-    ------
-    ConvergenceError
-        If M decays too slowly along vertical lines, as for laws with a jump in their density.
     """
-    ladder = _ladder(strip, sd)
-    real = log_mgf(ladder.astype(complex)).real
-    exponents = real[:, np.newaxis] - ladder[:, np.newaxis] * t  # of Chernoff's bound, minimal at the saddle point
-    # near a pole the step must be small: such lines are taken for deep tails only
-    margin = np.minimum(np.abs(ladder), np.minimum(ladder - strip[0], strip[1] - ladder)) * sd
-    chosen = np.argmin(exponents - 1.5 * np.log(np.minimum(margin, 1.0))[:, np.newaxis], axis=0)
-    pdf, near = np.zeros(t.shape), np.zeros(t.shape)
-    seen = np.min(exponents, axis=0, initial=math.inf) > -floor
-    for k in np.unique(chosen[seen]):
-        group = np.flatnonzero(seen & (chosen == k))
-        period = _period(k, ladder, exponents[:, group])
-        pdf[group], near[group] = _line(log_mgf, float(ladder[k]), period, sd, mean, t[group])
-    right = ladder[chosen] > 0
-    near = np.clip(near, 0.0, 1.0)
-    return np.maximum(pdf, 0.0), np.where(right, 1 - near, near), np.where(right, near, 1 - near)
+
+    def __init__(
+        self, log_mgf: LogMgf, strip: tuple[float, float], mean: float, sd: float, floor: float = 740.0
+    ) -> None:
+        self._log_mgf, self._mean, self._sd, self._floor = log_mgf, mean, sd, floor
+        self._lines = _ladder(strip, sd)
+        self._real = log_mgf(self._lines.astype(complex)).real
+        # near a pole the step must be small: such lines are taken for deep tails only
+        margin = np.minimum(np.abs(self._lines), np.minimum(self._lines - strip[0], strip[1] - self._lines)) * sd
+        self._cost = -1.5 * np.log(np.minimum(margin, 1.0))
+        self._values: dict[tuple[int, int], tuple[FloatArray, ComplexArray]] = {}
+
+    def tails(self, t: FloatArray) -> Tails:
+        """Density, P(X <= t) and P(X > t) at t of shape (n,).
+
+        Raises
+        ------
+        ConvergenceError
+            If the transform decays too slowly along vertical lines, as for laws with a jump in their density.
+        """
+        # of Chernoff's bound, minimal at the saddle point
+        exponents = self._real[:, np.newaxis] - self._lines[:, np.newaxis] * t
+        chosen = np.argmin(exponents + self._cost[:, np.newaxis], axis=0)
+        pdf, near = np.zeros(t.shape), np.zeros(t.shape)
+        seen = np.min(exponents, axis=0, initial=math.inf) > -self._floor
+        for k in np.unique(chosen[seen]):
+            group = np.flatnonzero(seen & (chosen == k))
+            pdf[group], near[group] = self._integrate(int(k), exponents[:, group], t[group])
+        right = self._lines[chosen] > 0
+        near = np.clip(near, 0.0, 1.0)
+        return np.maximum(pdf, 0.0), np.where(right, 1 - near, near), np.where(right, near, 1 - near)
+
+    def _integrate(self, k: int, exponents: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Integrals along Re z = c of M e^{-zt} (the density) and of ± M e^{-zt}/z (the tail on the side of c)."""
+        c, top = float(self._lines[k]), float(self._real[k])
+        period = max(_period(k, self._lines, exponents), float(np.max(np.abs(t - self._mean))) + 20 * self._sd)
+        level = math.ceil(2 * math.log2(period / self._sd))  # a ladder of steps, so that lines are used again
+        if (k, level) not in self._values:
+            self._values[k, level] = self._line(c, top, 2 * math.pi / (2 ** (level / 2) * self._sd))
+        s, weight = self._values[k, level]
+        waves = np.exp(-1j * np.outer(t, s)) * weight
+        scale = np.exp(top - c * t) * (s[1] - s[0]) / math.pi
+        return scale * waves.real.sum(axis=1), scale * math.copysign(1.0, c) * (waves / (c + 1j * s)).real.sum(axis=1)
+
+    def _line(self, c: float, top: float, step: float) -> tuple[FloatArray, ComplexArray]:
+        """Nodes s of the trapezoidal rule on c + i s, s >= 0, and M there over M(c)."""
+        nodes, weights = [], []
+        for first in range(0, _LARGEST_NODES, _BLOCK):
+            s = step * np.arange(first, first + _BLOCK)
+            k = self._log_mgf(np.asarray(c + 1j * s, dtype=np.complex128)) - top
+            nodes.append(s)
+            weights.append(np.exp(k))
+            if np.all(k.real[-6:] < -32):  # the rounding of a mixture of many terms is at -33
+                weights[0][0] /= 2
+                return np.concatenate(nodes), np.concatenate(weights)
+        raise ConvergenceError(
+            "the Mellin transform decays too slowly for its inversion: the density of so few factors has jumps; "
+            "ask for a deeper product or for rvs"
+        )
 
 
 def _ladder(strip: tuple[float, float], sd: float) -> FloatArray:
@@ -225,33 +260,6 @@ def _period(k: int, ladder: FloatArray, exponents: FloatArray) -> float:
         worst = max(worst, float(np.max(np.min(np.maximum(needed, 0.0), axis=0))))
     pole = (_EPSILON - exponents[k]) / abs(c)  # always there: the tail on the far side of 0 tends to 1
     return max(worst, float(np.max(pole)))
-
-
-def _line(
-    log_mgf: LogMgf, c: float, period: float, sd: float, mean: float, t: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Integrals along Re z = c of M e^{-zt} (the density) and of ± M e^{-zt}/z (the tail on the side of c)."""
-    step = 2 * math.pi / max(period, float(np.max(np.abs(t - mean))) + 20 * sd)
-    top = float(log_mgf(np.array([complex(c)])).real[0])
-    pdf, tail = np.zeros(t.shape), np.zeros(t.shape)
-    first = 0
-    while first < _LARGEST_NODES:
-        s = step * np.arange(first, first + _BLOCK)
-        k = log_mgf(np.asarray(c + 1j * s, dtype=np.complex128)) - top
-        weight = np.exp(k)
-        if first == 0:
-            weight[0] /= 2
-        waves = np.exp(-1j * np.outer(t, s)) * weight
-        pdf += waves.real.sum(axis=1)
-        tail += (waves / (c + 1j * s)).real.sum(axis=1)
-        first += _BLOCK
-        if np.all(k.real[-6:] < -32):  # the rounding of a mixture of many terms is at -33
-            scale = np.exp(top - c * t) * step / math.pi
-            return scale * pdf, scale * math.copysign(1.0, c) * tail
-    raise ConvergenceError(
-        "the Mellin transform decays too slowly for its inversion: the density of so few factors has jumps; "
-        "ask for a deeper product or for rvs"
-    )
 
 
 def check_count(name: str, value: Any, at_least: int = 1) -> int:

@@ -62,7 +62,7 @@ class SampleVariance:
 
     @property
     def correlation(self) -> FloatArray:
-        """C = m²/σ²: correlation of the signals of two samples."""
+        """Correlation c = m²/σ² of the signals of two samples."""
         return 1 - self.variance / self.total
 
     @property
@@ -161,8 +161,8 @@ def _kinked_map(deficit: float, strength: float) -> float:
     if theta > 0.3:
         rest = math.sin(theta) - theta * math.cos(theta)
     else:
-        rest = math.fsum((-1) ** (k + 1) * 2 * k * theta ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(1,
-        9))
+        terms = ((-1) ** (k + 1) * 2 * k * theta ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(1, 9))
+        rest = math.fsum(terms)
     return deficit - strength * rest
 
 

@@ -17,7 +17,7 @@ from scipy.special import digamma, gammaincc, gammaln, loggamma, polygamma
 
 from rmt.parameters import check_number
 from rmt.results import PreconditionError
-from theory.log_law import LogLaw, Tails, check_count, invert_log_mgf
+from theory.log_law import Inversion, LogLaw, Tails, check_count
 
 __all__ = ["ChainProduct", "chain_gradient", "chain_hessian", "critical_scale", "decay_rate", "hessian_inertia"]
 
@@ -105,20 +105,21 @@ def hessian_inertia(weights: npt.ArrayLike, x: float, y: float, *, residual: boo
     v = _factors(weights, residual)
     depth = len(v)
     zeros = int(np.count_nonzero(v == 0))
-    signs = np.sign(v)
     if zeros:
         if depth == 1:  # the loss (x w - y)²/2 itself
             return (1, 0, 0) if x else (0, 1, 0)
         if zeros > 2 or x == 0 or (y == 0 and zeros == 2):
             return 0, depth, 0
         return (1, depth - 2, 1) if y else (1, depth - 1, 0)
-    # signs from the logarithms: P may be far below the smallest float
-    log_size = float(np.sum(np.log(np.abs(v))))
-    scale = max(log_size + math.log(abs(x)), math.log(abs(y))) if x and y else 0.0
     if x == 0:
         return 0, depth, 0
-    output = math.copysign(math.exp(log_size + math.log(abs(x)) - scale), x * float(np.prod(signs)))
-    target = math.copysign(math.exp(math.log(abs(y)) - scale), y) if y else 0.0
+    output, target = x * math.prod(v), float(y)
+    if y and not 1e-290 < abs(output) < 1e290:  # P is beyond floats: its sign, and a size on the same side of y
+        log_size = float(np.sum(np.log(np.abs(v)))) + math.log(abs(x)) - math.log(abs(y))
+        output = math.copysign(math.exp(min(max(log_size, -600.0), 600.0)), x * float(np.prod(np.sign(v))))
+        target = math.copysign(1.0, y)
+    elif not output:
+        output = x * float(np.prod(np.sign(v)))
     many = -np.sign(output) * np.sign(output - target)
     last = np.sign(output) * np.sign((2 * depth - 1) * output - (depth - 1) * target)
     counts = {1.0: 0, 0.0: 0, -1.0: 0}
@@ -301,18 +302,22 @@ class ChainProduct(LogLaw):
         single = z * math.log(math.sqrt(2) * self.scale) + loggamma((1 + z) / 2) - 0.5 * math.log(math.pi)
         return np.asarray(single + mixed)
 
+    @cached_property
+    def _inversion(self) -> Inversion:
+        rule = self.residual and self.weights == "gaussian" and self.scale < _SMOOTH_SCALE
+        floor = 40.0 if rule else 740.0  # the rule is blind to tails beyond its ends
+        return Inversion(self._log_mgf, self._strip, self.mean(), math.sqrt(self.var()), floor)
+
     def _tails(self, t: FloatArray) -> Tails:
         if self.weights == "gaussian":
-            rule = self.residual and self.scale < _SMOOTH_SCALE  # which is blind to tails beyond its ends
-            floor = 40.0 if rule else 740.0
-            return invert_log_mgf(self._log_mgf, self._strip, self.mean(), math.sqrt(self.var()), t, floor=floor)
+            return self._inversion.tails(t)
         s = self.scale
         if self.residual and (self.depth > _FEW or s ** -self.depth > _LOST_DIGITS):
             inside = t < self.depth * math.log(1 + s)
             if s < 1:
                 inside &= t > self.depth * math.log(1 - s)
             out = np.zeros(t.shape), np.where(t > self.mean(), 1.0, 0.0), np.where(t > self.mean(), 0.0, 1.0)
-            found = invert_log_mgf(self._log_mgf, self._strip, self.mean(), math.sqrt(self.var()), t[inside])
+            found = self._inversion.tails(t[inside])
             for whole, part in zip(out, found, strict=True):
                 whole[inside] = part
             return out
