@@ -78,9 +78,9 @@ class LogNormLaw(LogLaw):
     * sparse (each neuron kept with probability `keep`): K ~ Bin(n, keep/2), or Bin(n, keep) for linear neurons;
     * leaky ReLU: (χ²_K + α² χ²_{n-K})/(p n), which is χ²_n/(p n) times an independent Beta mixture.
 
-    The same law, with one layer less, is that of |∂f/∂W_k|²/|D_L v|² for every k, f = v·a^L with v of independent random
-    signs: the gradient by a weight matrix is the product of the signal in front of it and of the one sent back behind
-    it, whose layers are disjoint.
+    The same law, with one layer less, is that of |∂f/∂W_k|²/|D_L v|² for every k, f = v·a^L with v of independent
+    random signs: the gradient by a weight matrix is the product of the signal in front of it and of the one sent back
+    behind it, whose layers are disjoint.
 
     Parameters
     ----------

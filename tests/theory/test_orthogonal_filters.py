@@ -144,7 +144,8 @@ def test_recurrent_linear_network_has_the_law_of_the_feedforward_one():
     # powers of an R-diagonal matrix: moments of (a O + b W)^L with one O, one W
     n, depth, c = 100, 4, 1.0
     rng = np.random.default_rng(19)
-    law = jacobian_law(Sequential([Repeat(Residual([Dense(c / depth, 0.0), Activation("linear")], 1 - c / depth), depth)]))
+    block = Residual([Dense(c / depth, 0.0), Activation("linear")], 1 - c / depth)
+    law = jacobian_law(Sequential([Repeat(block, depth)]))
     moments = []
     for _ in range(30):
         step = (1 - c / depth) * haar(rng, n) + c / depth * rng.standard_normal((n, n)) / math.sqrt(n)
