@@ -1,0 +1,212 @@
+"""Gradients and Hessians of deep piecewise-linear networks at initialisation: how fast their blocks vanish with depth.
+
+The network is f(x) = v·a^L, a^k = D_k W_k a^{k-1}, the loss the mean of (f - y)²/2, trained in the W_k. As f is linear
+in every single W_k, the Hessian of f has no diagonal blocks, and
+
+    ∂f/∂W_k = b_k ⊗ a^{k-1},    ∂²f/∂W_k∂W_l = b_l ⊗ (D_{l-1} W_{l-1} … W_{k+1} D_k) ⊗ a^{k-1}    (k < l),
+
+with b_k the signal sent back. Blocks are products over disjoint layers: L - 1 of them for the gradient and L - 2 for
+the Hessian, whatever k and l (Orvieto et al., arXiv:2106.03763, for the decay; norms and laws derived here). Mean
+squares are kept by the right variance of the weights; medians fall exponentially, like those of `LogNormLaw`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.parameters import check_number
+from rmt.results import PreconditionError
+from theory.finite_width import LogNormLaw, check_layers, check_slopes
+from theory.log_law import check_count
+
+__all__ = [
+    "BlockMeans",
+    "block_means",
+    "directional_hessian_law",
+    "extreme_hessian_eigenvalues",
+    "hessian_vector_product",
+]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class BlockMeans(NamedTuple):
+    """E|∂f/∂W_k|_F², shape (L,), and E|∂²f/∂W_k∂W_l|_F², shape (L, L), over |v|²|x|²."""
+
+    gradient: FloatArray
+    hessian: FloatArray
+
+
+def block_means(
+    width: int | Sequence[int], depth: int | None = None, *, activation: str = "relu", alpha: float = 0.01
+) -> BlockMeans:
+    """Mean squared Frobenius norms of the blocks of gradient and Hessian of f at initialisation, exact at finite width.
+
+    Weights are independent and symmetric, of variance 1/(p n_k) in layer k, p = E s² of the slopes, which keeps E|a|²;
+    the readout v has independent random signs. Then E|a^{k-1}|² = |x|², E|b_k|² = p |v|² n_k/n_L and E|D_{l-1} W_{l-1}
+    … D_k|_F² = p n_k, all independent:
+
+        E|∂f/∂W_k|² = p n_k/n_L,    E|∂²f/∂W_k∂W_l|² = p² n_k n_l/n_L    (times |v|²|x|²).
+
+    Neither decays with depth: it is the typical size that does, see `LogNormLaw` and `directional_hessian_law`.
+
+    Parameters
+    ----------
+    width, depth, activation, alpha
+        As in `LogNormLaw`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    n = np.array(check_layers(width, depth), dtype=float)
+    p = (1 + check_slopes(activation, alpha, 1.0) ** 2) / 2
+    hessian = p * p * np.outer(n, n) / n[-1]
+    np.fill_diagonal(hessian, 0.0)
+    return BlockMeans(p * n / n[-1], hessian)
+
+
+def directional_hessian_law(width: int, depth: int) -> LogNormLaw:
+    """Law of ln of the squared change of ∂f/∂W_l when W_k moves along a unit matrix u âᵀ, â = a^{k-1}/|a^{k-1}|.
+
+    It is |b_l|² |W_{l-1} … W_{k+1} u|² |a^{k-1}|², L - 2 independent layers of a linear Gaussian network with |x| = |v|
+    = 1: the same law for every pair of layers. The whole block has the same exponential rate, since a product of many
+    layers is dominated by its largest singular value (`lyapunov_spectrum`).
+
+    Parameters
+    ----------
+    width : int
+        Width of every layer.
+    depth : int
+        L >= 3.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    return LogNormLaw(check_count("width", width), check_count("depth", depth, 3) - 2)
+
+
+def _check_network(
+    weights: Sequence[npt.ArrayLike], readout: npt.ArrayLike, x: npt.ArrayLike, y: npt.ArrayLike
+) -> tuple[list[FloatArray], FloatArray, FloatArray, FloatArray]:
+    layers = [np.asarray(w, dtype=float) for w in weights]
+    v, inputs = np.asarray(readout, dtype=float), np.atleast_2d(np.asarray(x, dtype=float))
+    targets = np.atleast_1d(np.asarray(y, dtype=float))
+    size = inputs.shape[1]
+    for k, w in enumerate(layers):
+        if w.ndim != 2 or w.shape[1] != size:
+            raise ValueError(f"weights[{k}] of shape {w.shape}: expected (any, {size}), the width of what it is fed")
+        size = w.shape[0]
+    if not layers or v.shape != (size,) or targets.shape != (len(inputs),):
+        raise ValueError(
+            f"{len(layers)} layers, readout of shape {v.shape}, y of shape {targets.shape}: expected one or more "
+            f"layers, ({size},) and ({len(inputs)},)"
+        )
+    return layers, v, inputs, targets
+
+
+def hessian_vector_product(
+    weights: Sequence[npt.ArrayLike],
+    readout: npt.ArrayLike,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    vector: Sequence[npt.ArrayLike],
+    *,
+    negative_slope: float = 0.0,
+) -> list[FloatArray]:
+    """Hessian of the loss times a direction in the weights, without the matrix, at the cost of two gradients.
+
+    Forward and backward sweep are differentiated along the direction (Pearlmutter 1994); the gates, constant almost
+    everywhere, are not.
+
+    Parameters
+    ----------
+    weights : sequence of arrays of shape (n_k, n_{k-1})
+        W_1 … W_L.
+    readout : array of shape (n_L,)
+        v, not trained.
+    x, y : arrays of shape (samples, n_0) and (samples,), or one sample
+        Inputs and targets.
+    vector : sequence of arrays
+        The direction, with the shapes of the weights.
+    negative_slope : float
+        Slope of the activation below 0: 0 for ReLU, 1 for a linear network.
+
+    Returns
+    -------
+    list of arrays
+        With the shapes of the weights.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit.
+    """
+    check_number("negative_slope", negative_slope)
+    layers, v, inputs, targets = _check_network(weights, readout, x, y)
+    moves = [np.asarray(m, dtype=float) for m in vector]
+    if [m.shape for m in moves] != [w.shape for w in layers]:
+        raise ValueError(f"vector of shapes {[m.shape for m in moves]}: expected those of the weights")
+    signals, changes, slopes = [inputs], [np.zeros_like(inputs)], []
+    for w, move in zip(layers, moves, strict=True):
+        h = signals[-1] @ w.T
+        slope = np.where(h > 0, 1.0, negative_slope)
+        changes.append(slope * (signals[-1] @ move.T + changes[-1] @ w.T))
+        signals.append(slope * h)
+        slopes.append(slope)
+    error, error_change = (signals[-1] @ v - targets)[:, None], (changes[-1] @ v)[:, None]
+    back, back_change = slopes[-1] * v, np.zeros_like(slopes[-1])
+    out = []
+    for k in reversed(range(len(layers))):
+        varying = error_change * back + error * back_change
+        out.append((varying.T @ signals[k] + (error * back).T @ changes[k]) / len(inputs))
+        if k:
+            back_change = slopes[k - 1] * (back @ moves[k] + back_change @ layers[k])
+            back = slopes[k - 1] * (back @ layers[k])
+    return out[::-1]
+
+
+def extreme_hessian_eigenvalues(
+    weights: Sequence[npt.ArrayLike],
+    readout: npt.ArrayLike,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    *,
+    negative_slope: float = 0.0,
+) -> tuple[float, float]:
+    """Smallest and largest eigenvalue of the Hessian of the loss, by Lanczos iterations without the matrix.
+
+    Its trace needs no sampling: as every f is linear in each W_k, it is the mean over samples of |∇f|². Parameters and
+    errors as for `hessian_vector_product`.
+
+    Raises
+    ------
+    PreconditionError
+        If the network has fewer than three weights: use the formulas.
+    """
+    from scipy.sparse.linalg import LinearOperator, eigsh
+
+    layers, v, inputs, targets = _check_network(weights, readout, x, y)
+    ends = np.cumsum([w.size for w in layers])
+    if ends[-1] < 3:
+        raise PreconditionError(f"a network of {ends[-1]} weights is too small for Lanczos; use chain_hessian")
+
+    def apply(flat: FloatArray) -> FloatArray:
+        parts = np.split(np.asarray(flat).ravel(), ends[:-1])
+        direction = [part.reshape(w.shape) for part, w in zip(parts, layers, strict=True)]
+        found = hessian_vector_product(layers, v, inputs, targets, direction, negative_slope=negative_slope)
+        return np.concatenate([part.ravel() for part in found])
+
+    operator = LinearOperator((int(ends[-1]),) * 2, matvec=apply, dtype=np.float64)
+    start = np.random.default_rng(0).standard_normal(int(ends[-1]))
+    if not np.any(apply(start)):  # the signal has died: every derivative is 0
+        return 0.0, 0.0
+    low, high = eigsh(operator, k=2, which="BE", v0=start, return_eigenvectors=False)
+    return float(low), float(high)
