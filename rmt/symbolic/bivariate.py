@@ -1,0 +1,585 @@
+"""Bivariate polynomials of algebraic laws in every encoding, and the choice of the factor that a law satisfies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import Any
+
+import sympy as sp
+
+from rmt.symbolic.algebraic_series import expansion, order_on, valuation
+from rmt.symbolic.derivation import to_sympy
+from rmt.symbolic.elimination import VARIABLES, Ring, make_ring
+
+__all__ = ["ENCODINGS", "Bivariate", "Series", "common_ring", "physical_factor", "ring_elements"]
+
+Fractional = tuple[Any, Any]
+Series = Callable[[int, Mapping[Any, Fraction] | None], list[Any]]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Two quantities u, v in place of (m, z).
+
+    Attributes
+    ----------
+    variables : tuple of str
+        What they are called.
+    to_m : callable
+        (u, v, 1) -> m and z as fractions.
+    from_m : callable
+        (m, z, 1) -> u and v as fractions.
+    lost : callable
+        (u, v, 1) -> the curves that the map to (m, z) contracts to points: false factors after a substitution.
+    """
+
+    variables: tuple[str, str]
+    to_m: Callable[[Any, Any, Any], tuple[Fractional, Fractional]]
+    from_m: Callable[[Any, Any, Any], tuple[Fractional, Fractional]]
+    lost: Callable[[Any, Any, Any], tuple[Any, ...]]
+
+
+# m = -G and y = zG - 1, x = 1/z
+ENCODINGS: Mapping[str, Encoding] = {
+    "m": Encoding(("m", "z"), lambda m, z, e: ((m, e), (z, e)), lambda m, z, e: ((m, e), (z, e)), lambda m, z, e: ()),
+    "G": Encoding(("G", "z"), lambda g, z, e: ((-g, e), (z, e)), lambda m, z, e: ((-m, e), (z, e)), lambda g, z, e: ()),
+    "r": Encoding(
+        ("r", "g"),
+        lambda r, g, e: ((-g, e), (r * g + e, g)),
+        lambda m, z, e: ((z * m + e, m), (-m, e)),
+        lambda r, g, e: (g,),
+    ),
+    "s": Encoding(
+        ("s", "y"),
+        lambda s, y, e: ((-s * y, e), (y + e, s * y)),
+        lambda m, z, e: ((m, z * m + e), (-z * m - e, e)),
+        lambda s, y, e: (s, y, y + e),
+    ),
+    "T": Encoding(
+        ("T", "y"),
+        lambda t, y, e: ((-y, t), ((y + e) * t, y)),
+        lambda m, z, e: ((z * m + e, m), (-z * m - e, e)),
+        lambda t, y, e: (t, y, y + e),
+    ),
+    "psi": Encoding(
+        ("psi", "z"),
+        lambda p, z, e: ((-p - e, z), (z, e)),
+        lambda m, z, e: ((-z * m - e, e), (z, e)),
+        lambda p, z, e: (z,),
+    ),
+    "moment": Encoding(
+        ("M", "x"),
+        lambda y, x, e: ((-y * x, e), (e, x)),
+        lambda m, z, e: ((-z * m, e), (e, z)),
+        lambda y, x, e: (x,),
+    ),
+    "eta": Encoding(
+        ("eta", "x"),
+        lambda h, x, e: ((-x, e - h), (e, x)),
+        lambda m, z, e: ((z * m + e, z * m), (e, z)),
+        lambda h, x, e: (x, e - h),
+    ),
+    "tulino_verdu": Encoding(
+        ("eta", "x"),
+        lambda h, x, e: ((h * x, e), (-e, x)),
+        lambda m, z, e: ((-z * m, e), (-e, z)),
+        lambda h, x, e: (x,),
+    ),
+}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bivariate:
+    """An irreducible polynomial that a law satisfies, in one of the encodings, and the branch that is the law.
+
+    Every encoding is a rational change of the variables (m, z) and back, so that conversions are exact and keep
+    irreducibility. With G the Cauchy transform, x = 1/z and m_k the moments:
+
+    ========== ========= =============================================================
+    encoding   variables meaning
+    ========== ========= =============================================================
+    m          m, z      ``m = -G(z)``
+    G          G, z      Cauchy transform
+    r          r, g      R-transform, ``z = r(g) + 1/g`` at ``g = G(z)``
+    s          s, y      S-transform, ``z = (1 + y)/(y s(y))`` at ``y = zG(z) - 1``
+    T          T, y      ``1/s``
+    psi        psi, z    ``zG(z) - 1``
+    moment     M, x      ``1 + sum m_k x**k = zG(z)``
+    eta        eta, x    ``1 - 1/M``, whose coefficients are the Boolean cumulants
+    tulino_verdu  eta, x ``E 1/(1 + x X)``, the eta-transform of wireless communication
+    ========== ========= =============================================================
+
+    Made by `rmt.symbolic.bivariate` from a law, by `Bivariate.from_expression`, and by the operations of
+    `rmt.symbolic.polynomial_operations`.
+
+    Attributes
+    ----------
+    ring : Ring
+        Where the element lives: FLINT, or sympy where python-flint is missing.
+    element : element of the ring
+        In the ring's u and v (the two variables of the encoding) and one variable a parameter; primitive.
+    encoding : str
+        One of the above.
+    parameters : tuple of sympy expressions
+        What the ring's parameters stand for: symbols, and irrational numbers as if they were symbols.
+    seeds : tuple or None
+        The first moments, as many as it takes to tell the branch from the others at infinity, mostly none; None for a
+        law with heavy tails, whose branch is no power series there.
+    """
+
+    ring: Ring
+    element: Any
+    encoding: str = "m"
+    parameters: tuple[Any, ...] = ()
+    seeds: tuple[Any, ...] | None = ()
+
+    def __post_init__(self) -> None:
+        element = self.ring.primitive(self.element)
+        terms = self.ring.terms(element)
+        if terms[max(terms)] < 0:
+            element = -element
+        object.__setattr__(self, "element", element)
+
+    # --- in and out -----------------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_expression(
+        cls,
+        expression: Any,
+        encoding: str = "m",
+        *,
+        variables: Sequence[Any] | None = None,
+        moments: Sequence[Any] | Callable[[int], Sequence[Any]] = (),
+        backend: str | None = None,
+    ) -> Bivariate:
+        """A polynomial of sympy, read in an encoding.
+
+        Parameters
+        ----------
+        expression : sympy expression or Poly
+            Polynomial in the two variables; other symbols are parameters. Of several factors that one is kept whose
+            expansion at infinity begins as that of a law.
+        encoding : str
+            How it is to be read.
+        variables : two symbols, optional
+            By default the symbols of the table above.
+        moments : sequence, or callable
+            First moments m_1, m_2, … (or a function of how many), where more than one branch or factor behaves like
+            a law at infinity.
+        backend : {"flint", "sympy"}, optional
+            What does the algebra.
+
+        Raises
+        ------
+        ValueError
+            If it is no polynomial, has floats, or the factor or the branch is not determined.
+        """
+        names = _encoding(encoding).variables
+        symbols = tuple(variables) if variables is not None else tuple(sp.Symbol(name) for name in names)
+        ring, parameters, (element,) = ring_elements([expression], symbols, backend)
+
+        def series(n: int, point: Mapping[Any, Fraction] | None) -> list[Any]:
+            given = [to_sympy(x) for x in (moments(n) if callable(moments) else moments)]
+            if n > len(given):
+                raise ValueError(
+                    f"expression={expression!r}: its factor or branch is not determined by {len(given)} moments; give "
+                    "more of `moments`"
+                )
+            if point is None:
+                return given[:n]
+            values = {p: to_sympy(x) for p, x in point.items()}
+            return [_fraction(x.xreplace(values)) for x in given[:n]]
+
+        try:
+            return physical_factor(ring, element, encoding, parameters, series).to(encoding)
+        except ArithmeticError as error:
+            raise ValueError(f"expression={expression!r}: {error}; check it, and the encoding") from error
+
+    @property
+    def variables(self) -> tuple[Any, Any]:
+        """The two symbols of the encoding."""
+        first, second = _encoding(self.encoding).variables
+        return sp.Symbol(first), sp.Symbol(second)
+
+    @cached_property
+    def poly(self) -> Any:
+        """The polynomial as a sympy Poly in `variables`: primitive, the leading coefficient positive."""
+        grouped: dict[tuple[int, int], Any] = {}
+        for e, c in self.ring.terms(self.element).items():
+            powers = (p**k for p, k in zip(self.parameters, e[VARIABLES:], strict=True) if k)
+            grouped[e[:2]] = grouped.get(e[:2], 0) + (sp.Mul(c, *powers) if self.parameters else c)
+        poly = sp.Poly.from_dict(grouped, *self.variables, **({} if self.parameters else {"domain": sp.ZZ}))
+        return -poly if poly.LC().could_extract_minus_sign() else poly
+
+    @property
+    def expression(self) -> Any:
+        """The polynomial as a sympy expression."""
+        return self.poly.as_expr()
+
+    @property
+    def degrees(self) -> tuple[int, int]:
+        """Degrees in the two variables."""
+        return self.ring.degree(self.element, 0), self.ring.degree(self.element, 1)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bivariate) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    @cached_property
+    def _key(self) -> tuple[Any, ...]:
+        return (self.encoding, self.poly, self.seeds)
+
+    def __repr__(self) -> str:
+        return f"<Bivariate {self.encoding}: {sp.sstr(self.expression)} = 0>"
+
+    # --- encodings ------------------------------------------------------------------------------------------------
+
+    def to(self, encoding: str) -> Bivariate:
+        """The same law in another encoding, exactly.
+
+        Raises
+        ------
+        ValueError
+            If there is no such encoding, or the law is the point mass at 0, which has no S-transform.
+        """
+        target = _encoding(encoding)
+        if encoding == self.encoding:
+            return self
+        if encoding != "m" and self.encoding != "m":
+            return self.to("m").to(encoding)
+        u, v, one = self.ring.gens[0], self.ring.gens[1], self.ring.constant(1)
+        if encoding == "m":
+            source = ENCODINGS[self.encoding]
+            element = self.ring.substitute(self.element, *source.from_m(u, v, one))
+            element = _without(self.ring, element, _contracted_in_m(self.encoding, u, v, one))
+        else:
+            element = self.ring.substitute(self.element, *target.to_m(u, v, one))
+            element = _without(self.ring, element, target.lost(u, v, one))
+        if element is None:
+            raise ValueError(f'encoding="{encoding}": {self!r} has none; the point mass at 0 has no S-transform')
+        return replace(self, element=element, encoding=encoding)
+
+    # --- the branch at infinity -------------------------------------------------------------------------------------
+
+    def at(self, point: Mapping[Any, Any]) -> Bivariate:
+        """The polynomial with all its parameters replaced by rational numbers, parameter -> value.
+
+        It may be reducible there, but its branch at infinity stays determined.
+
+        Raises
+        ------
+        ArithmeticError
+            If the branch is not determined at these values, or the polynomial vanishes there.
+        """
+        ring = make_ring(0, self.ring.backend)
+        values = [_fraction(to_sympy(point[p])) for p in self.parameters]
+        out: dict[tuple[int, ...], Fraction] = {}
+        for e, c in self.ring.terms(self.element).items():
+            value = Fraction(c)
+            for x, k in zip(values, e[VARIABLES:], strict=True):
+                value *= x**k
+            out[e[:VARIABLES]] = out.get(e[:VARIABLES], Fraction(0)) + value
+        terms = _integers({e: c for e, c in out.items() if c})
+        if not terms:
+            raise ArithmeticError(f"{self!r} vanishes at {dict(point)}")
+        substitution = dict(zip(self.parameters, (to_sympy(x) for x in values), strict=True))
+        seeds = self.seeds and tuple(_fraction(to_sympy(s).subs(substitution)) for s in self.seeds)
+        return Bivariate(ring, ring.from_terms(terms), self.encoding, (), seeds)
+
+    def moments(self, n: int) -> list[Any]:
+        """Moments m_1 … m_n of the law by Newton's iteration on power series, exact.
+
+        Returns
+        -------
+        list
+            int and Fraction without parameters, factored sympy expressions otherwise.
+
+        Raises
+        ------
+        ArithmeticError
+            If the law has no power series at infinity (heavy tails).
+        """
+        if self.seeds is None:
+            raise ArithmeticError(f"moments of {self!r}: its law has heavy tails, G is no power series at infinity")
+        inner = self.to("moment")
+        if not self.parameters:
+            seeds = [_fraction(to_sympy(s)) for s in self.seeds]
+            return [_plain(x) for x in expansion(_columns(self.ring, inner.element), n, seeds)]
+        symbols = tuple(sp.Symbol(name) for name in self.ring.names[VARIABLES:])
+        back = dict(zip(symbols, self.parameters, strict=True))
+        field = sp.QQ.frac_field(*symbols)
+        columns: list[list[Any]] = [[field.zero] * (inner.degrees[1] + 1) for _ in range(inner.degrees[0] + 1)]
+        for e, c in self.ring.coefficients(inner.element).items():
+            columns[e[0]][e[1]] = field.from_sympy(
+                sp.Add(*(sp.Mul(k, *(s**d for s, d in zip(symbols, f[VARIABLES:], strict=True)))
+                         for f, k in self.ring.terms(c).items()))
+            )
+        forth = {p: s for s, p in back.items()}
+        seeds = [field.from_sympy(to_sympy(s).subs(forth)) for s in self.seeds]
+        series = expansion(columns, n, seeds)
+        return [sp.factor(field.to_sympy(field.convert(c)).subs(back)) for c in series]
+
+
+# --- parameters --------------------------------------------------------------------------------------------------------
+
+
+def common_ring(
+    laws: Sequence[Bivariate], scalars: Sequence[Any] = (), backend: str | None = None
+) -> tuple[Ring, tuple[Any, ...], list[Fractional], list[Any]]:
+    """One ring for several polynomials and numbers.
+
+    Returns
+    -------
+    ring, parameters, scalars, elements
+        The numbers and expressions as fractions of ring elements, and the polynomials' elements carried over.
+
+    Raises
+    ------
+    ValueError
+        If a number is a float.
+    """
+    parts = []
+    for value in scalars:
+        expression = to_sympy(value)
+        if expression.has(sp.Float):
+            raise ValueError(f"parameter {value!r}: a polynomial needs exact parameters; give Fraction or "
+                             "sympy.Rational, not floats")
+        numerator, denominator = expression.as_numer_denom() if expression.is_Rational else sp.fraction(
+            sp.cancel(sp.together(expression))
+        )
+        parts.append((numerator, denominator))
+    found: dict[Any, None] = {p: None for law in laws for p in law.parameters}
+    marker = sp.Dummy()
+    for value in (x for pair in parts for x in pair if not x.is_Integer):
+        found |= {g: None for g in sp.Poly(value * marker).gens if g != marker}
+    parameters = _ordered(found)
+    ring = make_ring(len(parameters), backend or (laws[0].ring.backend if laws else None))
+    place = {p: VARIABLES + k for k, p in enumerate(parameters)}
+    elements = []
+    for law in laws:
+        if law.parameters == parameters and law.ring is ring:
+            elements.append(law.element)
+            continue
+        terms: dict[tuple[int, ...], int] = {}
+        for e, c in law.ring.terms(law.element).items():
+            moved = [*e[:VARIABLES], *[0] * len(parameters)]
+            for p, k in zip(law.parameters, e[VARIABLES:], strict=True):
+                moved[place[p]] = k
+            terms[tuple(moved)] = c
+        elements.append(ring.from_terms(terms))
+    return ring, parameters, [_as_fraction(ring, parameters, *pair) for pair in parts], elements
+
+
+def _as_fraction(ring: Ring, parameters: tuple[Any, ...], numerator: Any, denominator: Any) -> Fractional:
+    if numerator.is_Integer and denominator.is_Integer:
+        return ring.constant(int(numerator)), ring.constant(int(denominator))
+    polys = [sp.Poly(x, *parameters) for x in (numerator, denominator)]
+    terms = [{(0,) * VARIABLES + e: _fraction(c) for e, c in poly.terms()} for poly in polys]
+    scale = math.lcm(*(c.denominator for part in terms for c in part.values()))
+    a, b = (ring.from_terms({e: int(c * scale) for e, c in part.items()}) for part in terms)
+    return a, b
+
+
+def ring_elements(
+    expressions: Sequence[Any], symbols: Sequence[Any], backend: str | None = None
+) -> tuple[Ring, tuple[Any, ...], list[Any]]:
+    """Numerators of sympy expressions as elements of one ring, whose u, v, w, t are the symbols given.
+
+    Returns
+    -------
+    ring, parameters, elements
+        Other symbols, and irrational numbers, are parameters.
+
+    Raises
+    ------
+    ValueError
+        If an expression has floats, vanishes, or is not rational in the symbols.
+    """
+    numerators = []
+    for expression in expressions:
+        plain = expression.as_expr()
+        if plain.has(sp.Float):
+            raise ValueError(f"{expression!r}: elimination needs exact parameters; give Fraction or sympy.Rational")
+        numerator = plain if isinstance(expression, sp.Poly) else sp.expand(sp.numer(sp.together(plain)))
+        if not numerator.is_polynomial(*symbols) or numerator.is_zero:
+            raise ValueError(f"{expression!r}: no polynomial in {', '.join(map(str, symbols))}; name the variables")
+        numerators.append(numerator)
+    polys = [sp.Poly(x, *symbols) for x in numerators]
+    found: dict[Any, None] = {}
+    for poly, numerator in zip(polys, numerators, strict=True):
+        if any(not c.is_Rational for c in poly.coeffs()):
+            found |= {g: None for g in sp.Poly(numerator * sp.Mul(*symbols)).gens if g not in symbols}
+    parameters = _ordered(found)
+    ring = make_ring(len(parameters), backend)
+    full = [sp.Poly(x, *symbols, *parameters) for x in numerators] if parameters else polys
+    gap = (0,) * (VARIABLES - len(symbols))
+    elements = []
+    for poly in full:
+        terms = {(*e[: len(symbols)], *gap, *e[len(symbols) :]): _fraction(c) for e, c in poly.terms()}
+        elements.append(ring.from_terms(_integers(terms)))
+    return ring, parameters, elements
+
+
+def _ordered(parameters: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(sorted(parameters, key=lambda p: (sp.default_sort_key(p), str(p))))
+
+
+# --- the factor that the law satisfies ----------------------------------------------------------------------------------
+
+
+def physical_factor(
+    ring: Ring, element: Any, encoding: str, parameters: tuple[Any, ...], series: Series | None
+) -> Bivariate:
+    """The irreducible factor that a law satisfies, of a polynomial that it is known to satisfy.
+
+    The ring of power series has no zero divisors, so exactly one irreducible factor vanishes on the law's expansion
+    at infinity; a factor with a nonzero coefficient of any order is refuted. The order is raised until one factor is
+    left. That ends: if two coprime factors F_1 and F_2 in (M, x) both vanish to order N, so does their resultant, of
+    degree at most ``deg_M F_1 deg_x F_2 + deg_x F_1 deg_M F_2``. With parameters the coefficients are computed at
+    rational values of them: a coefficient that is not 0 there is not 0.
+
+    Parameters
+    ----------
+    series : callable or None
+        (n, point) -> moments m_1 … m_n of the law, at rational values of the parameters, or symbolic for None. None
+        where there are no moments; then only one factor may behave like G = 1/z.
+
+    Raises
+    ------
+    ArithmeticError
+        If no factor is satisfied: the polynomial is not one of the law.
+    """
+    candidates = []
+    for factor, _ in ring.factor(element):
+        if ring.degree(factor, 0) == 0 and ring.degree(factor, 1) == 0:
+            continue
+        try:
+            candidate = Bivariate(ring, factor, encoding, parameters).to("m")
+        except ValueError:  # a curve that the encoding contracts
+            continue
+        if candidate.degrees[0] > 0 and _begins_as_a_law(candidate):
+            candidates.append(candidate)
+    candidates = [c for k, c in enumerate(candidates) if c not in candidates[:k]]
+    if len(candidates) > 1 and series is not None:
+        candidates = _refuted(candidates, series)
+    if len(candidates) != 1:
+        count = len(candidates) or "no"
+        raise ArithmeticError(f"{count} factors of the polynomial behave like the law at infinity")
+    if series is not None:
+        return _with_branch(candidates[0], series)
+    return replace(candidates[0], seeds=() if _is_single(candidates[0].to("moment"), []) else None)
+
+
+def _begins_as_a_law(law: Bivariate) -> bool:
+    """Whether zG = 1 is a solution at infinity."""
+    inner = law.to("moment")
+    zero = inner.ring.constant(0)
+    at_infinity = (c for e, c in inner.ring.coefficients(inner.element).items() if e[1] == 0)
+    return bool(sum(at_infinity, zero) == zero)
+
+
+def _refuted(candidates: list[Bivariate], series: Series) -> list[Bivariate]:
+    """The candidates less those that do not vanish on the moments."""
+    parameters = candidates[0].parameters
+    degrees = [c.to("moment").degrees for c in candidates]
+    bound = max((a[0] * b[1] + a[1] * b[0] for a in degrees for b in degrees), default=0)
+    for attempt in range(8):
+        point = {p: Fraction(3 * k + 2 + attempt, 7 + k + attempt) for k, p in enumerate(parameters)}
+        left, order = candidates, 2
+        try:
+            while len(left) > 1 and order <= 2 * bound + 2:
+                moments = [1, *series(order, point)]
+                left = [c for c in left if order_on(_columns_at(c, point), moments) is None]
+                order *= 2
+        except (ArithmeticError, ZeroDivisionError):  # these values of the parameters are special
+            if not parameters:
+                raise
+            continue
+        if len(left) <= 1:
+            return left
+    return left
+
+
+def _with_branch(law: Bivariate, series: Series) -> Bivariate:
+    """The polynomial with as many moments as it takes to single out the branch at infinity."""
+    inner = law.to("moment")
+    count = 0
+    limit = 2 * inner.degrees[0] * inner.degrees[1] + 2
+    while count <= limit:
+        moments = list(series(count, None)) if count else []
+        if _is_single(inner, moments):
+            return replace(law, seeds=tuple(moments))
+        count += 1
+    raise ArithmeticError(f"the expansions at infinity do not tell the branches of {law!r} apart")
+
+
+def _is_single(inner: Bivariate, moments: Sequence[Any]) -> bool:
+    if not inner.parameters:
+        y = [1, *(_fraction(to_sympy(m)) for m in moments)]
+        return valuation(_columns(inner.ring, inner.element), y) is not None
+    # a slope that is not 0 at one point is not 0
+    point = {p: Fraction(5 * k + 3, 11 + k) for k, p in enumerate(inner.parameters)}
+    values = {p: to_sympy(x) for p, x in point.items()}
+    y = [1, *(_fraction(to_sympy(m).subs(values)) for m in moments)]
+    return valuation(_columns_at(inner, point), y) is not None
+
+
+def _columns_at(law: Bivariate, point: Mapping[Any, Fraction]) -> list[list[Any]]:
+    inner = law.at(point) if law.parameters else law
+    inner = inner.to("moment")
+    return _columns(inner.ring, inner.element)
+
+
+def _columns(ring: Ring, element: Any) -> list[list[Any]]:
+    columns = [[0] * (ring.degree(element, 1) + 1) for _ in range(ring.degree(element, 0) + 1)]
+    for e, c in ring.terms(element).items():
+        columns[e[0]][e[1]] = c
+    return columns
+
+
+# --- small change -------------------------------------------------------------------------------------------------------
+
+
+def _encoding(name: str) -> Encoding:
+    if name not in ENCODINGS:
+        raise ValueError(f"encoding={name!r}: expected one of {', '.join(ENCODINGS)}")
+    return ENCODINGS[name]
+
+
+def _contracted_in_m(encoding: str, m: Any, z: Any, one: Any) -> tuple[Any, ...]:
+    """Curves in the plane of (m, z) that the map to an encoding contracts or sends to infinity."""
+    return {
+        "r": (m,), "s": (m, m * z + one), "T": (m, m * z + one), "moment": (z,), "eta": (z, m), "tulino_verdu": (z,),
+        "psi": (z,),
+    }.get(encoding, ())
+
+
+def _without(ring: Ring, element: Any, factors: Sequence[Any]) -> Any:
+    """The element without these factors; None where nothing is left."""
+    for factor in factors:
+        element = ring.without(element, factor)
+    return element if ring.degree(element, 0) or ring.degree(element, 1) else None
+
+
+def _fraction(value: Any) -> Fraction:
+    if isinstance(value, Fraction | int):
+        return Fraction(value)
+    if not value.is_Rational:
+        raise ArithmeticError(f"{value} is not rational")
+    return Fraction(int(value.p), int(value.q))
+
+
+def _plain(value: Any) -> Any:
+    value = Fraction(value)
+    return int(value) if value.denominator == 1 else value
+
+
+def _integers(terms: Mapping[tuple[int, ...], Fraction]) -> dict[tuple[int, ...], int]:
+    scale = math.lcm(*(c.denominator for c in terms.values()))
+    return {e: int(c * scale) for e, c in terms.items()}
