@@ -139,8 +139,7 @@ class Bivariate:
 
     def __post_init__(self) -> None:
         element = self.ring.primitive(self.element)
-        terms = self.ring.terms(element)
-        if terms[max(terms)] < 0:
+        if self.ring.leading_coefficient(element) < 0:
             element = -element
         object.__setattr__(self, "element", element)
 
@@ -233,7 +232,9 @@ class Bivariate:
 
     @cached_property
     def _key(self) -> tuple[Any, ...]:
-        return (self.encoding, self.poly, self.seeds)
+        # the law, whatever the encoding it is written in
+        inner = self.to("m")
+        return frozenset(inner.ring.terms(inner.element).items()), self.parameters, self.seeds
 
     def __repr__(self) -> str:
         return f"<Bivariate {self.encoding}: {sp.sstr(self.expression)} = 0>"
@@ -264,6 +265,11 @@ class Bivariate:
         if element is None:
             raise ValueError(f'encoding="{encoding}": {self!r} has none; the point mass at 0 has no S-transform')
         return replace(self, element=element, encoding=encoding)
+
+    @cached_property
+    def at_infinity(self) -> Bivariate:
+        """The same in the encoding "moment", where infinity is x = 0 and the law is the branch through M = 1."""
+        return self.to("moment")
 
     # --- the branch at infinity -------------------------------------------------------------------------------------
 
@@ -307,7 +313,7 @@ class Bivariate:
         """
         if self.seeds is None:
             raise ArithmeticError(f"moments of {self!r}: its law has heavy tails, G is no power series at infinity")
-        inner = self.to("moment")
+        inner = self.at_infinity
         if not self.parameters:
             seeds = [_fraction(to_sympy(s)) for s in self.seeds]
             return [_plain(x) for x in expansion(_columns(self.ring, inner.element), n, seeds)]
@@ -460,12 +466,12 @@ def physical_factor(
         if ring.degree(factor, 0) == 0 and ring.degree(factor, 1) == 0:
             continue
         try:
-            candidate = Bivariate(ring, factor, encoding, parameters).to("m")
+            candidate = Bivariate(ring, factor, encoding, parameters)
+            begins = _begins_as_a_law(candidate)
         except ValueError:  # a curve that the encoding contracts
             continue
-        if candidate.degrees[0] > 0 and _begins_as_a_law(candidate):
+        if begins:
             candidates.append(candidate)
-    candidates = [c for k, c in enumerate(candidates) if c not in candidates[:k]]
     if len(candidates) > 1 and series is not None:
         candidates = _refuted(candidates, series)
     if len(candidates) != 1:
@@ -473,21 +479,23 @@ def physical_factor(
         raise ArithmeticError(f"{count} factors of the polynomial behave like the law at infinity")
     if series is not None:
         return _with_branch(candidates[0], series)
-    return replace(candidates[0], seeds=() if _is_single(candidates[0].to("moment"), []) else None)
+    return replace(candidates[0], seeds=() if _is_single(candidates[0].at_infinity, []) else None)
 
 
 def _begins_as_a_law(law: Bivariate) -> bool:
     """Whether zG = 1 is a solution at infinity."""
-    inner = law.to("moment")
-    zero = inner.ring.constant(0)
-    at_infinity = (c for e, c in inner.ring.coefficients(inner.element).items() if e[1] == 0)
-    return bool(sum(at_infinity, zero) == zero)
+    inner = law.at_infinity
+    if inner.degrees[0] == 0:
+        return False
+    one, zero = inner.ring.constant(1), inner.ring.constant(0)
+    u, v, w, t, *parameters = inner.ring.gens
+    return bool(inner.ring.compose(inner.element, (one, zero, w, t, *parameters)) == zero)
 
 
 def _refuted(candidates: list[Bivariate], series: Series) -> list[Bivariate]:
     """The candidates less those that do not vanish on the moments."""
     parameters = candidates[0].parameters
-    degrees = [c.to("moment").degrees for c in candidates]
+    degrees = [c.at_infinity.degrees for c in candidates]
     bound = max((a[0] * b[1] + a[1] * b[0] for a in degrees for b in degrees), default=0)
     for attempt in range(8):
         point = {p: Fraction(3 * k + 2 + attempt, 7 + k + attempt) for k, p in enumerate(parameters)}
@@ -508,7 +516,7 @@ def _refuted(candidates: list[Bivariate], series: Series) -> list[Bivariate]:
 
 def _with_branch(law: Bivariate, series: Series) -> Bivariate:
     """The polynomial with as many moments as it takes to single out the branch at infinity."""
-    inner = law.to("moment")
+    inner = law.at_infinity
     count = 0
     limit = 2 * inner.degrees[0] * inner.degrees[1] + 2
     while count <= limit:
@@ -520,6 +528,11 @@ def _with_branch(law: Bivariate, series: Series) -> Bivariate:
 
 
 def _is_single(inner: Bivariate, moments: Sequence[Any]) -> bool:
+    if not moments:
+        ring = inner.ring
+        u, v, w, t, *parameters = ring.gens
+        slope = ring.derivative(inner.element, 0)
+        return bool(ring.compose(slope, (ring.constant(1), ring.constant(0), w, t, *parameters)) != ring.constant(0))
     if not inner.parameters:
         y = [1, *(_fraction(to_sympy(m)) for m in moments)]
         return valuation(_columns(inner.ring, inner.element), y) is not None
@@ -531,8 +544,7 @@ def _is_single(inner: Bivariate, moments: Sequence[Any]) -> bool:
 
 
 def _columns_at(law: Bivariate, point: Mapping[Any, Fraction]) -> list[list[Any]]:
-    inner = law.at(point) if law.parameters else law
-    inner = inner.to("moment")
+    inner = law.at_infinity.at(point) if law.parameters else law.at_infinity
     return _columns(inner.ring, inner.element)
 
 

@@ -8,7 +8,6 @@ stays in one representation from its first step to its last.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -89,6 +88,14 @@ class Ring(ABC):
         """Irreducible factors with multiplicities, integers left out."""
 
     @abstractmethod
+    def content(self, p: Any) -> int:
+        """The positive divisor of all integer coefficients."""
+
+    @abstractmethod
+    def leading_coefficient(self, p: Any) -> int:
+        """The integer coefficient of the first term in lexicographic order."""
+
+    @abstractmethod
     def gcd(self, p: Any, q: Any) -> Any:
         """Greatest common divisor over the integers."""
 
@@ -143,8 +150,13 @@ class Ring(ABC):
 
     def without(self, p: Any, factor: Any) -> Any:
         """The polynomial with all powers of a factor divided out."""
-        while (q := self.quotient(p, factor)) is not None:
+        powers = [factor]
+        while (q := self.quotient(p, powers[-1])) is not None:
             p = q
+            powers.append(powers[-1] * powers[-1])
+        for power in reversed(powers[:-1]):
+            if (q := self.quotient(p, power)) is not None:
+                p = q
         return p
 
     def coefficients(self, p: Any) -> dict[tuple[int, ...], Any]:
@@ -165,7 +177,7 @@ class Ring(ABC):
     def primitive(self, p: Any) -> Any:
         """The polynomial in u, v, w, t divided by the common divisor of its coefficients in Z[parameters]."""
         one = self.constant(1)
-        common = self.constant(math.gcd(*self.terms(p).values()))
+        common = self.constant(self.content(p))
         if self.parameters:
             common = self.constant(0)
             for c in self.coefficients(p).values():
@@ -203,6 +215,12 @@ class FlintRing(Ring):
 
     def factor(self, p: Any) -> list[tuple[Any, int]]:
         return [(f, int(e)) for f, e in p.factor()[1]]
+
+    def content(self, p: Any) -> int:
+        return int(p.content())
+
+    def leading_coefficient(self, p: Any) -> int:
+        return int(p.leading_coefficient())
 
     def gcd(self, p: Any, q: Any) -> Any:
         return p.gcd(q)
@@ -254,6 +272,12 @@ class SympyRing(Ring):
 
     def factor(self, p: Any) -> list[tuple[Any, int]]:
         return [(f, int(e)) for f, e in p.factor_list()[1]]
+
+    def content(self, p: Any) -> int:
+        return int(p.content())
+
+    def leading_coefficient(self, p: Any) -> int:
+        return int(p.LC)
 
     def gcd(self, p: Any, q: Any) -> Any:
         return p.gcd(q)

@@ -220,34 +220,23 @@ def _(law: ImplicitLaw) -> Bivariate:
         raise unavailable(law, "polynomial", "its transform is a Python function; give a sympy expression")
     symbols = tuple(map(sp.Symbol, {"s": ("s", "y"), "r": ("r", "g"), "psi": ("psi", "z")}[kind]))
     expression = transform.xreplace({x: symbols[1] for x in transform.free_symbols})
-    radicals: dict[Any, Any] = {}
-    plain = _without_radicals(expression, radicals)
-    equation = sp.numer(sp.together(symbols[0] - plain))
-    for root, power in reversed(radicals.items()):  # outer ones first
-        equation = sp.resultant(equation, sp.numer(sp.together(root**power.exp.q - power.base**power.exp.p)), root)
+    radicals: dict[tuple[Any, int], Any] = {}
+    equation = sp.numer(sp.together(symbols[0] - _without_radicals(expression, radicals)))
+    for (base, q), root in reversed(radicals.items()):  # outer ones first
+        equation = sp.resultant(equation, sp.numer(sp.together(root**q - base)), root)
     if not sp.expand(equation).is_polynomial(*symbols):
         raise unavailable(law, "polynomial", "its transform is not algebraic; use rmt.derive(law)")
     return _leaf(law, equation, kind)
 
 
-def _without_radicals(expression: Any, radicals: dict[Any, Any]) -> Any:
-    """The expression with fractional powers replaced by symbols, which are recorded with the powers, inner ones first."""
+def _without_radicals(expression: Any, radicals: dict[tuple[Any, int], Any]) -> Any:
+    """The expression with q-th roots replaced by symbols; ``radicals`` records (base, q) -> symbol, inner ones first."""
     if not expression.args:
         return expression
     inner = expression.func(*(_without_radicals(part, radicals) for part in expression.args))
     if inner.is_Pow and inner.exp.is_Rational and not inner.exp.is_Integer and inner.base.free_symbols:
-        for root, power in radicals.items():
-            if power.base == inner.base and power.exp.q == inner.exp.q:
-                return root ** (inner.exp.p * sp.Rational(1, power.exp.p)) if power.exp.p == 1 else _new(inner, radicals)
-        root = _new(inner.base ** sp.Rational(1, inner.exp.q), radicals)
-        return root**inner.exp.p
+        return radicals.setdefault((inner.base, inner.exp.q), sp.Dummy()) ** inner.exp.p
     return inner
-
-
-def _new(power: Any, radicals: dict[Any, Any]) -> Any:
-    root = sp.Dummy()
-    radicals[root] = power
-    return root
 
 
 # --- nodes ---------------------------------------------------------------------------------------------------------------
