@@ -18,6 +18,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import mpmath
@@ -27,14 +28,14 @@ import numpy.typing as npt
 from rmt.results import ConvergenceError
 from rmt.symbolic.bivariate import Bivariate
 
-__all__ = ["CertifiedValues", "algebraic_cauchy", "algebraic_density"]
+__all__ = ["BranchWalk", "CertifiedValues", "algebraic_cauchy", "algebraic_density"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
-# Radii that are tried, as fractions of |m_0| and of the scale of the law.
-_RADII = 2.0 ** -np.arange(0, 50)
-_STEPS = 2.0 ** np.arange(3.0, -53.0, -0.5)
+# Radii and steps that are tried, in units about |m_0| and |z_0|, which may be small by chance.
+_RADII = 2.0 ** np.arange(30, -50, -1)
+_STEPS = 2.0 ** np.arange(40.0, -53.0, -0.5)
 # Digits of the arithmetic, tried in turn: 0 is double precision.
 _DIGITS = (0, 30, 60, 120, 240)
 # A leg of the path is given up after so many steps; one along the axis where the steps have shrunk by this factor, which
@@ -42,6 +43,8 @@ _DIGITS = (0, 30, 60, 120, 240)
 _LIMIT = 20000
 _SHRUNK = 1 / 64
 _SLACK = 1 + 1e-9
+# Units are not made smaller than this power of 2: a root may be 0 by symmetry.
+_SMALLEST = -60
 
 
 @dataclass(frozen=True)
@@ -112,15 +115,11 @@ def algebraic_cauchy(law: Bivariate, z: npt.ArrayLike) -> CertifiedValues:
     points = np.asarray(z, dtype=complex)
     if np.any(points.imag < 0):
         raise ValueError("z: below the real axis; take the conjugate of the value at the conjugate point")
-    if law.parameters:
-        raise ValueError(f"law={law!r}: has the symbols {law.parameters}; give them values by `at`")
-    if law.seeds is None:
-        raise ValueError(f"law={law!r}: its branch is no power series at infinity (heavy tails); use law.pdf(x)")
-    branch = _Branch(law)
+    branch = BranchWalk(law)
     flat = points.ravel()
     values, radius = np.empty(flat.shape, dtype=complex), np.empty(flat.shape)
     for k in np.lexsort((flat.imag, flat.real))[::-1]:
-        values[k], radius[k] = branch.move(complex(flat[k]))
+        values[k], radius[k] = branch.value(complex(flat[k]))
     shaped = values.reshape(points.shape), radius.reshape(points.shape)
     return CertifiedValues(*shaped) if points.ndim else CertifiedValues(complex(values[0]), float(radius[0]))
 
@@ -147,10 +146,25 @@ class _Place:
         return rho * self.units[0], h * self.units[1]
 
 
-class _Branch:
-    """The branch of a law, at the place where it was asked for last."""
+class BranchWalk:
+    """The branch of a law, at the place where it was asked for last.
+
+    Parameters
+    ----------
+    law : Bivariate
+        Without parameters, with a power series at infinity.
+
+    Raises
+    ------
+    ValueError
+        If the polynomial has symbols, or the law no power series at infinity.
+    """
 
     def __init__(self, law: Bivariate) -> None:
+        if law.parameters:
+            raise ValueError(f"law={law!r}: has the symbols {law.parameters}; give them values by `at`")
+        if law.seeds is None:
+            raise ValueError(f"law={law!r}: its branch is no power series at infinity (heavy tails); use law.pdf(x)")
         inner = law.to("m")
         mean, second = (Fraction(x) for x in law.moments(2))
         self._unit = math.frexp(float(abs(mean)) + math.sqrt(float(second - mean**2)))[1] if second else 0
@@ -159,8 +173,14 @@ class _Branch:
         self._law = law
         self._here = self._from_infinity()
 
-    def move(self, z: complex) -> tuple[complex, float]:
-        """G at a point and its error bound."""
+    def value(self, z: complex) -> tuple[complex, float]:
+        """G at a point of the closed upper half-plane and its error bound.
+
+        Raises
+        ------
+        ConvergenceError
+            If the point is, or is too close to, a singular one.
+        """
         scale = math.ldexp(1.0, self._unit)
         target = complex(z / scale)  # exact: a power of 2
         here = self._here
@@ -183,6 +203,24 @@ class _Branch:
         raise ConvergenceError(
             f"the branch of {self._law!r} is singular at z = {z:.17g}, or too close to a singular point; move the point"
         )
+
+    def along(self, start: complex, path: Sequence[complex]) -> tuple[complex, float]:
+        """Continuation of G from a point along segments, which may leave the upper half-plane, and its error bound.
+
+        Raises
+        ------
+        ConvergenceError
+            If the path meets a singular point.
+        """
+        self.value(start)
+        scale = math.ldexp(1.0, self._unit)
+        place = self._here
+        try:
+            for stop in path:
+                place = self._walk(place, complex(stop / scale), 0)
+        except _LostError as error:
+            raise ConvergenceError(f"the path {list(path)} meets a singular point of {self._law!r}; move it") from error
+        return -complex(place.m) / scale, (place.radius + 4e-16 * abs(complex(place.m))) / scale
 
     def _answer(self, place: _Place) -> tuple[complex, float]:
         m = complex(place.m)
@@ -384,7 +422,7 @@ class _Binomials:
 
 def _exponent(x: Any) -> int:
     """p with 2^p <= |x| < 2^(p+1); 0 for 0, where the unit is that of the law."""
-    return math.frexp(float(abs(x)))[1] - 1 if x != 0 else 0
+    return max(math.frexp(float(abs(x)))[1] - 1, _SMALLEST) if x != 0 else 0
 
 
 def _powers(x: Any, n: int) -> Any:
@@ -399,7 +437,7 @@ def _settle(model: _Expansion, last: _Place | None, guess: Any, z: Any, room: fl
     m = model.newton(guess, z)
     t, error, p, q = model.at(m, z)
     small = (float(abs(t[0, 0])) + error[0, 0]) * 2 + 1e-300
-    if not _gap(t, error, np.array([small]))[0] > 0:
+    if not _gap(t, error, small ** np.arange(t.shape[0])[None, :])[0] > 0:
         raise _LostError
     place = _Place(m, z, t, error, (2.0**p, 2.0**q), small * 2.0**p, model.digits)
     if last is not None and not (float(abs(m - model.number(last.m))) + place.radius) * _SLACK < room:
@@ -407,31 +445,48 @@ def _settle(model: _Expansion, last: _Place | None, guess: Any, z: Any, room: fl
     return place
 
 
-def _gap(t: ComplexArray, error: FloatArray, rho: FloatArray) -> FloatArray:
-    """By how much Rouché's inequality holds at v = 0, for several radii."""
+@cache
+def _radius_powers(n: int) -> FloatArray:
+    with np.errstate(over="ignore"):
+        out: FloatArray = _RADII[:, None] ** np.arange(n)
+    return out
+
+
+@cache
+def _step_powers(n: int) -> FloatArray:
+    with np.errstate(over="ignore"):
+        out: FloatArray = _STEPS ** np.arange(1, n)[:, None]
+    return out
+
+
+def _gap(t: ComplexArray, error: FloatArray, powers: FloatArray) -> FloatArray:
+    """By how much Rouché's inequality holds at v = 0, for several radii given by their powers."""
     upper = np.abs(t[:, 0]) + error[:, 0]
-    powers = rho[:, None] ** np.arange(t.shape[0])
     upper[1] = error[1, 0] - 1  # |T_10| = 1
-    out: FloatArray = -(powers @ upper)
+    with np.errstate(all="ignore"):
+        out: FloatArray = -(powers @ upper)
     return out
 
 
 def _isolation(t: ComplexArray, error: FloatArray) -> float:
     """The largest radius tried that holds one root only."""
-    good = _RADII[_gap(t, error, _RADII) > 0]
+    good = _RADII[_gap(t, error, _radius_powers(t.shape[0])) > 0]
     return float(good.max()) if good.size else 0.0
 
 
 def _step(t: ComplexArray, error: FloatArray) -> tuple[float, float]:
     """(rho, h) of Rouché's inequality with the largest h of those tried; h = 0 where none is proved."""
-    gap = _gap(t, error, _RADII)
-    upper = np.abs(t[:, 1:]) + error[:, 1:]
-    with np.errstate(over="ignore"):
-        by_l = (_RADII[:, None] ** np.arange(t.shape[0])) @ upper
-        total = by_l @ (_STEPS[None, :] ** np.arange(1, t.shape[1])[:, None])
-    good = total < 0.99 * gap[:, None]
-    if not good.any():
+    powers = _radius_powers(t.shape[0])
+    gap = _gap(t, error, powers)
+    useful = gap > 0
+    if not useful.any():
         return 0.0, 0.0
+    upper = np.abs(t[:, 1:]) + error[:, 1:]
+    with np.errstate(all="ignore"):
+        total = (powers[useful] @ upper) @ _step_powers(t.shape[1])
+    good = total < 0.99 * gap[useful][:, None]
     first = np.where(good.any(axis=1), good.argmax(axis=1), len(_STEPS))
     k = int(first.argmin())
-    return float(_RADII[k]), float(_STEPS[first[k]])
+    if first[k] == len(_STEPS):
+        return 0.0, 0.0
+    return float(_RADII[useful][k]), float(_STEPS[first[k]])
