@@ -222,6 +222,23 @@ class BranchWalk:
             raise ConvergenceError(f"the path {list(path)} meets a singular point of {self._law!r}; move it") from error
         return -complex(place.m) / scale, (place.radius + 4e-16 * abs(complex(place.m))) / scale
 
+    def passes(self, m: complex, z: float) -> bool:
+        """Whether -G is the analytic branch through a simple root m at a real z.
+
+        Raises
+        ------
+        ConvergenceError
+            If the root is not simple.
+        """
+        scale = math.ldexp(1.0, self._unit)
+        try:
+            place = _settle(self._model(0), None, m * scale, complex(z / scale), math.inf)
+            rho, h = place.step()
+        except _LostError as error:
+            raise ConvergenceError(f"m={m!r}: no simple root of {self._law!r} at z = {z}") from error
+        value, radius = self.value(complex(z, 0.5 * h * scale))
+        return bool(abs(-value * scale - complex(place.m)) + radius * scale < rho)
+
     def _answer(self, place: _Place) -> tuple[complex, float]:
         m = complex(place.m)
         # complex() has rounded what was found with more digits

@@ -194,7 +194,14 @@ class Bivariate:
             return [_fraction(x.xreplace(values)) for x in given[:n]]
 
         try:
-            return physical_factor(ring, element, encoding, parameters, series).to(encoding)
+            found = physical_factor(ring, element, encoding, parameters, series)
+            # nothing but the moments tells that the expression is one of their law
+            known = list(moments(len(found.seeds or ()) + 2)) if callable(moments) and found.seeds else moments
+            if not callable(known) and known and any(
+                sp.simplify(to_sympy(a) - to_sympy(b)) != 0 for a, b in zip(known, found.moments(len(known)), strict=True)
+            ):
+                raise ArithmeticError("no factors of the polynomial have these moments")
+            return found
         except ArithmeticError as error:
             raise ValueError(f"expression={expression!r}: {error}; check it, and the encoding") from error
 

@@ -11,10 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from rmt import series
+from rmt.symbolic.algebraic_density import BranchWalk
 from rmt.symbolic.bivariate import Bivariate, Series, common_ring, physical_factor
 from rmt.symbolic.derivation import to_sympy
 
@@ -82,18 +86,42 @@ def scale(a: Bivariate, factor: Any) -> Bivariate:
 def inverse(a: Bivariate) -> Bivariate:
     """Law of 1/X for X without atom at 0: m -> -z - z² m, z -> 1/z.
 
-    Where 0 belongs to the support the result has no power series at infinity, and its branch is left open.
+    Where 0 belongs to the support the result has no power series at infinity, and its branch is left open. With
+    symbols the law is taken to have no atom at 0.
 
     Raises
     ------
-    ArithmeticError
+    ValueError
         If the law has an atom at 0.
     """
     ring, z = a.ring, a.ring.gens[1]
     one = ring.constant(1)
     source = a.to("m")
     element = ring.substitute(source.element, (-z - z * z * ring.gens[0], one), (one, z))
-    return physical_factor(ring, ring.without_monomials(element, (0, 1)), "m", a.parameters, None)
+    found = physical_factor(ring, ring.without_monomials(element, (0, 1)), "m", a.parameters, None)
+    if a.parameters or a.seeds is None:
+        return found if a.seeds is not None else replace(found, seeds=None)
+    walk = BranchWalk(source)
+    terms = {e[:2]: c for e, c in ring.terms(source.element).items()}
+    if _has_atom_at_zero(walk, terms):
+        raise ValueError(f"inverse of {a!r}: it has an atom at 0, where 1/x is infinite; take the part away from 0 first")
+    if found.seeds is not None:
+        # one branch only is finite at z = 0: it may be another one than the law's
+        root = -Fraction(terms.get((0, 0), 0), terms[1, 0])
+        found = found if walk.passes(complex(root), 0.0) else replace(found, seeds=None)
+    return found
+
+
+def _has_atom_at_zero(walk: BranchWalk, terms: Mapping[tuple[int, int], int]) -> bool:
+    """Whether zG has a limit other than 0 at z = 0: the limits of all branches are the zeros of a polynomial."""
+    lowest = min(j - i for i, j in terms)
+    limits = {i: (-1) ** i * c for (i, j), c in terms.items() if j - i == lowest}
+    masses = [r for r in np.roots([float(limits.get(i, 0)) for i in range(max(limits), -1, -1)]) if abs(r) > 1e-9]
+    if not masses:
+        return False
+    z = 1e-12j
+    here = z * walk.value(z)[0]
+    return bool(min(abs(here - r) for r in masses) < abs(here) / 2)
 
 
 def moebius(a: Bivariate, p: Any, q: Any, r: Any, s: Any) -> Bivariate:
