@@ -43,6 +43,8 @@ _DIGITS = (0, 30, 60, 120, 240)
 _LIMIT = 20000
 _SHRUNK = 1 / 64
 _SLACK = 1 + 1e-9
+# Relative radius of an answer beyond which more digits are taken.
+_ACCURACY = 1e-9
 # Units are not made smaller than this power of 2: a root may be 0 by symmetry.
 _SMALLEST = -60
 
@@ -195,7 +197,7 @@ class BranchWalk:
                 place = here
                 for stop in leg:
                     place = self._walk(place, stop, _SHRUNK if len(leg) == 1 else 0)
-                value, radius = self._answer(place)
+                value, radius = self._answer(self._sharpened(place))
             except _LostError:
                 continue
             self._here = place
@@ -221,6 +223,21 @@ class BranchWalk:
         except _LostError as error:
             raise ConvergenceError(f"the path {list(path)} meets a singular point of {self._law!r}; move it") from error
         return -complex(place.m) / scale, (place.radius + 4e-16 * abs(complex(place.m))) / scale
+
+    def _sharpened(self, place: _Place) -> _Place:
+        """The same root with more digits where the proved radius is large beside what is asked for."""
+        for digits in _DIGITS:
+            wanted = abs(complex(place.m).imag) if complex(place.z).imag == 0 else float(abs(place.m))
+            alone = place.units[0] * _isolation(place.t, place.error)
+            real = complex(place.z).imag == 0 and 2 * wanted + place.radius < alone
+            if real or place.radius <= _ACCURACY * wanted:
+                break
+            if digits > place.digits:
+                try:
+                    place = _settle(self._model(digits), place, place.m, place.z, place.step()[0])
+                except _LostError:
+                    continue
+        return place
 
     def passes(self, m: complex, z: float) -> bool:
         """Whether -G is the analytic branch through a simple root m at a real z.
