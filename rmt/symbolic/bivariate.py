@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -12,84 +11,14 @@ from typing import Any
 import sympy as sp
 
 from rmt.symbolic.algebraic_series import expansion, order_on, valuation
+from rmt.symbolic.coefficients import as_fraction, integer_terms, ring_elements
 from rmt.symbolic.derivation import to_sympy
 from rmt.symbolic.elimination import VARIABLES, Ring, make_ring
+from rmt.symbolic.encodings import ENCODINGS, contracted_in_m, encoding_of
 
-__all__ = ["ENCODINGS", "Bivariate", "Series", "common_ring", "physical_factor", "ring_elements"]
+__all__ = ["Bivariate", "Series", "physical_factor"]
 
-Fractional = tuple[Any, Any]
 Series = Callable[[int, Mapping[Any, Fraction] | None], list[Any]]
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Two quantities u, v in place of (m, z).
-
-    Attributes
-    ----------
-    variables : tuple of str
-        What they are called.
-    to_m : callable
-        (u, v, 1) -> m and z as fractions.
-    from_m : callable
-        (m, z, 1) -> u and v as fractions.
-    lost : callable
-        (u, v, 1) -> the curves that the map to (m, z) contracts to points: false factors after a substitution.
-    """
-
-    variables: tuple[str, str]
-    to_m: Callable[[Any, Any, Any], tuple[Fractional, Fractional]]
-    from_m: Callable[[Any, Any, Any], tuple[Fractional, Fractional]]
-    lost: Callable[[Any, Any, Any], tuple[Any, ...]]
-
-
-# m = -G and y = zG - 1, x = 1/z
-ENCODINGS: Mapping[str, Encoding] = {
-    "m": Encoding(("m", "z"), lambda m, z, e: ((m, e), (z, e)), lambda m, z, e: ((m, e), (z, e)), lambda m, z, e: ()),
-    "G": Encoding(("G", "z"), lambda g, z, e: ((-g, e), (z, e)), lambda m, z, e: ((-m, e), (z, e)), lambda g, z, e: ()),
-    "r": Encoding(
-        ("r", "g"),
-        lambda r, g, e: ((-g, e), (r * g + e, g)),
-        lambda m, z, e: ((z * m + e, m), (-m, e)),
-        lambda r, g, e: (g,),
-    ),
-    "s": Encoding(
-        ("s", "y"),
-        lambda s, y, e: ((-s * y, e), (y + e, s * y)),
-        lambda m, z, e: ((m, z * m + e), (-z * m - e, e)),
-        lambda s, y, e: (s, y, y + e),
-    ),
-    "T": Encoding(
-        ("T", "y"),
-        lambda t, y, e: ((-y, t), ((y + e) * t, y)),
-        lambda m, z, e: ((z * m + e, m), (-z * m - e, e)),
-        lambda t, y, e: (t, y, y + e),
-    ),
-    "psi": Encoding(
-        ("psi", "z"),
-        lambda p, z, e: ((-p - e, z), (z, e)),
-        lambda m, z, e: ((-z * m - e, e), (z, e)),
-        lambda p, z, e: (z,),
-    ),
-    "moment": Encoding(
-        ("M", "x"),
-        lambda y, x, e: ((-y * x, e), (e, x)),
-        lambda m, z, e: ((-z * m, e), (e, z)),
-        lambda y, x, e: (x,),
-    ),
-    "eta": Encoding(
-        ("eta", "x"),
-        lambda h, x, e: ((-x, e - h), (e, x)),
-        lambda m, z, e: ((z * m + e, z * m), (e, z)),
-        lambda h, x, e: (x, e - h),
-    ),
-    "tulino_verdu": Encoding(
-        ("eta", "x"),
-        lambda h, x, e: ((h * x, e), (-e, x)),
-        lambda m, z, e: ((-z * m, e), (-e, z)),
-        lambda h, x, e: (x,),
-    ),
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,7 +72,7 @@ class Bivariate:
             element = -element
         object.__setattr__(self, "element", element)
 
-    # --- in and out -----------------------------------------------------------------------------------------------
+    # --- in and out ---------------------------------------------------------------------------------------------------
 
     @classmethod
     def from_expression(
@@ -177,7 +106,7 @@ class Bivariate:
         ValueError
             If it is no polynomial, has floats, or the factor or the branch is not determined.
         """
-        names = _encoding(encoding).variables
+        names = encoding_of(encoding).variables
         symbols = tuple(variables) if variables is not None else tuple(sp.Symbol(name) for name in names)
         ring, parameters, (element,) = ring_elements([expression], symbols, backend)
 
@@ -191,15 +120,14 @@ class Bivariate:
             if point is None:
                 return given[:n]
             values = {p: to_sympy(x) for p, x in point.items()}
-            return [_fraction(x.xreplace(values)) for x in given[:n]]
+            return [as_fraction(x.xreplace(values)) for x in given[:n]]
 
         try:
             found = physical_factor(ring, element, encoding, parameters, series)
-            # nothing but the moments tells that the expression is one of their law
-            known = list(moments(len(found.seeds or ()) + 2)) if callable(moments) and found.seeds else moments
-            if not callable(known) and known and any(
-                sp.simplify(to_sympy(a) - to_sympy(b)) != 0 for a, b in zip(known, found.moments(len(known)), strict=True)
-            ):
+            known = [] if callable(moments) else [to_sympy(x) for x in moments]
+            if known and [sp.simplify(a - b) for a, b in zip(known, found.moments(len(known)), strict=True)] != [
+                0 for _ in known
+            ]:
                 raise ArithmeticError("no factors of the polynomial have these moments")
             return found
         except ArithmeticError as error:
@@ -207,14 +135,15 @@ class Bivariate:
 
     @property
     def variables(self) -> tuple[Any, Any]:
-        """The two symbols of the encoding."""
-        first, second = _encoding(self.encoding).variables
+        """The two symbols of the encoding, with an underscore where a parameter has that name."""
+        taken = {str(p) for p in self.parameters}
+        first, second = (f"{name}_" if name in taken else name for name in encoding_of(self.encoding).variables)
         return sp.Symbol(first), sp.Symbol(second)
 
     @cached_property
     def poly(self) -> Any:
         """The polynomial as a sympy Poly in `variables`: primitive, the leading coefficient positive."""
-        grouped: dict[tuple[int, int], Any] = {}
+        grouped: dict[tuple[int, ...], Any] = {}
         for e, c in self.ring.terms(self.element).items():
             powers = (p**k for p, k in zip(self.parameters, e[VARIABLES:], strict=True) if k)
             grouped[e[:2]] = grouped.get(e[:2], 0) + (sp.Mul(c, *powers) if self.parameters else c)
@@ -246,7 +175,7 @@ class Bivariate:
     def __repr__(self) -> str:
         return f"<Bivariate {self.encoding}: {sp.sstr(self.expression)} = 0>"
 
-    # --- encodings ------------------------------------------------------------------------------------------------
+    # --- encodings ----------------------------------------------------------------------------------------------------
 
     def to(self, encoding: str) -> Bivariate:
         """The same law in another encoding, exactly.
@@ -256,7 +185,7 @@ class Bivariate:
         ValueError
             If there is no such encoding, or the law is the point mass at 0, which has no S-transform.
         """
-        target = _encoding(encoding)
+        target = encoding_of(encoding)
         if encoding == self.encoding:
             return self
         if encoding != "m" and self.encoding != "m":
@@ -265,7 +194,7 @@ class Bivariate:
         if encoding == "m":
             source = ENCODINGS[self.encoding]
             element = self.ring.substitute(self.element, *source.from_m(u, v, one))
-            element = _without(self.ring, element, _contracted_in_m(self.encoding, u, v, one))
+            element = _without(self.ring, element, contracted_in_m(self.encoding, u, v, one))
         else:
             element = self.ring.substitute(self.element, *target.to_m(u, v, one))
             element = _without(self.ring, element, target.lost(u, v, one))
@@ -278,7 +207,7 @@ class Bivariate:
         """The same in the encoding "moment", where infinity is x = 0 and the law is the branch through M = 1."""
         return self.to("moment")
 
-    # --- the branch at infinity -------------------------------------------------------------------------------------
+    # --- the branch at infinity ---------------------------------------------------------------------------------------
 
     def at(self, point: Mapping[Any, Any]) -> Bivariate:
         """The polynomial with all its parameters replaced by rational numbers, parameter -> value.
@@ -291,18 +220,18 @@ class Bivariate:
             If the branch is not determined at these values, or the polynomial vanishes there.
         """
         ring = make_ring(0, self.ring.backend)
-        values = [_fraction(to_sympy(point[p])) for p in self.parameters]
+        values = [as_fraction(to_sympy(point[p])) for p in self.parameters]
         out: dict[tuple[int, ...], Fraction] = {}
         for e, c in self.ring.terms(self.element).items():
             value = Fraction(c)
             for x, k in zip(values, e[VARIABLES:], strict=True):
                 value *= x**k
             out[e[:VARIABLES]] = out.get(e[:VARIABLES], Fraction(0)) + value
-        terms = _integers({e: c for e, c in out.items() if c})
+        terms = integer_terms({e: c for e, c in out.items() if c})
         if not terms:
             raise ArithmeticError(f"{self!r} vanishes at {dict(point)}")
         substitution = dict(zip(self.parameters, (to_sympy(x) for x in values), strict=True))
-        seeds = self.seeds and tuple(_fraction(to_sympy(s).subs(substitution)) for s in self.seeds)
+        seeds = self.seeds and tuple(as_fraction(to_sympy(s).subs(substitution)) for s in self.seeds)
         return Bivariate(ring, ring.from_terms(terms), self.encoding, (), seeds)
 
     def moments(self, n: int) -> list[Any]:
@@ -322,7 +251,7 @@ class Bivariate:
             raise ArithmeticError(f"moments of {self!r}: its law has heavy tails, G is no power series at infinity")
         inner = self.at_infinity
         if not self.parameters:
-            seeds = [_fraction(to_sympy(s)) for s in self.seeds]
+            seeds = [as_fraction(to_sympy(s)) for s in self.seeds]
             return [_plain(x) for x in expansion(_columns(self.ring, inner.element), n, seeds)]
         symbols = tuple(sp.Symbol(name) for name in self.ring.names[VARIABLES:])
         back = dict(zip(symbols, self.parameters, strict=True))
@@ -339,111 +268,7 @@ class Bivariate:
         return [sp.factor(field.to_sympy(field.convert(c)).subs(back)) for c in series]
 
 
-# --- parameters --------------------------------------------------------------------------------------------------------
-
-
-def common_ring(
-    laws: Sequence[Bivariate], scalars: Sequence[Any] = (), backend: str | None = None
-) -> tuple[Ring, tuple[Any, ...], list[Fractional], list[Any]]:
-    """One ring for several polynomials and numbers.
-
-    Returns
-    -------
-    ring, parameters, scalars, elements
-        The numbers and expressions as fractions of ring elements, and the polynomials' elements carried over.
-
-    Raises
-    ------
-    ValueError
-        If a number is a float.
-    """
-    parts = []
-    for value in scalars:
-        expression = to_sympy(value)
-        if expression.has(sp.Float):
-            raise ValueError(f"parameter {value!r}: a polynomial needs exact parameters; give Fraction or "
-                             "sympy.Rational, not floats")
-        numerator, denominator = expression.as_numer_denom() if expression.is_Rational else sp.fraction(
-            sp.cancel(sp.together(expression))
-        )
-        parts.append((numerator, denominator))
-    found: dict[Any, None] = {p: None for law in laws for p in law.parameters}
-    marker = sp.Dummy()
-    for value in (x for pair in parts for x in pair if not x.is_Integer):
-        found |= {g: None for g in sp.Poly(value * marker).gens if g != marker}
-    parameters = _ordered(found)
-    ring = make_ring(len(parameters), backend or (laws[0].ring.backend if laws else None))
-    place = {p: VARIABLES + k for k, p in enumerate(parameters)}
-    elements = []
-    for law in laws:
-        if law.parameters == parameters and law.ring is ring:
-            elements.append(law.element)
-            continue
-        terms: dict[tuple[int, ...], int] = {}
-        for e, c in law.ring.terms(law.element).items():
-            moved = [*e[:VARIABLES], *[0] * len(parameters)]
-            for p, k in zip(law.parameters, e[VARIABLES:], strict=True):
-                moved[place[p]] = k
-            terms[tuple(moved)] = c
-        elements.append(ring.from_terms(terms))
-    return ring, parameters, [_as_fraction(ring, parameters, *pair) for pair in parts], elements
-
-
-def _as_fraction(ring: Ring, parameters: tuple[Any, ...], numerator: Any, denominator: Any) -> Fractional:
-    if numerator.is_Integer and denominator.is_Integer:
-        return ring.constant(int(numerator)), ring.constant(int(denominator))
-    polys = [sp.Poly(x, *parameters) for x in (numerator, denominator)]
-    terms = [{(0,) * VARIABLES + e: _fraction(c) for e, c in poly.terms()} for poly in polys]
-    scale = math.lcm(*(c.denominator for part in terms for c in part.values()))
-    a, b = (ring.from_terms({e: int(c * scale) for e, c in part.items()}) for part in terms)
-    return a, b
-
-
-def ring_elements(
-    expressions: Sequence[Any], symbols: Sequence[Any], backend: str | None = None
-) -> tuple[Ring, tuple[Any, ...], list[Any]]:
-    """Numerators of sympy expressions as elements of one ring, whose u, v, w, t are the symbols given.
-
-    Returns
-    -------
-    ring, parameters, elements
-        Other symbols, and irrational numbers, are parameters.
-
-    Raises
-    ------
-    ValueError
-        If an expression has floats, vanishes, or is not rational in the symbols.
-    """
-    numerators = []
-    for expression in expressions:
-        plain = expression.as_expr()
-        if plain.has(sp.Float):
-            raise ValueError(f"{expression!r}: elimination needs exact parameters; give Fraction or sympy.Rational")
-        numerator = plain if isinstance(expression, sp.Poly) else sp.expand(sp.numer(sp.together(plain)))
-        if not numerator.is_polynomial(*symbols) or numerator.is_zero:
-            raise ValueError(f"{expression!r}: no polynomial in {', '.join(map(str, symbols))}; name the variables")
-        numerators.append(numerator)
-    polys = [sp.Poly(x, *symbols) for x in numerators]
-    found: dict[Any, None] = {}
-    for poly, numerator in zip(polys, numerators, strict=True):
-        if any(not c.is_Rational for c in poly.coeffs()):
-            found |= {g: None for g in sp.Poly(numerator * sp.Mul(*symbols)).gens if g not in symbols}
-    parameters = _ordered(found)
-    ring = make_ring(len(parameters), backend)
-    full = [sp.Poly(x, *symbols, *parameters) for x in numerators] if parameters else polys
-    gap = (0,) * (VARIABLES - len(symbols))
-    elements = []
-    for poly in full:
-        terms = {(*e[: len(symbols)], *gap, *e[len(symbols) :]): _fraction(c) for e, c in poly.terms()}
-        elements.append(ring.from_terms(_integers(terms)))
-    return ring, parameters, elements
-
-
-def _ordered(parameters: Iterable[Any]) -> tuple[Any, ...]:
-    return tuple(sorted(parameters, key=lambda p: (sp.default_sort_key(p), str(p))))
-
-
-# --- the factor that the law satisfies ----------------------------------------------------------------------------------
+# --- the factor that the law satisfies ----------------------------------------------------------------------------
 
 
 def physical_factor(
@@ -495,7 +320,7 @@ def _begins_as_a_law(law: Bivariate) -> bool:
     if inner.degrees[0] == 0:
         return False
     one, zero = inner.ring.constant(1), inner.ring.constant(0)
-    u, v, w, t, *parameters = inner.ring.gens
+    _, _, w, t, *parameters = inner.ring.gens
     return bool(inner.ring.compose(inner.element, (one, zero, w, t, *parameters)) == zero)
 
 
@@ -537,16 +362,16 @@ def _with_branch(law: Bivariate, series: Series) -> Bivariate:
 def _is_single(inner: Bivariate, moments: Sequence[Any]) -> bool:
     if not moments:
         ring = inner.ring
-        u, v, w, t, *parameters = ring.gens
+        _, _, w, t, *parameters = ring.gens
         slope = ring.derivative(inner.element, 0)
         return bool(ring.compose(slope, (ring.constant(1), ring.constant(0), w, t, *parameters)) != ring.constant(0))
     if not inner.parameters:
-        y = [1, *(_fraction(to_sympy(m)) for m in moments)]
+        y = [1, *(as_fraction(to_sympy(m)) for m in moments)]
         return valuation(_columns(inner.ring, inner.element), y) is not None
     # a slope that is not 0 at one point is not 0
     point = {p: Fraction(5 * k + 3, 11 + k) for k, p in enumerate(inner.parameters)}
     values = {p: to_sympy(x) for p, x in point.items()}
-    y = [1, *(_fraction(to_sympy(m).subs(values)) for m in moments)]
+    y = [1, *(as_fraction(to_sympy(m).subs(values)) for m in moments)]
     return valuation(_columns_at(inner, point), y) is not None
 
 
@@ -562,21 +387,7 @@ def _columns(ring: Ring, element: Any) -> list[list[Any]]:
     return columns
 
 
-# --- small change -------------------------------------------------------------------------------------------------------
-
-
-def _encoding(name: str) -> Encoding:
-    if name not in ENCODINGS:
-        raise ValueError(f"encoding={name!r}: expected one of {', '.join(ENCODINGS)}")
-    return ENCODINGS[name]
-
-
-def _contracted_in_m(encoding: str, m: Any, z: Any, one: Any) -> tuple[Any, ...]:
-    """Curves in the plane of (m, z) that the map to an encoding contracts or sends to infinity."""
-    return {
-        "r": (m,), "s": (m, m * z + one), "T": (m, m * z + one), "moment": (z,), "eta": (z, m), "tulino_verdu": (z,),
-        "psi": (z,),
-    }.get(encoding, ())
+# --- small change -------------------------------------------------------------------------------------------------
 
 
 def _without(ring: Ring, element: Any, factors: Sequence[Any]) -> Any:
@@ -586,19 +397,6 @@ def _without(ring: Ring, element: Any, factors: Sequence[Any]) -> Any:
     return element if ring.degree(element, 0) or ring.degree(element, 1) else None
 
 
-def _fraction(value: Any) -> Fraction:
-    if isinstance(value, Fraction | int):
-        return Fraction(value)
-    if not value.is_Rational:
-        raise ArithmeticError(f"{value} is not rational")
-    return Fraction(int(value.p), int(value.q))
-
-
 def _plain(value: Any) -> Any:
     value = Fraction(value)
     return int(value) if value.denominator == 1 else value
-
-
-def _integers(terms: Mapping[tuple[int, ...], Fraction]) -> dict[tuple[int, ...], int]:
-    scale = math.lcm(*(c.denominator for c in terms.values()))
-    return {e: int(c * scale) for e, c in terms.items()}

@@ -13,8 +13,6 @@ from rmt.symbolic.bivariate import Bivariate
 
 __all__ = ["BranchPoint", "branch_points", "discriminant"]
 
-_z = sp.Symbol("z")
-
 
 @dataclass(frozen=True)
 class BranchPoint:
@@ -52,8 +50,8 @@ def discriminant(law: Bivariate) -> list[tuple[Any, int]]:
     found = []
     for factor, multiplicity in ring.factor(ring.discriminant(inner.element, 0)):
         if ring.degree(factor, 1):
-            poly = Bivariate(ring, factor, "m", law.parameters).poly.as_expr()
-            found.append((sp.Poly(poly, _z), multiplicity))
+            part = Bivariate(ring, factor, "m", law.parameters)
+            found.append((sp.Poly(part.expression, part.variables[1]), multiplicity))
     return sorted(found, key=lambda pair: (pair[1], pair[0].degree(), str(pair[0])))
 
 

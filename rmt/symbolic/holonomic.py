@@ -14,7 +14,7 @@ from rmt.symbolic.derivation import to_sympy
 
 __all__ = ["MomentRecurrence", "moment_recurrence"]
 
-_x, _y, _n = sp.Symbol("x"), sp.Symbol("M"), sp.Symbol("n")
+_x, _y, _n = sp.Dummy("x"), sp.Dummy("M"), sp.Symbol("n")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def moment_recurrence(law: Bivariate) -> MomentRecurrence:
     """
     inner = law.to("moment")
     field = sp.QQ.frac_field(*law.parameters, _x)
-    p = sp.Poly(inner.expression, _y, domain=field)
+    p = sp.Poly(inner.expression.xreplace(dict(zip(inner.variables, (_y, _x), strict=True))), _y, domain=field)
     # M' = -P_x/P_M in the field
     slope = (-_derivative_in_x(p, field) * p.diff(_y).invert(p)).rem(p)
     degree = p.degree()

@@ -36,13 +36,16 @@ from rmt.laws.kesten_mckay import KestenMcKay
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.symbolic import polynomial_operations as operations
-from rmt.symbolic.bivariate import Bivariate, physical_factor, ring_elements
+from rmt.symbolic.bivariate import Bivariate, physical_factor
+from rmt.symbolic.coefficients import ring_elements
 from rmt.symbolic.derivation import to_sympy
 from rmt.symbolic.s_transforms import semicircle_parameters, unavailable
+from rmt.symbolic.variable_changes import value_of
 
 __all__ = ["bivariate", "moments_from_polynomial", "polynomial"]
 
-_m, _z, _s, _y = sp.symbols("m z s y")
+# not the symbols of the answer: a parameter may have the same name
+_m, _z, _s, _y = (sp.Dummy(name) for name in ("m", "z", "s", "y"))
 
 
 def polynomial(law: Any) -> Any:
@@ -129,12 +132,13 @@ def _rule(law: Any) -> Bivariate:
     raise unavailable(law, "polynomial", "it is not algebraic, or has no rule; use rmt.derive(law) for its equation")
 
 
-# --- leaves --------------------------------------------------------------------------------------------------------------
+# --- leaves -------------------------------------------------------------------------------------------------------
 
 
 def _leaf(law: Any, expression: Any, encoding: str = "m") -> Bivariate:
     """An equation as it is written; where it has factors, the law's moments tell which."""
-    return Bivariate.from_expression(expression, encoding, moments=law.moments).to("m")
+    variables = (_s, _y) if encoding == "s" else (_m, _z)
+    return Bivariate.from_expression(expression, encoding, variables=variables, moments=law.moments).to("m")
 
 
 @_rule.register
@@ -197,7 +201,9 @@ def _(law: FreeStable) -> Bivariate:
     turns = alpha.p * rho if alpha.is_Rational else None
     if turns is None or not (2 * turns).is_integer:
         raise unavailable(
-            law, "polynomial", "alpha must be a fraction p/q with 2 p rho a whole number; rmt.derive(law) has its equation"
+            law,
+            "polynomial",
+            "alpha must be a fraction p/q with 2 p rho a whole number; rmt.derive(law) has its equation",
         )
     # ((z - location) G - 1)^q = (-1)^q exp(i pi p rho) scale^p G^p
     left = (-(_z - to_sympy(law.location)) * _m - 1) ** alpha.q
@@ -218,19 +224,19 @@ def _(law: ImplicitLaw) -> Bivariate:
     transform = getattr(law, kind)
     if not hasattr(transform, "free_symbols"):
         raise unavailable(law, "polynomial", "its transform is a Python function; give a sympy expression")
-    symbols = tuple(map(sp.Symbol, {"s": ("s", "y"), "r": ("r", "g"), "psi": ("psi", "z")}[kind]))
-    expression = transform.xreplace({x: symbols[1] for x in transform.free_symbols})
+    symbols = sp.Dummy(kind), sp.Dummy("argument")
+    expression = transform.xreplace(dict.fromkeys(transform.free_symbols, symbols[1]))
     radicals: dict[tuple[Any, int], Any] = {}
     equation = sp.numer(sp.together(symbols[0] - _without_radicals(expression, radicals)))
     for (base, q), root in reversed(radicals.items()):  # outer ones first
         equation = sp.resultant(equation, sp.numer(sp.together(root**q - base)), root)
     if not sp.expand(equation).is_polynomial(*symbols):
         raise unavailable(law, "polynomial", "its transform is not algebraic; use rmt.derive(law)")
-    return _leaf(law, equation, kind)
+    return Bivariate.from_expression(equation, kind, variables=symbols, moments=law.moments).to("m")
 
 
 def _without_radicals(expression: Any, radicals: dict[tuple[Any, int], Any]) -> Any:
-    """The expression with q-th roots replaced by symbols; ``radicals`` records (base, q) -> symbol, inner ones first."""
+    """The expression with q-th roots replaced by symbols; ``radicals`` gets (base, q) -> symbol, inner ones first."""
     if not expression.args:
         return expression
     inner = expression.func(*(_without_radicals(part, radicals) for part in expression.args))
@@ -239,7 +245,7 @@ def _without_radicals(expression: Any, radicals: dict[tuple[Any, int], Any]) -> 
     return inner
 
 
-# --- nodes ---------------------------------------------------------------------------------------------------------------
+# --- nodes --------------------------------------------------------------------------------------------------------
 
 
 @_rule.register
@@ -319,7 +325,7 @@ def _(law: PolynomialImage) -> Bivariate:
             masses[y] = masses.get(y, 0) + p
         return _rule(Discrete(masses))
     if len(law.coefficients) != 3:
-        raise unavailable(law, "polynomial", "images of degree 3 and more have no rule; use law.moments(n) or law.pdf(x)")
+        raise unavailable(law, "polynomial", "images of degree 3 or more have no rule; use law.moments(n), law.pdf(x)")
     c, b, a = (to_sympy(x) for x in law.coefficients)
     centred = operations.shift(_rule(law.law), b / (2 * a))
     return operations.shift(operations.scale(operations.square(centred), a), c - b**2 / (4 * a))
@@ -360,12 +366,12 @@ def _(law: GatedLayer) -> Bivariate:
     first = sp.Add(*(p * _y / den for p, _, den in terms)) + _z * _m
     second = _y - _z + s * _y * sp.Add(*(p * square / den for p, square, den in terms))
     ring, parameters, (a, b) = ring_elements([first, second], (_m, _z, _y))
-    element = ring.resultant(*(ring.without(x, ring.gens[2]) for x in (a, b)), 2)
+    element = ring.resultant(ring.without(a, ring.gens[2]), ring.without(b, ring.gens[2]), 2)
 
     def moments(n: int, point: Any) -> list[Any]:
         exact = [to_sympy(x) for x in law.moments(n)]
         if point is None:
             return exact
-        return [operations._value(x, point) for x in exact]
+        return [value_of(x, point) for x in exact]
 
     return physical_factor(ring, element, "m", parameters, moments)

@@ -24,15 +24,15 @@ from rmt.symbolic.polynomial import bivariate
 
 __all__ = ["recognise"]
 
-_m, _z = sp.symbols("m z")
+_z = sp.Dummy("z")
 
 
 def recognise(found: Any) -> Law | None:
     """The named law with this polynomial, or None.
 
     Known, up to affine maps: point masses (Discrete), Semicircle, MarchenkoPastur, FussCatalan (rational order),
-    Arcsine, KestenMcKay, FreeJacobi (Wachter's law). Parameters are read off the coefficients, or off three moments, and
-    the law is returned only if its own polynomial is the given one.
+    Arcsine, KestenMcKay, FreeJacobi (Wachter's law). Parameters are read off the coefficients, or off three moments,
+    and the law is returned only if its own polynomial is the given one.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def _candidates(given: Bivariate) -> Iterator[Law]:
 
 def _is_same(a: Bivariate, b: Bivariate) -> bool:
     """Equal up to a factor, and on the same branch."""
-    p, q = (sp.Poly(x.expression, _m, _z) for x in (a, b))
+    p, q = (sp.Poly(x.expression, *x.variables) for x in (a, b))
     if set(p.monoms()) != set(q.monoms()):
         return False
     proportional = all(sp.simplify(x * q.LC() - y * p.LC()) == 0 for x, y in zip(p.coeffs(), q.coeffs(), strict=True))
@@ -88,8 +88,14 @@ def _is_same(a: Bivariate, b: Bivariate) -> bool:
     )
 
 
+def _coefficients(given: Bivariate) -> list[Any]:
+    """Of the powers of m, the highest first, in a symbol that no parameter has."""
+    m, z = given.variables
+    return list(sp.Poly(given.expression.subs(z, _z), m).all_coeffs())
+
+
 def _discrete(given: Bivariate) -> Iterator[Law]:
-    a, b = sp.Poly(given.expression, _m).all_coeffs()  # G = b/a
+    a, b = _coefficients(given)  # G = b/a
     masses: dict[Any, Any] = {}
     for factor, _ in sp.factor_list(a, _z)[1]:
         poly = sp.Poly(factor, _z)
@@ -101,7 +107,7 @@ def _discrete(given: Bivariate) -> Iterator[Law]:
 
 
 def _quadratic(given: Bivariate) -> Iterator[Law]:
-    a, b, c = (sp.Poly(x, _z) for x in sp.Poly(given.expression, _m).all_coeffs())
+    a, b, c = (sp.Poly(x, _z) for x in _coefficients(given))
     if b.degree() > 1 or c.degree() > 0:
         return
     b1, b0, c0 = b.coeff_monomial(_z), b.coeff_monomial(1), c.as_expr()
@@ -114,10 +120,10 @@ def _quadratic(given: Bivariate) -> Iterator[Law]:
         factor = sp.cancel(slope - shift - b0 / c0)
         yield _affine(MarchenkoPastur(_number(sp.cancel(slope / factor))), factor, shift)
     elif a.degree() == 2:
-        yield from _jacobi(a, b1, b0, c0)
+        yield from _jacobi(a, b0, c0)
 
 
-def _jacobi(a: Any, b1: Any, b0: Any, c0: Any) -> Iterator[Law]:
+def _jacobi(a: Any, b0: Any, c0: Any) -> Iterator[Law]:
     # l s (z - x)(z - x - w) m² + l ((2s - 1)(z - x) + w (t - s)) m + l (s - 1) for w X + x, X free Jacobi of (s, t)
     k = a.LC()
     total = sp.cancel(k - c0)

@@ -96,7 +96,10 @@ def test_without_flint(monkeypatch):
         elimination.make_ring(0, "flint")
 
 
-@pytest.mark.parametrize(("branch", "degree"), [(rmt.MarchenkoPastur(1), 2), (rmt.MarchenkoPastur(1) @ rmt.Discrete({0: half, 1: half}), 3)])
+@pytest.mark.parametrize(
+    ("branch", "degree"),
+    [(rmt.MarchenkoPastur(1), 2), (rmt.MarchenkoPastur(1) @ rmt.Discrete({0: half, 1: half}), 3)],
+)
 def test_deep_networks_keep_the_degree_of_a_block(branch, degree):
     """Twenty residual blocks, linear and ReLU: one irreducible polynomial."""
     block = ResidualSum(Fraction(1, 20) * branch, 1)
@@ -161,7 +164,10 @@ COIN = rmt.Discrete({-1: half, 1: half})
         (rmt.Discrete({0: half, 1: half}).compress(c), rmt.FreeJacobi(c, half)),
         (3 * rmt.FreeJacobi(third, quarter) + 1, 3 * rmt.FreeJacobi(third, quarter) + 1),
         (COIN.compress(Fraction(4, 5)) * 1, None),
-        (rmt.Discrete({sp.sqrt(2): third, -sp.sqrt(2): 1 - third}), rmt.Discrete({-sp.sqrt(2): 1 - third, sp.sqrt(2): third})),
+        (
+            rmt.Discrete({sp.sqrt(2): third, -sp.sqrt(2): 1 - third}),
+            rmt.Discrete({-sp.sqrt(2): 1 - third, sp.sqrt(2): third}),
+        ),
         (SC + MP, None),
         (SC @ MP, None),
         (rmt.Cauchy(), None),
@@ -174,6 +180,16 @@ def test_recognition(law, expected):
         assert found.moments(6) == law.moments(6)
     else:
         assert found == expected
+
+
+def test_parameters_may_have_the_names_of_the_variables():
+    m, s = sp.symbols("m s")
+    found = bivariate(rmt.Semicircle(m) + rmt.MarchenkoPastur(s))
+    assert found.at({m: 1, s: half}).to("m").poly == polynomial(SC + MP)
+    assert [sp.expand(x) for x in found.moments(3)] == [1, 1 + m + s, 1 + 3 * s + s**2 + 3 * m]
+    assert recognise(bivariate(m * rmt.MarchenkoPastur(s) + 1)) == m * rmt.MarchenkoPastur(s) + 1
+    for encoding in ("s", "m"):
+        assert not set(found.to(encoding).variables) & {m, s}
 
 
 def test_recognition_of_an_expression():

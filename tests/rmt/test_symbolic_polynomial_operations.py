@@ -12,7 +12,7 @@ from rmt.algebra.rectangular import RectangularSum
 from rmt.algebra.residual import ResidualSum
 from rmt.symbolic import Bivariate, bivariate, elimination, polynomial
 from rmt.symbolic import polynomial_operations as op
-from rmt.symbolic.bivariate import ENCODINGS
+from rmt.symbolic.encodings import ENCODINGS
 
 half, third = Fraction(1, 2), Fraction(1, 3)
 Z = np.array([0.7 + 0.8j, -1.1 + 0.4j])
@@ -37,10 +37,14 @@ def g_of(law):
 
 def mean_of(law, f):
     """G of f(X) by quadrature of the law itself."""
-    return lambda z: np.array(
-        [law.expectation(lambda x, w=w: (1 / (w - f(x))).real) + 1j * law.expectation(lambda x, w=w: (1 / (w - f(x))).imag)
-         for w in z]
-    )
+
+    def g(z):
+        real, imag = (
+            [law.expectation(lambda x, w=w, part=part: part(1 / (w - f(x)))) for w in z] for part in (np.real, np.imag)
+        )
+        return np.array(real) + 1j * np.array(imag)
+
+    return g
 
 
 def correlated(n):
@@ -87,7 +91,7 @@ ROWS = {
         lambda p: op.mixture([(p["A"], half), (p["B"], third), (p["coin"], Fraction(1, 6))]),
         lambda z: A.cauchy(z) / 2 + B.cauchy(z) / 3 + LAWS["coin"].cauchy(z) / 6,
     ),
-    "symmetrised": (lambda p: op.symmetrize(p["B"]), lambda z: (B.cauchy(z) - (-B.cauchy((-z).conj()).conj()) * -1) / 2),
+    "symmetrised": (lambda p: op.symmetrize(p["B"]), lambda z: (B.cauchy(z) - B.cauchy(-z.conj()).conj()) / 2),
     "symmetric root": (lambda p: op.symmetric_root(p["A"]), lambda z: z * A.cauchy(z * z * (1 + 0j))),
     "rectangular sum": (
         lambda p: op.rectangular_sum(p["A"], p["B"], third), g_of(RectangularSum((A, B), third))
