@@ -132,7 +132,9 @@ class BranchWalk:
         if law.parameters:
             raise ValueError(f"law={law!r}: has the symbols {law.parameters}; give them values by `at`")
         if law.seeds is None:
-            raise ValueError(f"law={law!r}: its branch is no power series at infinity (heavy tails); use law.pdf(x)")
+            raise ValueError(
+                f"law={law!r}: its branch at infinity is not determined (heavy tails, or an inverse); use law.pdf(x)"
+            )
         inner = law.to("m")
         mean, second = (Fraction(x) for x in law.moments(2))
         self._unit = math.frexp(float(abs(mean)) + math.sqrt(float(second - mean**2)))[1] if second else 0

@@ -56,8 +56,8 @@ class Bivariate:
     parameters : tuple of sympy expressions
         What the ring's parameters stand for: symbols, and irrational numbers as if they were symbols.
     seeds : tuple or None
-        The first moments, as many as it takes to tell the branch from the others at infinity, mostly none; None for a
-        law with heavy tails, whose branch is no power series there.
+        The first moments, as many as it takes to tell the branch from the others at infinity, mostly none; None where
+        the branch is no power series there with coefficients in the field (heavy tails; inverses).
     """
 
     ring: Ring
@@ -248,7 +248,9 @@ class Bivariate:
             If the law has no power series at infinity (heavy tails).
         """
         if self.seeds is None:
-            raise ArithmeticError(f"moments of {self!r}: its law has heavy tails, G is no power series at infinity")
+            raise ArithmeticError(
+                f"moments of {self!r}: not determined by the polynomial (heavy tails, or the inverse of a law); ask the law"
+            )
         inner = self.at_infinity
         if not self.parameters:
             seeds = [as_fraction(to_sympy(s)) for s in self.seeds]
