@@ -249,7 +249,7 @@ class Bivariate:
         """
         if self.seeds is None:
             raise ArithmeticError(
-                f"moments of {self!r}: not determined by the polynomial (heavy tails, or the inverse of a law); ask the law"
+                f"moments of {self!r}: not determined by the polynomial (heavy tails, or an inverse); ask the law"
             )
         inner = self.at_infinity
         if not self.parameters:

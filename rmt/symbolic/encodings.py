@@ -93,4 +93,4 @@ def contracted_in_m(encoding: str, m: Any, z: Any, one: Any) -> tuple[Any, ...]:
     """Curves in the plane of (m, z) that the map to an encoding contracts or sends to infinity."""
     if encoding in ("s", "T"):
         return (m, m * z + one)
-    return {"r": (m,), "psi": (z,), "moment": (z,), "eta": (z, m), "tulino_verdu": (z,)}.get(encoding, ())
+    return {"r": (m,), "psi": (z,), "moment": (z,), "eta": (z,), "tulino_verdu": (z,)}.get(encoding, ())

@@ -7,6 +7,7 @@ import pytest
 import sympy as sp
 
 import rmt
+from rmt.algebra.mixture import Mixture
 from rmt.algebra.residual import ResidualSum
 from rmt.results import ConvergenceError
 from rmt.symbolic import (
@@ -165,6 +166,16 @@ def test_edges_in_closed_form_and_folded():
     square = branch_points(bivariate((MP + SC).square()))
     assert [b.kind for b in square] == ["lower", "inner", "upper"]  # the lower edge, folded into the bulk
     assert [float(b.position) for b in square] == pytest.approx([0, *(float(x) ** 2 for x in inner)])
+
+
+def test_zeros_of_the_discriminant_on_other_sheets_are_left_out():
+    # of a mixture exactly the edges of its parts are branch points; at 0 another sheet has a pole, inside the bulk
+    law = Mixture({MP: half, SC: half})
+    found = branch_points(bivariate(law))
+    assert [b.kind for b in found] == ["lower", "inner", "inner", "upper"]
+    root = np.sqrt(0.5)
+    assert [float(b.position) for b in found] == pytest.approx([-2, (1 - root) ** 2, 2, (1 + root) ** 2])
+    assert any(factor.eval(0) == 0 for factor, _ in discriminant(bivariate(law)))
 
 
 def test_discriminant_with_symbols():
