@@ -1,13 +1,13 @@
 """Bivariate polynomials P(m, z) = 0 of algebraic laws, with m = -G(z) as in the random-matrix literature.
 
-The method is that of Rao and Edelman, The Polynomial Method for Random Matrices (Found. Comput. Math. 8, 2008): every
-node acts on polynomials, free sums and products by resultants in the (r, g) and (s, y) encodings, y = zG - 1. A
-resultant also carries false factors; the one that the law satisfies is found from its expansion at infinity.
+One rule a law: a leaf writes its equation down, a node applies its operation (`rmt.symbolic.polynomial_operations`) to
+the polynomials of its children. Everything stays in one representation (FLINT's, where python-flint is installed)
+until the answer is converted.
 """
 
 from __future__ import annotations
 
-from functools import reduce, singledispatch
+from functools import singledispatch
 from typing import Any
 
 import sympy as sp
@@ -17,21 +17,35 @@ from rmt.algebra.compression import Compression
 from rmt.algebra.free_power import FreePower, FreeSumPower
 from rmt.algebra.free_product import FreeProduct
 from rmt.algebra.free_sum import FreeSum
+from rmt.algebra.gated import GatedLayer
+from rmt.algebra.inverse import Inverse
+from rmt.algebra.mixture import Mixture
+from rmt.algebra.polynomial_image import PolynomialImage
 from rmt.algebra.pushforward import Sqrt, Square, Symmetrized
+from rmt.algebra.rectangular import RectangularSum
 from rmt.algebra.residual import ResidualSum
+from rmt.laws.arcsine import Arcsine
+from rmt.laws.cauchy import Cauchy
 from rmt.laws.discrete import Discrete
+from rmt.laws.free_jacobi import FreeJacobi
+from rmt.laws.free_poisson import FreePoisson
+from rmt.laws.free_stable import FreeStable
 from rmt.laws.fuss_catalan import FussCatalan
+from rmt.laws.implicit import ImplicitLaw
+from rmt.laws.kesten_mckay import KestenMcKay
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
+from rmt.symbolic import polynomial_operations as operations
+from rmt.symbolic.bivariate import Bivariate, physical_factor
+from rmt.symbolic.coefficients import ring_elements
 from rmt.symbolic.derivation import to_sympy
 from rmt.symbolic.s_transforms import semicircle_parameters, unavailable
+from rmt.symbolic.variable_changes import value_of
 
-__all__ = ["moments_from_polynomial", "polynomial"]
+__all__ = ["bivariate", "moments_from_polynomial", "polynomial"]
 
-_m, _z = sp.symbols("m z")
-_r, _s, _t, _x, _y, _other, _inner = (sp.Dummy(name) for name in ("r", "s", "t", "x", "y", "other", "m0"))
-# Expansion orders compared when two factors of a resultant both have a solution G ~ 1/z.
-_ORDERS = 8
+# not the symbols of the answer: a parameter may have the same name
+_m, _z, _s, _y = (sp.Dummy(name) for name in ("m", "z", "s", "y"))
 
 
 def polynomial(law: Any) -> Any:
@@ -40,15 +54,14 @@ def polynomial(law: Any) -> Any:
     Parameters
     ----------
     law : Law
-        Built from Semicircle, MarchenkoPastur, Discrete and FussCatalan (of integer order) by affine maps, free sums
-        and products, rational powers, compression, squares, symmetrised square roots and residual sums. Parameters are
-        exact numbers or sympy symbols.
+        Any law whose Cauchy transform is an algebraic function: see `bivariate`. Parameters are exact numbers or
+        sympy symbols.
 
     Returns
     -------
     sympy.Poly
         In the generators (m, z), m = -G: irreducible, with coprime integer (or symbolic) coefficients, the leading one
-        positive.
+        positive. Irrational numbers count as symbols.
 
     Raises
     ------
@@ -64,7 +77,42 @@ def polynomial(law: Any) -> Any:
     >>> polynomial(rmt.Semicircle() + rmt.MarchenkoPastur(ratio=Fraction(1, 2))).as_expr()
     m**3 + m**2*z + 2*m**2 + 2*m*z - m + 2
     """
-    return _physical_factor(_eliminate(law), law)
+    return bivariate(law).poly
+
+
+def bivariate(law: Any, encoding: str = "m") -> Bivariate:
+    """Polynomial of an algebraic law, in any encoding, with the branch that is the law.
+
+    The equations of the leaves Semicircle, MarchenkoPastur, Discrete, FussCatalan (rational order), FreeJacobi,
+    KestenMcKay, Arcsine, FreePoisson, Cauchy, FreeStable (rational index) and ImplicitLaw (algebraic transform) are
+    carried through affine maps, free sums and products, powers (equal laws are one power), compressions, inverses,
+    mixtures, squares, quadratic images, symmetrised laws and roots, rectangular and residual sums, and gated layers.
+
+    Parameters
+    ----------
+    law : Law
+        With exact parameters or symbols.
+    encoding : str
+        One of the encodings of `Bivariate`. In "s" the degree of a deep product is that of one layer.
+
+    Raises
+    ------
+    NotImplementedError
+        If the law is not algebraic, or a node has no rule.
+    ValueError
+        If a parameter is a float.
+
+    Examples
+    --------
+    >>> import rmt
+    >>> layer = rmt.MarchenkoPastur() @ rmt.Discrete({0: sp.Rational(1, 2), 1: sp.Rational(1, 2)})
+    >>> bivariate(layer.free_power(20), "s").degrees
+    (1, 20)
+    """
+    try:
+        return _rule(law).to(encoding)
+    except ArithmeticError as error:
+        raise unavailable(law, "polynomial", f"{error}; use rmt.derive(law) for its equation") from error
 
 
 def moments_from_polynomial(poly: Any, n: int) -> list[Any]:
@@ -72,187 +120,258 @@ def moments_from_polynomial(poly: Any, n: int) -> list[Any]:
 
     Raises
     ------
-    ArithmeticError
-        If two solutions agree at infinity, so that the expansion is not determined term by term.
+    ValueError
+        If two solutions agree at infinity, so that the expansion is not determined term by term, or none is a law's.
     """
-    w, y = sp.Dummy("w"), sp.Dummy("y")
-    q = _at_infinity(poly, w, y)
-    slope = sp.diff(q, y).subs({w: 0, y: 1})
-    if slope == 0:
-        raise ArithmeticError("the polynomial has a double solution at infinity; ask the law for its moments instead")
-    expansion, moments = sp.Integer(1), []
-    for k in range(1, n + 1):
-        coefficient = sp.Poly(q.subs(y, expansion), w).coeff_monomial(w**k)
-        moments.append(sp.factor(-coefficient / slope))
-        expansion += moments[-1] * w**k
-    return moments
+    return [to_sympy(x) for x in Bivariate.from_expression(poly, variables=poly.gens).moments(n)]
 
 
 @singledispatch
-def _eliminate(law: Any) -> Any:
-    """A polynomial in (_m, _z) that the law satisfies, possibly among false factors; one rule a node."""
+def _rule(law: Any) -> Bivariate:
+    """The polynomial of a law in m; one rule a node."""
     raise unavailable(law, "polynomial", "it is not algebraic, or has no rule; use rmt.derive(law) for its equation")
 
 
-@_eliminate.register
-def _(law: Semicircle) -> Any:
+# --- leaves -------------------------------------------------------------------------------------------------------
+
+
+def _leaf(law: Any, expression: Any, encoding: str = "m") -> Bivariate:
+    """An equation as it is written; where it has factors, the law's moments tell which."""
+    variables = (_s, _y) if encoding == "s" else (_m, _z)
+    return Bivariate.from_expression(expression, encoding, variables=variables, moments=law.moments).to("m")
+
+
+@_rule.register
+def _(law: Semicircle) -> Bivariate:
     variance, mean = semicircle_parameters(law)
-    return variance * _m**2 + (_z - mean) * _m + 1
+    return _leaf(law, variance * _m**2 + (_z - mean) * _m + 1)
 
 
-@_eliminate.register
-def _(law: MarchenkoPastur) -> Any:
+@_rule.register
+def _(law: MarchenkoPastur) -> Bivariate:
     c = to_sympy(law.ratio)
-    return c * _z * _m**2 + (_z + c - 1) * _m + 1
+    return _leaf(law, c * _z * _m**2 + (_z + c - 1) * _m + 1)
 
 
-@_eliminate.register
-def _(law: Discrete) -> Any:
-    return _numerator(_m + sp.Add(*(to_sympy(p) / (_z - to_sympy(x)) for x, p in law.masses)))
+@_rule.register
+def _(law: Discrete) -> Bivariate:
+    masses = [(to_sympy(x), to_sympy(p)) for x, p in law.masses]
+    return _leaf(law, _m + sp.Add(*(p / (_z - x) for x, p in masses)))
 
 
-@_eliminate.register
-def _(law: FussCatalan) -> Any:
+@_rule.register
+def _(law: Arcsine) -> Bivariate:
+    return _leaf(law, (_z - to_sympy(law.a)) * (_z - to_sympy(law.b)) * _m**2 - 1)
+
+
+@_rule.register
+def _(law: KestenMcKay) -> Bivariate:
+    d = to_sympy(law.degree)
+    return _leaf(law, (_z**2 - d**2) * _m**2 - (d - 2) * _z * _m - (d - 1))
+
+
+@_rule.register
+def _(law: FreeJacobi) -> Bivariate:
+    s, t = to_sympy(law.trace_p), to_sympy(law.trace_q)
+    return _leaf(law, s * _z * (_z - 1) * _m**2 + ((2 * s - 1) * _z + t - s) * _m + s - 1)
+
+
+@_rule.register
+def _(law: FussCatalan) -> Bivariate:
     order = to_sympy(law.order)
-    if not order.is_Integer:
-        raise unavailable(law, "polynomial", "the order must be an integer; rmt.derive(law) has its equation")
-    return _z**order * (-_m) ** (order + 1) + _z * _m + 1
+    if not order.is_Rational:
+        raise unavailable(law, "polynomial", "the order must be a rational number; rmt.derive(law) has its equation")
+    return _leaf(law, _s**order.q * (1 + _y) ** order.p - 1, "s")
 
 
-@_eliminate.register
-def _(law: Affine) -> Any:
-    a, b = to_sympy(law.scale), to_sympy(law.shift)
-    return _numerator(_eliminate(law.law).subs({_m: a * _m, _z: (_z - b) / a}, simultaneous=True))
+@_rule.register
+def _(law: FreePoisson) -> Bivariate:
+    return operations.free_poisson(_rule(law.jump), law.rate)
 
 
-@_eliminate.register
-def _(law: FreeSum) -> Any:
-    return _from_r(reduce(_sum_resultant, (_to_r(polynomial(term).as_expr()) for term in law.laws)))
+@_rule.register
+def _(law: Cauchy) -> Bivariate:
+    x, height = to_sympy(law.location), to_sympy(law.scale)
+    return _without_moments(((_z - x) * _m + 1) ** 2 + height**2 * _m**2)
 
 
-@_eliminate.register
-def _(law: FreeSumPower) -> Any:
-    t = to_sympy(law.exponent)
-    return _from_r(_numerator(_to_r(polynomial(law.law).as_expr()).subs(_r, _r / t)))
+@_rule.register
+def _(law: FreeStable) -> Bivariate:
+    alpha, rho = to_sympy(law.alpha), to_sympy(law.rho)
+    turns = alpha.p * rho if alpha.is_Rational else None
+    if turns is None or not (2 * turns).is_integer:
+        raise unavailable(
+            law,
+            "polynomial",
+            "alpha must be a fraction p/q with 2 p rho a whole number; rmt.derive(law) has its equation",
+        )
+    # ((z - location) G - 1)^q = (-1)^q exp(i pi p rho) scale^p G^p
+    left = (-(_z - to_sympy(law.location)) * _m - 1) ** alpha.q
+    right = (-1) ** alpha.q * to_sympy(law.scale) ** alpha.p * (-_m) ** alpha.p
+    if turns.is_integer:
+        return _without_moments(left - (-1) ** turns * right)
+    return _without_moments(left**2 + right**2)  # exp(i pi p rho) = ±i: with the conjugate branch
 
 
-@_eliminate.register
-def _(law: Compression) -> Any:
-    return _from_r(_to_r(polynomial(law.law).as_expr()).subs(_m, to_sympy(law.ratio) * _m))
+def _without_moments(expression: Any) -> Bivariate:
+    ring, parameters, (element,) = ring_elements([expression], (_m, _z))
+    return physical_factor(ring, element, "m", parameters, None)
 
 
-@_eliminate.register
-def _(law: FreeProduct) -> Any:
-    return _from_s(reduce(_product_resultant, (_to_s(polynomial(factor).as_expr()) for factor in law.laws)))
+@_rule.register
+def _(law: ImplicitLaw) -> Bivariate:
+    kind = next(kind for kind in ("s", "r", "psi") if getattr(law, kind) is not None)
+    transform = getattr(law, kind)
+    if not hasattr(transform, "free_symbols"):
+        raise unavailable(law, "polynomial", "its transform is a Python function; give a sympy expression")
+    symbols = sp.Dummy(kind), sp.Dummy("argument")
+    expression = transform.xreplace(dict.fromkeys(transform.free_symbols, symbols[1]))
+    radicals: dict[tuple[Any, int], Any] = {}
+    equation = sp.numer(sp.together(symbols[0] - _without_radicals(expression, radicals)))
+    for (base, q), root in reversed(radicals.items()):  # outer ones first
+        equation = sp.resultant(equation, sp.numer(sp.together(root**q - base)), root)
+    if not sp.expand(equation).is_polynomial(*symbols):
+        raise unavailable(law, "polynomial", "its transform is not algebraic; use rmt.derive(law)")
+    return Bivariate.from_expression(equation, kind, variables=symbols, moments=law.moments).to("m")
 
 
-@_eliminate.register
-def _(law: FreePower) -> Any:
+def _without_radicals(expression: Any, radicals: dict[tuple[Any, int], Any]) -> Any:
+    """The expression with q-th roots replaced by symbols; ``radicals`` gets (base, q) -> symbol, inner ones first."""
+    if not expression.args:
+        return expression
+    inner = expression.func(*(_without_radicals(part, radicals) for part in expression.args))
+    if inner.is_Pow and inner.exp.is_Rational and not inner.exp.is_Integer and inner.base.free_symbols:
+        return radicals.setdefault((inner.base, inner.exp.q), sp.Dummy()) ** inner.exp.p
+    return inner
+
+
+# --- nodes --------------------------------------------------------------------------------------------------------
+
+
+@_rule.register
+def _(law: Affine) -> Bivariate:
+    inner = _rule(law.law)
+    return operations.shift(operations.scale(inner, law.scale), law.shift)
+
+
+@_rule.register
+def _(law: FreeSum) -> Bivariate:
+    groups: dict[Any, int] = {}
+    for term in law.laws:
+        groups[term] = groups.get(term, 0) + 1
+    # equal laws are one power: their sum is in the field of one of them
+    parts = [operations.free_sum_power(_rule(term), n) if n > 1 else _rule(term) for term, n in groups.items()
+             if not isinstance(term, Cauchy)]
+    heights = [(term, n) for term, n in groups.items() if isinstance(term, Cauchy)]
+    if not parts:
+        return _rule(Cauchy(sum(n * c.location for c, n in heights), sum(n * c.scale for c, n in heights)))
+    total = operations.free_sum(*parts)
+    for term, n in heights:
+        total = operations.plus_cauchy(total, n * term.location, n * term.scale)
+    return total
+
+
+@_rule.register
+def _(law: FreeSumPower) -> Bivariate:
+    return operations.free_sum_power(_rule(law.law), law.exponent)
+
+
+@_rule.register
+def _(law: Compression) -> Bivariate:
+    return operations.compress(_rule(law.law), law.ratio)
+
+
+@_rule.register
+def _(law: FreeProduct) -> Bivariate:
+    groups = law._groups()
+    scale = sp.Integer(1)
+    for point in [x for x in groups if isinstance(x, Discrete) and len(x.masses) == 1]:
+        scale *= to_sympy(point.masses[0][0]) ** groups.pop(point)
+    if not groups:
+        return _rule(Discrete({scale: 1}))
+    parts = [operations.free_power(_rule(factor), n) if n > 1 else _rule(factor) for factor, n in groups.items()]
+    return operations.scale(operations.free_product(*parts), scale)
+
+
+@_rule.register
+def _(law: FreePower) -> Bivariate:
     exponent = to_sympy(law.exponent)
     if not exponent.is_Rational or exponent <= 0:
         raise unavailable(law, "polynomial", "the exponent must be a positive rational number; use rmt.derive(law)")
-    inner = _to_s(polynomial(law.law).as_expr())
-    return _from_s(sp.resultant(inner.subs(_s, _other), _s**exponent.q - _other**exponent.p, _other))
+    return operations.free_power(_rule(law.law), exponent)
 
 
-@_eliminate.register
-def _(law: Square) -> Any:
-    # G of x² at x² is (G(x) - G(-x)) / 2x
-    inner = polynomial(law.law).as_expr()
-    right = inner.subs({_m: 2 * _x * _m + _other, _z: _x}, simultaneous=True)
-    left = inner.subs({_m: _other, _z: -_x}, simultaneous=True)
-    in_x = sp.sqf_part(sp.resultant(right, left, _other), _m, _x)
-    return sp.resultant(in_x, _z - _x**2, _x)
+@_rule.register
+def _(law: Inverse) -> Bivariate:
+    return operations.inverse(_rule(law.law))
 
 
-@_eliminate.register
-def _(law: Symmetrized) -> Any:
+@_rule.register
+def _(law: Mixture) -> Bivariate:
+    return operations.mixture([(_rule(part), share) for part, share in law.parts])
+
+
+@_rule.register
+def _(law: Square) -> Bivariate:
+    return _rule(law.law.law) if isinstance(law.law, Sqrt) else operations.square(_rule(law.law))
+
+
+@_rule.register
+def _(law: PolynomialImage) -> Bivariate:
+    if isinstance(law.law, Discrete):
+        masses: dict[Any, Any] = {}
+        for x, p in law.law.masses:
+            y = sum(c * x**k for k, c in enumerate(law.coefficients))
+            masses[y] = masses.get(y, 0) + p
+        return _rule(Discrete(masses))
+    if len(law.coefficients) != 3:
+        raise unavailable(law, "polynomial", "images of degree 3 or more have no rule; use law.moments(n), law.pdf(x)")
+    c, b, a = (to_sympy(x) for x in law.coefficients)
+    centred = operations.shift(_rule(law.law), b / (2 * a))
+    return operations.shift(operations.scale(operations.square(centred), a), c - b**2 / (4 * a))
+
+
+@_rule.register
+def _(law: Sqrt) -> Bivariate:
+    raise unavailable(law, "polynomial", "G of sqrt(X) is not algebraic; take law.sqrt().symmetrized(), or the squares")
+
+
+@_rule.register
+def _(law: Symmetrized) -> Bivariate:
     if isinstance(law.law, Sqrt):
-        return _numerator(polynomial(law.law.law).as_expr().subs({_m: _m / _z, _z: _z**2}, simultaneous=True))
-    inner = polynomial(law.law).as_expr()
-    right = inner.subs(_m, 2 * _m + _other)
-    return sp.resultant(right, inner.subs({_m: _other, _z: -_z}, simultaneous=True), _other)
+        return operations.symmetric_root(_rule(law.law.law))
+    return operations.symmetrize(_rule(law.law))
 
 
-@_eliminate.register
-def _(law: ResidualSum) -> Any:
-    a = to_sympy(law.skip)
-    branch = _to_s(polynomial(law.branch).as_expr())
-    # With t = z G² and y = zG - 1: the branch at its own moment transform m0, and (y - m0)(y - m0 + 1) = a² t.
-    t, y = _z * _m**2, -_z * _m - 1
-    at_m0 = _numerator(branch.subs({_s: t / (_inner * (1 + _inner)), _y: _inner}, simultaneous=True))
-    return sp.resultant(at_m0, sp.expand((y - _inner) * (y - _inner + 1) - a**2 * t), _inner)
+@_rule.register
+def _(law: RectangularSum) -> Bivariate:
+    first, *others = (_rule(part) for part in law.laws)
+    for other in others:
+        first = operations.rectangular_sum(first, other, law.ratio)
+    return first
 
 
-# --- encodings -------------------------------------------------------------------------------------------------------
+@_rule.register
+def _(law: ResidualSum) -> Bivariate:
+    return operations.residual_sum(_rule(law.branch), law.skip)
 
 
-def _to_r(expression: Any) -> Any:
-    """(m, z) to (r, g): z = r + 1/g; the symbol of m is kept for -g."""
-    return _numerator(expression.subs(_z, _r - 1 / _m))
+@_rule.register
+def _(law: GatedLayer) -> Bivariate:
+    # <1/den> y = zG and y + s y <D2²/den> = z with den = y - D1² - s y G D2²; y is eliminated (derived from the fixed
+    # point of `rmt.numeric.gated`)
+    s = to_sympy(law.variance)
+    terms = [(to_sympy(p), to_sympy(d2) ** 2, _y - to_sympy(d1) ** 2 + s * _y * _m * to_sympy(d2) ** 2)
+             for (d1, d2), p in law.gates]
+    first = sp.Add(*(p * _y / den for p, _, den in terms)) + _z * _m
+    second = _y - _z + s * _y * sp.Add(*(p * square / den for p, square, den in terms))
+    ring, parameters, (a, b) = ring_elements([first, second], (_m, _z, _y))
+    element = ring.resultant(ring.without(a, ring.gens[2]), ring.without(b, ring.gens[2]), 2)
 
+    def moments(n: int, point: Any) -> list[Any]:
+        exact = [to_sympy(x) for x in law.moments(n)]
+        if point is None:
+            return exact
+        return [value_of(x, point) for x in exact]
 
-def _from_r(expression: Any) -> Any:
-    return _numerator(expression.subs(_r, _z + 1 / _m))
-
-
-def _to_s(expression: Any) -> Any:
-    """(m, z) to (s, y): z = (1+y)/(y s), G = y s."""
-    return _numerator(expression.subs({_m: -_y * _s, _z: (1 + _y) / (_y * _s)}, simultaneous=True))
-
-
-def _from_s(expression: Any) -> Any:
-    y = -_z * _m - 1
-    return _numerator(expression.subs({_s: -_m / y, _y: y}, simultaneous=True))
-
-
-def _sum_resultant(a: Any, b: Any) -> Any:
-    return sp.resultant(a.subs(_r, _other), sp.expand(b.subs(_r, _r - _other)), _other)
-
-
-def _product_resultant(a: Any, b: Any) -> Any:
-    return sp.resultant(a.subs(_s, _other), _numerator(b.subs(_s, _s / _other)), _other)
-
-
-def _numerator(expression: Any) -> Any:
-    return sp.expand(sp.numer(sp.together(expression)))
-
-
-# --- the factor that the law satisfies -------------------------------------------------------------------------------
-
-
-def _physical_factor(expression: Any, law: Any) -> Any:
-    if expression.has(sp.Float):
-        raise ValueError(
-            f"law={law!r}: a polynomial needs exact parameters; give Fraction or sympy.Rational, not floats"
-        )
-    w, y = sp.Dummy("w"), sp.Dummy("y")
-    candidates = []
-    for factor, _multiplicity in sp.factor_list(expression, _m, _z)[1]:
-        poly = sp.Poly(factor, _m, _z)
-        if poly.degree(_m) > 0 and sp.expand(_at_infinity(poly, w, y).subs({w: 0, y: 1})) == 0:
-            candidates.append(poly)
-    if len(candidates) > 1:  # zG = 1 solves every equation in the (s, y) encoding, where y = 0
-        candidates = [poly for poly in candidates if poly.as_expr() != _m * _z + 1]
-    if len(candidates) > 1:
-        moments = [to_sympy(x) for x in law.moments(_ORDERS)]
-        expansion = sp.Add(1, *(x * w**k for k, x in enumerate(moments, 1)))
-        candidates = [poly for poly in candidates if _vanishes(_at_infinity(poly, w, y).subs(y, expansion), w)]
-    if len(candidates) != 1:
-        raise unavailable(
-            law, "polynomial", f"{len(candidates)} factors of the resultant fit its expansion at infinity"
-        )
-    poly = candidates[0].primitive()[1]
-    return -poly if poly.LC().could_extract_minus_sign() else poly
-
-
-def _at_infinity(poly: Any, w: Any, y: Any) -> Any:
-    """P(-w y, 1/w), cleared of denominators: G = w y with y = 1 + m_1 w + … at w = 1/z -> 0."""
-    terms = {(i, j): c for (i, j), c in poly.terms()}
-    shift = max(j - i for i, j in terms)
-    return sp.Add(*(c * (-y) ** i * w ** (i - j + shift) for (i, j), c in terms.items()))
-
-
-def _vanishes(expression: Any, w: Any) -> bool:
-    poly = sp.Poly(expression, w)
-    return all(sp.expand(poly.coeff_monomial(w**k)) == 0 for k in range(_ORDERS + 1))
+    return physical_factor(ring, element, "m", parameters, moments)
