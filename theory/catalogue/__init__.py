@@ -25,6 +25,8 @@ __all__ = ["TOPICS", "entries", "entry", "keys"]
 # Title of each topic -> the module that holds its entries, in the order in which they are listed.
 TOPICS: Mapping[str, str] = {
     "Averages of activations": "averages",
+    "Plain chains": "chains",
+    "Residual networks": "residual",
 }
 
 

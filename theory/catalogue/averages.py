@@ -5,7 +5,7 @@ This module loads sympy: import it inside functions only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import mpmath
@@ -15,6 +15,7 @@ from rmt.symbolic.derivation import Step
 from theory.activation_formulas import activation_formulas, h, q
 from theory.activations import get_activation
 from theory.catalogue.entry import Entry, Witness, eq, symbols
+from theory.catalogue.witnesses import average
 from theory.gaussian import pair_average
 
 __all__ = ["build"]
@@ -23,14 +24,6 @@ gain, square, mean, alpha = symbols("c_2 phi_2 phi_1 alpha", real=True)
 rho = sp.Symbol("rho", real=True)
 _VARIANCES = ("0.3", "2.7")
 _CENTRED = "$h$ is N(0, q): the width is infinite, or the weights are Gaussian."
-
-
-def average(function: Callable[[Any], Any], variance: Any, kinks: Sequence[Any] = (0,)) -> Any:
-    """<function> over N(0, variance) by adaptive quadrature, split at the kinks."""
-    reach = 14 * mpmath.sqrt(variance)
-    weight = lambda x: mpmath.exp(-x * x / (2 * variance)) / mpmath.sqrt(2 * mpmath.pi * variance)  # noqa: E731
-    cuts = sorted({-reach, -1, 0, 1, reach, *kinks})
-    return mpmath.quad(lambda x: weight(x) * function(x), cuts)
 
 
 def _by_quadrature(

@@ -1,0 +1,498 @@
+"""Plain chains at large width: criticality, S-transforms, Fuss–Catalan laws, largest eigenvalues.
+
+After Pennington, Schoenholz, Ganguli, arXiv:1711.04735 and 1802.09979. This module loads sympy: import it inside
+functions only.
+"""
+
+from __future__ import annotations
+
+import cmath
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+import rmt
+from rmt.algebra.affine import Affine
+from rmt.algebra.free_power import FreePower
+from rmt.algebra.free_product import FreeProduct
+from rmt.laws.discrete import Discrete
+from rmt.laws.fuss_catalan import FussCatalan
+from rmt.laws.marchenko_pastur import MarchenkoPastur
+from rmt.symbolic.derivation import Derivation, G, Step, m, z
+from theory.activations import get_activation
+from theory.catalogue.entry import Entry, Witness, eq, symbols
+from theory.catalogue.witnesses import average, free_product, s_at
+from theory.derivation import derive
+from theory.network import Chain
+
+__all__ = ["build"]
+
+PENNINGTON = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979"
+L = sp.Symbol("L", positive=True, integer=True)
+p, q, sigma, sigma_b, chi, x_max, x, k = symbols("p q sigma_w sigma_b chi x_max x k", positive=True)
+S, variance = symbols("S Var")
+_WIDE = "Infinite width: the weights are free of the slopes."
+_TINY = sp.Rational(1, 1000)
+
+
+def _fixed_point() -> Entry:
+    """χ is the slope of the correlation map at 1, which needs no φ' at all."""
+    length, gain = symbols("phi_2 c_2", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for name, sigma_value, bias in (("erf", 1.3, 0.2), ("sin", 1.1, 0.4)):
+            function = get_activation(name)
+            fixed = 1.0
+            for _ in range(400):
+                fixed = sigma_value**2 * function.second_moment(fixed) + bias**2
+
+            def correlation(c: float, f: Any = function, fixed: float = fixed, s: float = sigma_value, b: float = bias):  # type: ignore[no-untyped-def]
+                return (s**2 * f.cross_moment(fixed, c) + b**2) / fixed
+
+            step = 1e-3  # one-sided differences of order 4
+            weights = np.array([25, -48, 36, -16, 3]) / (12 * step)
+            slope = float(weights @ [correlation(1 - j * step) for j in range(5)])
+            yield {
+                q: fixed, sigma: sigma_value, sigma_b: bias, chi: slope,
+                length: average(lambda y, f=function: f.phi(float(y)) ** 2, fixed),
+                gain: average(lambda y, f=function: f.dphi(float(y)) ** 2, fixed),
+            }  # fmt: skip
+
+    return Entry(
+        key="chain-criticality",
+        title="Length map and edge of chaos",
+        statement=(eq(q, sigma**2 * length + sigma_b**2), eq(chi, sigma**2 * gain)),
+        hypotheses=(_WIDE, "$q$ is at its fixed point; the chain is critical where $χ = 1$."),
+        source=(("Poole2016", "eqs. 3, 7"), ("Pennington2017", "eqs. 5, 9")),
+        steps=(
+            Step(
+                "Slope of the correlation map",
+                (
+                    eq(
+                        sp.Symbol("dC/dc"),
+                        sigma**2 * sp.Symbol("c_2"),
+                    ),
+                ),
+                "Price's theorem: the derivative of the average of $φ(h) φ(h')$ by the correlation is $q$ times the "
+                "average of $φ'(h) φ'(h')$; at correlation 1 that is $φ'(h)^2$.",
+                "Poole et al. 2016",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="the iterated length map, and differences of the correlation map",
+        tolerance=1e-8,
+    )
+
+
+def _tanh_critical() -> Entry:
+    strength, length, gain = symbols("sigma_w2 phi_2 c_2", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        def bias(value: Any) -> Any:
+            return value - average(lambda y: mpmath.tanh(y) ** 2, value) / average(lambda y: mpmath.sech(y) ** 4, value)
+
+        with mpmath.workdps(15):
+            found = mpmath.findroot(lambda value: bias(value) - mpmath.mpf("0.05"), (0.5, 0.6), tol=1e-20)
+            slope = average(lambda y: mpmath.sech(y) ** 4, found)
+            yield {
+                strength: 1 / slope, q: found, gain: slope, sigma_b: sp.sqrt(sp.Rational(1, 20)),
+                length: average(lambda y: mpmath.tanh(y) ** 2, found),
+            }  # fmt: skip
+
+    return Entry(
+        key="tanh-critical-point",
+        title="Edge of chaos of tanh at σ_b² = 0.05",
+        statement=(eq(strength * gain, sp.Integer(1)), eq(q, strength * length + sp.Rational(1, 20))),
+        hypotheses=(_WIDE, "$\\sigma_b^2 = 0.05$; all averages at $q$."),
+        source=(("Pennington2017", "figure 1"),),
+        steps=(
+            Step(
+                "The curve of critical points",
+                (eq(sigma_b**2, q - length / gain),),
+                "Eliminate $\\sigma_w^2$ from the length map and $χ = 1$: a curve with $q$ as its parameter.",
+                "Poole et al. 2016",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="adaptive quadrature and a root of one variable",
+        quoted={strength: "1.7609546", q: ".5700479"},
+    )
+
+
+def _slope_transform() -> Entry:
+    def witnesses() -> Iterator[Witness]:
+        # ψ of (1-p) δ_0 + p δ_1 is p/(z-1): every z > 1 gives one point of S
+        moment = p / (z - 1)
+        yield {p: p, m: moment, S: (1 + moment) / (moment * z)}
+
+    return Entry(
+        key="bernoulli-s-transform",
+        title="S-transform of the slopes of ReLU and hard tanh",
+        statement=(eq(S, (1 + m) / (p + m)),),
+        hypotheses=("$φ'$ is 1 with probability $p$ and 0 otherwise; $D^2$ is free of what it multiplies.",),
+        source=(("Pennington2017", "section 2.5"),),
+        steps=(
+            Step("Moment transform", (eq(m, p / (z - 1)),), "$z G - 1$ of $(1-p) δ_0 + p δ_1$.", "definition"),
+            Step("Its inverse", (eq(z, 1 + p / m),), "$S = (1+m)/(m z)$.", "definition"),
+        ),
+        witnesses=witnesses,
+        witnessed_by="the moment transform of two atoms, as an identity",
+        tolerance=0,
+    )
+
+
+def _chain_law(weights: str, depth: Any, slope: Any, strength: Any) -> Any:
+    """Law of a chain whose slopes are 1 with probability `slope` and 0 otherwise."""
+    slopes = Discrete({0: 1 - slope, 1: slope})
+    layer = FreeProduct((MarchenkoPastur(1), slopes)) if weights == "gaussian" else slopes
+    return FreePower(Affine(layer, strength, 0), depth)
+
+
+def _piecewise(weights: str) -> Entry:
+    gaussian = weights == "gaussian"
+    inverse = (1 if gaussian else 1 + m) / (m + p)
+    spread = L / p if gaussian else L * (1 - p) / p
+
+    def witnesses() -> Iterator[Witness]:
+        for slope, depth, strength in ((Fraction(3, 5), 2, Fraction(9, 4)), (Fraction(1, 2), 3, Fraction(2))):
+            one = [strength**j * slope for j in range(1, 8)]
+            catalan = [math.comb(2 * j, j) // (j + 1) for j in range(1, 8)]
+            factors = [one, catalan] if gaussian else [one]
+            moments = free_product(*(depth * factors))
+            critical = moments[1] / moments[0] ** 2 - 1
+            yield {
+                p: slope, L: depth, sigma: sp.sqrt(sp.Rational(strength)), m: _TINY, variance: critical,
+                S: s_at(moments, Fraction(1, 1000)),
+            }  # fmt: skip
+
+    return Entry(
+        key=f"chain-{weights}",
+        title=f"Chains of {'Gaussian' if gaussian else 'orthogonal'} layers with slopes 0 and 1",
+        statement=(eq(S, sigma ** (-2 * L) * inverse**L), eq(variance, spread)),
+        hypotheses=(_WIDE, "The variance is that at criticality, $\\sigma_w^2 p = 1$.", "$p$ is the same in all layers."),
+        source=(("Pennington2018", "eqs. 20, 22" if gaussian else "eqs. 19, 21"),),
+        derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma, weights=weights)),
+        law=lambda depth, p, sigma_w: _chain_law(weights, depth, p, sigma_w**2),
+        network=lambda depth, sigma_w: Chain(depth, "hard_tanh", sigma_w=sigma_w, weights=weights),
+        arguments=({"depth": 3, "p": 0.7, "sigma_w": 1.1},),
+        witnesses=witnesses,
+        witnessed_by="free cumulants of words, 7 moments",
+    )
+
+
+def _fuss_catalan_moments() -> Entry:
+    moment = sp.Symbol("m_k")
+
+    def witnesses() -> Iterator[Witness]:
+        catalan = [math.comb(2 * j, j) // (j + 1) for j in range(1, 6)]
+        for depth in (1, 2, 3):
+            for order, value in enumerate(free_product(*(depth * [catalan])), 1):
+                yield {L: depth, k: order, moment: value}
+
+    return Entry(
+        key="fuss-catalan-moments",
+        title="Moments of products of Gaussian matrices",
+        statement=(eq(moment, sp.binomial(k * (L + 1), k) / (k * L + 1)),),
+        hypotheses=("$J$ is a product of $L$ square Gaussian matrices with entries of variance $1/N$, $N$ infinite.",),
+        source=(("PensonZyczkowski2011", "eq. 1"), ("Pennington2018", "section 3")),
+        derivation_of=lambda: rmt.derive(FussCatalan(L)),
+        law=lambda order: FussCatalan(order),
+        arguments=({"order": 2}, {"order": 5}),
+        steps=(
+            Step(
+                "Lagrange inversion",
+                (eq(moment, sp.Symbol("[m^(k-1)]") * (1 + m) ** (k * (L + 1)) / k),),
+                "The coefficient of $m^{k-1}$, a binomial.",
+                "Nica, Speicher 2006, lecture 18",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="free cumulants of words, 5 moments of 1, 2 and 3 factors",
+        tolerance=0,
+    )
+
+
+def _fuss_catalan_edge() -> Entry:
+    def witnesses() -> Iterator[Witness]:
+        for depth in (1, 3, 10):
+            low = _lowest(lambda y, d=depth: (1 + y) ** (d + 1) / y, 1 / mpmath.mpf(depth))
+            yield {L: depth, x_max: low}
+
+    return Entry(
+        key="fuss-catalan-edge",
+        title="Largest squared singular value of a product of Gaussian matrices",
+        statement=(eq(x_max, (L + 1) ** (L + 1) / L**L),),
+        hypotheses=("$J$ is a product of $L$ square Gaussian matrices with entries of variance $1/N$, $N$ infinite.",),
+        source=(("PensonZyczkowski2011", "section II"), ("Pennington2018", "section 3")),
+        derivation_of=lambda: rmt.derive(FussCatalan(L)),
+        law=lambda order: FussCatalan(order),
+        arguments=({"order": 3},),
+        witnesses=witnesses,
+        witnessed_by="a numeric minimum of z(m) on the positive axis",
+    )
+
+
+def _lowest(function: Any, guess: Any) -> Any:
+    """Least value of z(m) for m > 0 by golden section in log m, at 25 digits; it is quadratic in the error of m."""
+    with mpmath.workdps(25):
+        low, high = mpmath.log(guess) - 3, mpmath.log(guess) + 3
+        golden = (mpmath.sqrt(5) - 1) / 2
+        for _ in range(80):
+            inner = high - golden * (high - low), low + golden * (high - low)
+            if function(mpmath.exp(inner[0])) < function(mpmath.exp(inner[1])):
+                high = inner[1]
+            else:
+                low = inner[0]
+        return function(mpmath.exp((low + high) / 2))
+
+
+def _fuss_catalan_density() -> Entry:
+    phi, density = symbols("phi rho", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for depth, point in ((1, 1.7), (3, 0.2), (3, 6.0), (6, 11.5)):
+            law = FussCatalan(depth)
+            cauchy = law.cauchy(point, method="subordination")
+            yield {L: depth, x: point, phi: -cmath.phase(cauchy), density: -cauchy.imag / math.pi, G: cauchy, z: point}
+
+    ratio = sp.sin((L + 1) * phi)
+    return Entry(
+        key="fuss-catalan-density",
+        title="Density of products of Gaussian matrices",
+        statement=(
+            eq(x, ratio ** (L + 1) / (sp.sin(phi) * sp.sin(L * phi) ** L)),
+            eq(density, sp.sin(phi) ** 2 * sp.sin(L * phi) ** (L - 1) / (sp.pi * ratio**L)),
+        ),
+        hypotheses=("$0 < φ < π/(L+1)$; one angle gives one point of the curve.",),
+        source=(("HaagerupMoller2013", "section 3"),),
+        derivation_of=lambda: rmt.derive(FussCatalan(L)),
+        law=lambda order: FussCatalan(order),
+        arguments=({"order": 3},),
+        steps=(
+            Step(
+                "Angles",
+                (eq(z * G, ratio * sp.exp(-sp.I * phi) / sp.sin(L * phi)),),
+                "On the axis from above $G = |G| e^{-iφ}$; the equation fixes $|G|$ and $z$ in terms of $φ$.",
+                "Haagerup, Möller 2013",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="the Cauchy transform by continuation of the equation from infinity",
+        tolerance=1e-9,
+    )
+
+
+def _largest_orthogonal() -> Entry:
+    mass = sp.Symbol("mass", nonnegative=True)
+    top = sp.Symbol("x_top", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for slope, depth in ((mpmath.mpf(1) / 2, 4), (mpmath.mpf(4) / 5, 9)):
+            chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / ((1 + y) * s)) ** d  # noqa: E731
+            yield {p: slope, L: depth, x_max: _lowest(chain, mpmath.mpf(1))}
+        # real projections in 60 dimensions: what no layer cuts keeps the full weight
+        rng = np.random.default_rng(7)
+        n, cut, depth = 60, 6, 3
+        jacobian = np.eye(n)
+        for _ in range(depth):
+            gates = np.arange(n) >= cut
+            jacobian = np.sqrt(n / (n - cut)) * gates[:, np.newaxis] * (_haar(n, rng) @ jacobian)
+        values = np.linalg.svd(jacobian, compute_uv=False) ** 2
+        untouched = values[values > values[0] * (1 - 1e-9)]
+        yield {p: Fraction(n - cut, n), L: depth, top: float(untouched[0]), mass: Fraction(len(untouched), n)}
+
+    return Entry(
+        key="largest-eigenvalue-orthogonal",
+        title="Largest eigenvalue of critical orthogonal chains",
+        statement=(
+            eq(x_max, (1 - p) / p * L**L / (L - 1) ** (L - 1)),
+            eq(top, p ** (-L)),
+            eq(mass, 1 - L * (1 - p)),
+        ),
+        hypotheses=(
+            _WIDE,
+            "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $\\sigma_w^2 p = 1$.",
+            "The edge $x_{max}$ if $L(1-p) > 1$; otherwise the atom $x_{top}$ with its mass.",
+        ),
+        source=(("Pennington2018", "section 3.3"),),
+        steps=(
+            Step(
+                "Critical point",
+                (eq(z, (1 + m) / m * ((m + p) / (p * (1 + m))) ** L), eq(m, p / (L * (1 - p) - 1))),
+                "$z = (1+m)/(m S)$ is least there for $m > 0$, if $L(1-p) > 1$.",
+                "derived here",
+            ),
+        ),
+        derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma, weights="orthogonal")),
+        law=lambda depth, p: _chain_law("orthogonal", depth, p, 1 / p),
+        arguments=({"depth": 4, "p": Fraction(1, 2)},),
+        witnesses=witnesses,
+        witnessed_by="a numeric minimum of z(m); singular values of random orthogonal matrices and projections",
+    )
+
+
+def _haar(n: int, rng: np.random.Generator) -> Any:
+    """A Haar orthogonal matrix (the rows of Q times the signs of R)."""
+    unitary, upper = np.linalg.qr(rng.normal(size=(n, n)))
+    return unitary * np.sign(np.diag(upper))
+
+
+def _largest_gaussian() -> Entry:
+    point = sp.Symbol("m_crit", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for slope, depth in ((mpmath.mpf("0.5"), 4), (mpmath.mpf("0.9"), 1), (mpmath.mpf("0.3"), 12)):
+            chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / s) ** d  # noqa: E731
+            slope_at = lambda y, f=chain: mpmath.diff(lambda u: mpmath.log(f(u)), y)  # noqa: E731
+            where = mpmath.findroot(slope_at, (mpmath.mpf(slope) / depth, mpmath.mpf(slope) / depth * 1.2))
+            yield {p: slope, L: depth, point: where, x_max: _lowest(chain, where)}
+
+    return Entry(
+        key="largest-eigenvalue-gaussian",
+        title="Largest eigenvalue of critical Gaussian chains",
+        statement=(
+            eq(point, (-(L - 1) + sp.sqrt((L - 1) ** 2 + 4 * L * p)) / (2 * L)),
+            eq(x_max, (1 + point) / point * ((point + p) / p) ** L),
+        ),
+        hypotheses=(_WIDE, "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $\\sigma_w^2 p = 1$."),
+        source=(("Pennington2018", "section 3.3"),),
+        steps=(
+            Step(
+                "Critical point",
+                (eq(L * point**2 + (L - 1) * point - p, sp.Integer(0)),),
+                "The derivative of $\\log z$, $z = (1+m) (m+p)^L/(m p^L)$, cleared of denominators.",
+                "derived here",
+            ),
+        ),
+        derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma)),
+        law=lambda depth, p: _chain_law("gaussian", depth, p, 1 / p),
+        arguments=({"depth": 4, "p": 0.5},),
+        witnesses=witnesses,
+        witnessed_by="a numeric root and a numeric minimum of z(m)",
+        tolerance=1e-9,
+    )
+
+
+def _variance_at_criticality() -> Entry:
+    mu_1, mu_2, s_1 = symbols("mu_1 mu_2 s_1", real=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for depth in (1, 3):
+            for values in ([Fraction(1, 2), Fraction(2, 5)], [Fraction(2), Fraction(9, 2)]):
+                for catalan in ([1, 1], [1, 2]):
+                    moments = free_product(*(depth * [values, catalan]))
+                    yield {
+                        L: depth, mu_1: values[0], mu_2: values[1], s_1: catalan[0] - catalan[1],
+                        variance: moments[1] / moments[0] ** 2 - 1,
+                    }  # fmt: skip
+
+    return Entry(
+        key="variance-at-criticality",
+        title="Variance of the spectrum of critical chains",
+        statement=(eq(variance, L * (mu_2 / mu_1**2 - 1 - s_1)),),
+        hypotheses=(
+            _WIDE,
+            "$μ_k$ is the mean of $φ'(h)^{2k}$, and $S_W = \\sigma_w^{-2}(1 + s_1 m + …)$: $s_1 = -1$ for Gaussian weights "
+            "and 0 for orthogonal ones; $\\sigma_w^2 μ_1 = 1$.",
+        ),
+        source=(("Pennington2018", "eq. 18"),),
+        steps=(
+            Step(
+                "Slope of S",
+                (eq(sp.Symbol("S'(0)/S(0)"), L * (s_1 - (mu_2 / mu_1**2 - 1))),),
+                "$S(m) = 1/m_1 - (m_2 - m_1^2) m/m_1^3 + …$ for each factor; logarithms of S add.",
+                "derived here",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="free cumulants of words",
+        tolerance=0,
+    )
+
+
+def _erf_moments() -> Entry:
+    mu_k = sp.Symbol("mu_k", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for order, value in ((1, 0.3), (2, 2.5), (5, 0.8)):
+            slope = lambda y, j=order: mpmath.exp(-mpmath.pi * y * y * j / 2)  # noqa: E731
+            yield {k: order, q: mpmath.mpf(value), mu_k: average(slope, mpmath.mpf(value))}
+
+    return Entry(
+        key="erf-slope-moments",
+        title="Moments of the slopes of erf(√π h/2)",
+        statement=(eq(mu_k, (1 + sp.pi * k * q) ** sp.Rational(-1, 2)),),
+        hypotheses=("$h$ is N(0, q); $μ_k$ is the mean of $φ'(h)^{2k}$.",),
+        source=(("Pennington2018", "section 4.1"),),
+        steps=(
+            Step(
+                "Gaussian integral",
+                (eq(mu_k, sp.Integral(sp.exp(-sp.pi * k * x**2 / 2 - x**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q),
+                                      (x, -sp.oo, sp.oo))),),
+                "$φ'(h)^2 = e^{-π h^2/2}$.",
+                "derived here",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="adaptive quadrature",
+    )  # fmt: skip
+
+
+def _erf_lerch() -> Entry:
+    psi = sp.Symbol("psi")
+
+    def witnesses() -> Iterator[Witness]:
+        for value, point in ((0.6, 3.0), (2.0, 1.4)):
+            slope = lambda y: mpmath.exp(-mpmath.pi * y * y / 2)  # noqa: E731
+            found = average(lambda y, w=point: slope(y) / (w - slope(y)), mpmath.mpf(value))
+            yield {q: mpmath.mpf(value), z: mpmath.mpf(point), psi: found}
+
+    return Entry(
+        key="erf-moment-transform",
+        title="Moment transform of the slopes of erf(√π h/2)",
+        statement=(
+            eq(psi, sp.lerchphi(1 / z, sp.Rational(1, 2), (1 + sp.pi * q) / (sp.pi * q)) / (z * sp.sqrt(sp.pi * q))),
+        ),
+        hypotheses=("$h$ is N(0, q); $ψ(z)$ is the sum of $μ_k z^{-k}$ over $k$ from 1.",),
+        source=(("Pennington2018", "eq. 31"),),
+        steps=(
+            Step(
+                "Sum over the moments",
+                (eq(psi, sp.Sum((1 + sp.pi * q * sp.Symbol("j")) ** sp.Rational(-1, 2) * z ** -sp.Symbol("j"),
+                                (sp.Symbol("j"), 1, sp.oo))),),
+                "Lerch's transcendent is the sum of $w^j/(j + a)^s$ over $j$ from 0.",
+                "definition",
+            ),
+        ),
+        derivation_of=_erf_chain,
+        witnesses=witnesses,
+        witnessed_by="adaptive quadrature of φ'²/(z - φ'²)",
+    )  # fmt: skip
+
+
+def _erf_chain() -> Derivation:
+    return derive(Chain(L, "erf", sigma_w=sigma, weights="orthogonal"))
+
+
+def build() -> tuple[Entry, ...]:
+    """The entries of this topic."""
+    return (
+        _fixed_point(),
+        _tanh_critical(),
+        _slope_transform(),
+        _piecewise("gaussian"),
+        _piecewise("orthogonal"),
+        _variance_at_criticality(),
+        _largest_orthogonal(),
+        _largest_gaussian(),
+        _fuss_catalan_moments(),
+        _fuss_catalan_edge(),
+        _fuss_catalan_density(),
+        _erf_moments(),
+        _erf_lerch(),
+    )
