@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from theory.catalogue.entry import Entry
+    from theory.catalogue.published import Entry
 
 __all__ = ["TOPICS", "entries", "entry", "keys"]
 
@@ -27,6 +27,9 @@ TOPICS: Mapping[str, str] = {
     "Averages of activations": "averages",
     "Plain chains": "chains",
     "Residual networks": "residual",
+    "Deep limits and rectangular chains": "classes",
+    "Chains of width one": "width_one",
+    "Finite width": "finite_width",
 }
 
 

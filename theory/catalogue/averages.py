@@ -14,7 +14,7 @@ import sympy as sp
 from rmt.symbolic.derivation import Step
 from theory.activation_formulas import activation_formulas, h, q
 from theory.activations import get_activation
-from theory.catalogue.entry import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq, symbols
 from theory.catalogue.witnesses import average
 from theory.gaussian import pair_average
 

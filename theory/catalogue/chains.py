@@ -25,8 +25,8 @@ from rmt.laws.fuss_catalan import FussCatalan
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Derivation, G, Step, m, z
 from theory.activations import get_activation
-from theory.catalogue.entry import Entry, Witness, eq, symbols
-from theory.catalogue.witnesses import average, free_product, s_at
+from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.witnesses import average, free_product, lowest, s_at
 from theory.derivation import derive
 from theory.network import Chain
 
@@ -220,7 +220,7 @@ def _fuss_catalan_moments() -> Entry:
 def _fuss_catalan_edge() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for depth in (1, 3, 10):
-            low = _lowest(lambda y, d=depth: (1 + y) ** (d + 1) / y, 1 / mpmath.mpf(depth))
+            low = lowest(lambda y, d=depth: (1 + y) ** (d + 1) / y, 1 / mpmath.mpf(depth))
             yield {L: depth, x_max: low}
 
     return Entry(
@@ -235,20 +235,6 @@ def _fuss_catalan_edge() -> Entry:
         witnesses=witnesses,
         witnessed_by="a numeric minimum of z(m) on the positive axis",
     )
-
-
-def _lowest(function: Any, guess: Any) -> Any:
-    """Least value of z(m) for m > 0 by golden section in log m, at 25 digits; it is quadratic in the error of m."""
-    with mpmath.workdps(25):
-        low, high = mpmath.log(guess) - 3, mpmath.log(guess) + 3
-        golden = (mpmath.sqrt(5) - 1) / 2
-        for _ in range(80):
-            inner = high - golden * (high - low), low + golden * (high - low)
-            if function(mpmath.exp(inner[0])) < function(mpmath.exp(inner[1])):
-                high = inner[1]
-            else:
-                low = inner[0]
-        return function(mpmath.exp((low + high) / 2))
 
 
 def _fuss_catalan_density() -> Entry:
@@ -294,7 +280,7 @@ def _largest_orthogonal() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for slope, depth in ((mpmath.mpf(1) / 2, 4), (mpmath.mpf(4) / 5, 9)):
             chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / ((1 + y) * s)) ** d  # noqa: E731
-            yield {p: slope, L: depth, x_max: _lowest(chain, mpmath.mpf(1))}
+            yield {p: slope, L: depth, x_max: lowest(chain, mpmath.mpf(1))}
         # real projections in 60 dimensions: what no layer cuts keeps the full weight
         rng = np.random.default_rng(7)
         n, cut, depth = 60, 6, 3
@@ -350,7 +336,7 @@ def _largest_gaussian() -> Entry:
             chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / s) ** d  # noqa: E731
             slope_at = lambda y, f=chain: mpmath.diff(lambda u: mpmath.log(f(u)), y)  # noqa: E731
             where = mpmath.findroot(slope_at, (mpmath.mpf(slope) / depth, mpmath.mpf(slope) / depth * 1.2))
-            yield {p: slope, L: depth, point: where, x_max: _lowest(chain, where)}
+            yield {p: slope, L: depth, point: where, x_max: lowest(chain, where)}
 
     return Entry(
         key="largest-eigenvalue-gaussian",

@@ -25,7 +25,7 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.universal_resnet import UniversalResNet
 from rmt.symbolic.derivation import Derivation, G, Step, m, z
-from theory.catalogue.entry import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq, symbols
 from theory.catalogue.witnesses import average, extrapolated, free_product, gaussian_matrices, outcomes
 from theory.derivation import derive
 from theory.network import ResNet
@@ -52,11 +52,11 @@ def _universal_of_skip_one() -> Derivation:
 
 def _law() -> Entry:
     def witnesses() -> Iterator[Witness]:
-        # G far out, from moments that come by another way: exact powers of blocks of vanishing gain
+        # G far out as a Laurent series in Biane's moments
         for skip, gain, depth in ((1, Fraction(1, 2), 1), (Fraction(9, 10), Fraction(1, 5), 4)):
             ratio = gain / skip**2
             scale = skip ** (2 * depth)
-            moments = [math.exp(ratio * j) * scale**j * float(_laguerre(j, ratio)) for j in range(1, 60)]
+            moments = [math.exp(ratio * j) * scale**j * float(_brownian_moment(j, ratio)) for j in range(1, 60)]
             for point in (40 + 9j, -30 + 2j):
                 cauchy = sum(mu * point ** (-j - 1) for j, mu in enumerate([1.0, *moments]))
                 psi = point * cauchy - 1
@@ -72,22 +72,23 @@ def _law() -> Entry:
             eq(S, a ** (-2 * L) * sp.exp(-c / a**2 * (1 + 2 * m))),
         ),
         hypotheses=_LIMIT,
-        source=(("Tarnowski2018", "eq. 16"),),
+        source=(("Tarnowski2018", "eq. 16"), ("Biane1997", "section 4")),
         derivation_of=_universal,
         law=lambda c, skip, depth: UniversalResNet(c, skip, depth),
         network=lambda depth, sigma_w, skip: ResNet(depth, "tanh", sigma_w=sigma_w, skip=skip),
         arguments=({"c": 0.4, "skip": 1, "depth": 1}, {"c": 1.7, "skip": 0.9, "depth": 3}),
         witnesses=witnesses,
-        witnessed_by="moments as sums over words of free Brownian increments",
+        witnessed_by="the Laurent series of G in the moments of free multiplicative Brownian motion",
     )
 
 
-def _laguerre(order: int, ratio: Any) -> Any:
-    """m_k e^{-ck} of free multiplicative Brownian motion at time 2c, as Biane's sum (not by Laguerre polynomials)."""
-    total: Any = Fraction(0)
-    for j in range(order):
-        total += Fraction(math.comb(order, j + 1) * order ** (j - 1) * 2**j, math.factorial(j)) * ratio**j if j else 1
-    return total
+def _brownian_moment(order: int, ratio: Any) -> Any:
+    """m_k e^{-ck} of free multiplicative Brownian motion at time 2c, as Biane's sum."""
+    rest = (
+        Fraction(math.comb(order, j + 1) * order ** (j - 1) * 2**j, math.factorial(j)) * ratio**j
+        for j in range(1, order)
+    )
+    return 1 + sum(rest, Fraction(0))
 
 
 def _moments() -> Entry:
@@ -105,7 +106,7 @@ def _moments() -> Entry:
         key="universal-resnet-moments",
         title="Moments of the universal law",
         statement=(
-            eq(moment, sp.exp(c * k) / k * sp.assoc_laguerre(k - 1, 1, -2 * c * k)),
+            eq(moment, sp.exp(c * k) / k * sp.assoc_brownian_moment(k - 1, 1, -2 * c * k)),
             eq(variance, 2 * c * sp.exp(2 * c)),
         ),
         hypotheses=(*_LIMIT, "$a = 1$."),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rmt.series import moments_to_free_cumulants, moments_to_s_series
 from rmt.series.word_moments import polynomial_moments
 
-__all__ = ["average", "extrapolated", "free_product", "gaussian_matrices", "outcomes", "s_at"]
+__all__ = ["average", "extrapolated", "free_product", "gaussian_matrices", "lowest", "outcomes", "s_at"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,6 +55,23 @@ def extrapolated(function: Callable[[Any], Any], first: int, count: int, ratio: 
             for k in range(count - order)
         ]
     return table[0]
+
+
+def lowest(function: Callable[[Any], Any], guess: Any) -> Any:
+    """Least value over m > 0 of a function with one minimum, by golden section in log m around a guess.
+
+    The value is good to the square of what m is good to.
+    """
+    with mpmath.workdps(40):
+        low, high = mpmath.log(guess) - 3, mpmath.log(guess) + 3
+        golden = (mpmath.sqrt(5) - 1) / 2
+        for _ in range(90):
+            left, right = high - golden * (high - low), low + golden * (high - low)
+            if function(mpmath.exp(left)) < function(mpmath.exp(right)):
+                high = right
+            else:
+                low = left
+        return function(mpmath.exp((low + high) / 2))
 
 
 def outcomes(law: dict[Any, Any], n: int) -> Iterator[tuple[tuple[Any, ...], Any]]:
