@@ -1,7 +1,7 @@
-"""Networks of finite width: fourth moments, exact laws of norms, gradients, Lyapunov exponents, Ginibre products.
+"""Networks of finite width: fourth moments, exact laws of norms, gradients and Hessians.
 
-After Hanin and Nica, arXiv:1812.05994, Newman 1986, Akemann and Ipsen, arXiv:1502.01667, Li, Nica and Roy,
-arXiv:2106.04013, with exact laws derived here. This module loads sympy: import it inside functions only.
+After Hanin and Nica, arXiv:1812.05994, with exact laws derived here. This module loads sympy: import it inside
+functions only.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from rmt.finite.wishart import Wishart
 from rmt.symbolic.derivation import Step
 from theory.catalogue.published import Entry, Witness, eq, symbols
-from theory.catalogue.witnesses import extrapolated, gaussian_matrices, outcomes
+from theory.catalogue.witnesses import extrapolated, outcomes
 
 __all__ = ["build"]
 
 HANIN = "Hanin, Nica 2018, arXiv:1812.05994"
-n, k, L, M, N = symbols("n k L M N", positive=True, integer=True)
+n, L = symbols("n L", positive=True, integer=True)
 p, kappa, log_mean, log_variance = symbols("p kappa E_log Var_log", real=True)
 _HE = "Independent weights of variance $1/(p n)$, $p = 1$ for linear layers and $1/2$ for ReLU: the mean square is kept."
 

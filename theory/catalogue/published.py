@@ -189,10 +189,20 @@ def _number(value: Any) -> Any:
 
 def _value(expression: Any) -> Any:
     """Number of an expression without symbols."""
-    number = sp.N(expression, _DIGITS)
+    number = sp.N(_summed(expression), _DIGITS)
     if not number.is_number or number.has(sp.nan, sp.zoo):
         raise ValueError(f"{expression} is no number: its witness leaves something open")
     return complex(number) if abs(number) < 1e300 else mpmath.mpmathify(number)
+
+
+def _summed(expression: Any) -> Any:
+    """Finite sums term by term: sympy would look for closed forms."""
+    if isinstance(expression, sp.Sum):
+        *inner, (index, lower, upper) = expression.limits
+        inside = sp.Sum(expression.function, *inner) if inner else expression.function
+        terms = (inside.xreplace({index: sp.Integer(j)}) for j in range(int(lower), int(upper) + 1))
+        return sp.Add(*(_summed(term) for term in terms))
+    return expression.func(*map(_summed, expression.args)) if expression.has(sp.Sum) else expression
 
 
 def _last_digit(text: str) -> float:
