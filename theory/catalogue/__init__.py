@@ -24,12 +24,17 @@ __all__ = ["TOPICS", "entries", "entry", "keys"]
 
 # Title of each topic -> the module that holds its entries, in the order in which they are listed.
 TOPICS: Mapping[str, str] = {
-    "Averages of activations": "averages",
+    "Free probability": "free_probability",
+    "The polynomial method": "polynomial_method",
+    "Gaussian averages of activations": "averages",
     "Plain chains": "chains",
-    "Residual networks": "residual",
     "Deep limits and rectangular chains": "classes",
+    "Residual networks": "residual",
+    "Sample variance and orthogonal filters": "correlations",
+    "Random features": "features",
     "Chains of width one": "width_one",
     "Finite width": "finite_width",
+    "Lyapunov exponents and deep products": "exponents",
 }
 
 

@@ -43,7 +43,12 @@ def _by_quadrature(
 
 
 def _averages(
-    name: str, key: str, title: str, source: tuple[str, str], steps: tuple[Step, ...], kinks: Sequence[Any] = (0,),
+    name: str,
+    key: str,
+    title: str,
+    source: tuple[str, str],
+    steps: tuple[Step, ...],
+    kinks: Sequence[Any] = (0,),
     **parameters: Any,
 ) -> Entry:
     """The entry of an activation of the toolkit: its formulas are those that derivations use."""
@@ -119,8 +124,14 @@ def _erf_probit() -> Entry:
         steps=(
             Step(
                 "Gaussian integral",
-                (eq(gain, sp.Integral(2 / sp.pi * sp.exp(-(h**2) - h**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q),
-                                      (h, -sp.oo, sp.oo))),),
+                (
+                    eq(
+                        gain,
+                        sp.Integral(
+                            2 / sp.pi * sp.exp(-(h**2) - h**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -sp.oo, sp.oo)
+                        ),
+                    ),
+                ),
                 "$φ'(h)^2 = (2/π) e^{-h^2}$.",
                 "derived here",
             ),
@@ -167,7 +178,7 @@ def _sigmoid_from_tanh() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for text in _VARIANCES:
             variance = mpmath.mpf(text)
-            logistic = lambda x: 1 / (2 + 2 * mpmath.cosh(x))  # noqa: E731
+            logistic = lambda x: 1 / (2 + 2 * mpmath.cosh(x))
             yield {
                 wide: average(lambda x: logistic(x) ** 2, variance),
                 narrow: average(lambda x: mpmath.sech(x) ** 4, variance / 4),
@@ -207,17 +218,19 @@ def build() -> tuple[Entry, ...]:
     )
     cosine = Step(
         "Characteristic function",
-        (eq(sp.Integral(sp.cos(2 * h) * sp.exp(-(h**2) / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -sp.oo, sp.oo)),
-            sp.exp(-2 * q)),),
+        (
+            eq(
+                sp.Integral(sp.cos(2 * h) * sp.exp(-(h**2) / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -sp.oo, sp.oo)),
+                sp.exp(-2 * q),
+            ),
+        ),
         "$2 \\cos^2 h = 1 + \\cos 2h$ and $2 \\sin^2 h = 1 - \\cos 2h$.",
         "derived here",
     )
     by_parts = Step(
         "Inside and outside",
         (
-            eq(
-                sp.Integral(sp.exp(-(h**2) / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -1, 1)), sp.erf(1 / sp.sqrt(2 * q))
-            ),
+            eq(sp.Integral(sp.exp(-(h**2) / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -1, 1)), sp.erf(1 / sp.sqrt(2 * q))),
             eq(
                 sp.Integral(h**2 * sp.exp(-(h**2) / (2 * q)) / sp.sqrt(2 * sp.pi * q), (h, -1, 1)),
                 q * sp.erf(1 / sp.sqrt(2 * q)) - sp.sqrt(2 * q / sp.pi) * sp.exp(-1 / (2 * q)),
@@ -244,8 +257,13 @@ def build() -> tuple[Entry, ...]:
         _averages("relu", "averages-relu", "Gaussian averages of ReLU", _APPENDIX, (_HALF,)),
         _leaky(),
         _averages("hard_tanh", "averages-hard-tanh", "Gaussian averages of the hard tanh", _APPENDIX, (by_parts,)),
-        _averages("erf", "averages-erf", "Gaussian averages of erf(√π h/2)", ("Pennington2017", "section 2.5"),
-                  (gaussian, _PRICE)),
+        _averages(
+            "erf",
+            "averages-erf",
+            "Gaussian averages of erf(√π h/2)",
+            ("Pennington2017", "section 2.5"),
+            (gaussian, _PRICE),
+        ),
         _erf_probit(),
         _averages("sin", "averages-sin", "Gaussian averages of the sine", _APPENDIX, (cosine,)),
         _averages("selu", "averages-selu", "Gaussian averages of SELU", _APPENDIX, (_HALF, _EXPONENTIAL)),

@@ -58,10 +58,13 @@ def _fixed_point() -> Entry:
             weights = np.array([25, -48, 36, -16, 3]) / (12 * step)
             slope = float(weights @ [correlation(1 - j * step) for j in range(5)])
             yield {
-                q: fixed, sigma: sigma_value, sigma_b: bias, chi: slope,
-                length: average(lambda y, f=function: f.phi(float(y)) ** 2, fixed),
-                gain: average(lambda y, f=function: f.dphi(float(y)) ** 2, fixed),
-            }  # fmt: skip
+                q: fixed,
+                sigma: sigma_value,
+                sigma_b: bias,
+                chi: slope,
+                length: average(lambda y: function.phi(float(y)) ** 2, fixed),
+                gain: average(lambda y: function.dphi(float(y)) ** 2, fixed),
+            }
 
     return Entry(
         key="chain-criticality",
@@ -100,9 +103,12 @@ def _tanh_critical() -> Entry:
             found = mpmath.findroot(lambda value: bias(value) - mpmath.mpf("0.05"), (0.5, 0.6), tol=1e-20)
             slope = average(lambda y: mpmath.sech(y) ** 4, found)
             yield {
-                strength: 1 / slope, q: found, gain: slope, sigma_b: sp.sqrt(sp.Rational(1, 20)),
+                strength: 1 / slope,
+                q: found,
+                gain: slope,
+                sigma_b: sp.sqrt(sp.Rational(1, 20)),
                 length: average(lambda y: mpmath.tanh(y) ** 2, found),
-            }  # fmt: skip
+            }
 
     return Entry(
         key="tanh-critical-point",
@@ -166,15 +172,23 @@ def _piecewise(weights: str) -> Entry:
             moments = free_product(*(depth * factors))
             critical = moments[1] / moments[0] ** 2 - 1
             yield {
-                p: slope, L: depth, sigma: sp.sqrt(sp.Rational(strength)), m: _TINY, variance: critical,
+                p: slope,
+                L: depth,
+                sigma: sp.sqrt(sp.Rational(strength)),
+                m: _TINY,
+                variance: critical,
                 S: s_at(moments, Fraction(1, 1000)),
-            }  # fmt: skip
+            }
 
     return Entry(
         key=f"chain-{weights}",
         title=f"Chains of {'Gaussian' if gaussian else 'orthogonal'} layers with slopes 0 and 1",
         statement=(eq(S, sigma ** (-2 * L) * inverse**L), eq(variance, spread)),
-        hypotheses=(_WIDE, "The variance is that at criticality, $\\sigma_w^2 p = 1$.", "$p$ is the same in all layers."),
+        hypotheses=(
+            _WIDE,
+            "The variance is that at criticality, $\\sigma_w^2 p = 1$.",
+            "$p$ is the same in all layers.",
+        ),
         source=(("Pennington2018", "eqs. 20, 22" if gaussian else "eqs. 19, 21"),),
         derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma, weights=weights)),
         law=lambda depth, p, sigma_w: _chain_law(weights, depth, p, sigma_w**2),
@@ -220,7 +234,7 @@ def _fuss_catalan_moments() -> Entry:
 def _fuss_catalan_edge() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for depth in (1, 3, 10):
-            low = lowest(lambda y, d=depth: (1 + y) ** (d + 1) / y, 1 / mpmath.mpf(depth))
+            low = lowest(lambda y: (1 + y) ** (depth + 1) / y, 1 / mpmath.mpf(depth))
             yield {L: depth, x_max: low}
 
     return Entry(
@@ -279,7 +293,7 @@ def _largest_orthogonal() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for slope, depth in ((mpmath.mpf(1) / 2, 4), (mpmath.mpf(4) / 5, 9)):
-            chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / ((1 + y) * s)) ** d  # noqa: E731
+            chain = lambda y: (1 + y) / y * ((y + slope) / ((1 + y) * slope)) ** depth
             yield {p: slope, L: depth, x_max: lowest(chain, mpmath.mpf(1))}
         # real projections in 60 dimensions: what no layer cuts keeps the full weight
         rng = np.random.default_rng(7)
@@ -333,8 +347,8 @@ def _largest_gaussian() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for slope, depth in ((mpmath.mpf("0.5"), 4), (mpmath.mpf("0.9"), 1), (mpmath.mpf("0.3"), 12)):
-            chain = lambda y, s=slope, d=depth: (1 + y) / y * ((y + s) / s) ** d  # noqa: E731
-            slope_at = lambda y, f=chain: mpmath.diff(lambda u: mpmath.log(f(u)), y)  # noqa: E731
+            chain = lambda y: (1 + y) / y * ((y + slope) / slope) ** depth
+            slope_at = lambda y: mpmath.diff(lambda u: mpmath.log(chain(u)), y)
             where = mpmath.findroot(slope_at, (mpmath.mpf(slope) / depth, mpmath.mpf(slope) / depth * 1.2))
             yield {p: slope, L: depth, point: where, x_max: lowest(chain, where)}
 
@@ -371,11 +385,14 @@ def _variance_at_criticality() -> Entry:
         for depth in (1, 3):
             for values in ([Fraction(1, 2), Fraction(2, 5)], [Fraction(2), Fraction(9, 2)]):
                 for catalan in ([1, 1], [1, 2]):
-                    moments = free_product(*(depth * [values, catalan]))
+                    moments = free_product(*(depth * (values, catalan)))
                     yield {
-                        L: depth, mu_1: values[0], mu_2: values[1], s_1: catalan[0] - catalan[1],
+                        L: depth,
+                        mu_1: values[0],
+                        mu_2: values[1],
+                        s_1: catalan[0] - catalan[1],
                         variance: moments[1] / moments[0] ** 2 - 1,
-                    }  # fmt: skip
+                    }
 
     return Entry(
         key="variance-at-criticality",
@@ -383,7 +400,8 @@ def _variance_at_criticality() -> Entry:
         statement=(eq(variance, L * (mu_2 / mu_1**2 - 1 - s_1)),),
         hypotheses=(
             _WIDE,
-            "$μ_k$ is the mean of $φ'(h)^{2k}$, and $S_W = \\sigma_w^{-2}(1 + s_1 m + …)$: $s_1 = -1$ for Gaussian weights "
+            "$μ_k$ is the mean of $φ'(h)^{2k}$, and $S_W = \\sigma_w^{-2}(1 + s_1 m + …)$: $s_1 = -1$ "
+            "for Gaussian weights "
             "and 0 for orthogonal ones; $\\sigma_w^2 μ_1 = 1$.",
         ),
         source=(("Pennington2018", "eq. 18"),),
@@ -406,7 +424,7 @@ def _erf_moments() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for order, value in ((1, 0.3), (2, 2.5), (5, 0.8)):
-            slope = lambda y, j=order: mpmath.exp(-mpmath.pi * y * y * j / 2)  # noqa: E731
+            slope = lambda y: mpmath.exp(-mpmath.pi * y * y * order / 2)
             yield {k: order, q: mpmath.mpf(value), mu_k: average(slope, mpmath.mpf(value))}
 
     return Entry(
@@ -418,15 +436,21 @@ def _erf_moments() -> Entry:
         steps=(
             Step(
                 "Gaussian integral",
-                (eq(mu_k, sp.Integral(sp.exp(-sp.pi * k * x**2 / 2 - x**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q),
-                                      (x, -sp.oo, sp.oo))),),
+                (
+                    eq(
+                        mu_k,
+                        sp.Integral(
+                            sp.exp(-sp.pi * k * x**2 / 2 - x**2 / (2 * q)) / sp.sqrt(2 * sp.pi * q), (x, -sp.oo, sp.oo)
+                        ),
+                    ),
+                ),
                 "$φ'(h)^2 = e^{-π h^2/2}$.",
                 "derived here",
             ),
         ),
         witnesses=witnesses,
         witnessed_by="adaptive quadrature",
-    )  # fmt: skip
+    )
 
 
 def _erf_lerch() -> Entry:
@@ -434,8 +458,8 @@ def _erf_lerch() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for value, point in ((0.6, 3.0), (2.0, 1.4)):
-            slope = lambda y: mpmath.exp(-mpmath.pi * y * y / 2)  # noqa: E731
-            found = average(lambda y, w=point: slope(y) / (w - slope(y)), mpmath.mpf(value))
+            slope = lambda y: mpmath.exp(-mpmath.pi * y * y / 2)
+            found = average(lambda y: slope(y) / (point - slope(y)), mpmath.mpf(value))
             yield {q: mpmath.mpf(value), z: mpmath.mpf(point), psi: found}
 
     return Entry(
@@ -449,8 +473,15 @@ def _erf_lerch() -> Entry:
         steps=(
             Step(
                 "Sum over the moments",
-                (eq(psi, sp.Sum((1 + sp.pi * q * sp.Symbol("j")) ** sp.Rational(-1, 2) * z ** -sp.Symbol("j"),
-                                (sp.Symbol("j"), 1, sp.oo))),),
+                (
+                    eq(
+                        psi,
+                        sp.Sum(
+                            (1 + sp.pi * q * sp.Symbol("j")) ** sp.Rational(-1, 2) * z ** -sp.Symbol("j"),
+                            (sp.Symbol("j"), 1, sp.oo),
+                        ),
+                    ),
+                ),
                 "Lerch's transcendent is the sum of $w^j/(j + a)^s$ over $j$ from 0.",
                 "definition",
             ),
@@ -458,7 +489,7 @@ def _erf_lerch() -> Entry:
         derivation_of=_erf_chain,
         witnesses=witnesses,
         witnessed_by="adaptive quadrature of φ'²/(z - φ'²)",
-    )  # fmt: skip
+    )
 
 
 def _erf_chain() -> Derivation:

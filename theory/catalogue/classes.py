@@ -61,8 +61,8 @@ def _witnesses(chain: Callable[..., Any], spreads: tuple[Any, ...]) -> Iterator[
         for spread in spreads:
             number = mpmath.mpf(spread)
             moment = mpmath.mpf("0.37")
-            limit = extrapolated(lambda n, g=number, y=moment: chain(n, g)(y), 10**5, 4, 4)
-            edge = extrapolated(lambda n, g=number: lowest(chain(n, g), 1 / g), 10**5, 4, 4)
+            limit = extrapolated(lambda n: chain(n, number)(moment), 10**5, 4, 4)
+            edge = extrapolated(lambda n: lowest(chain(n, number), 1 / number), 10**5, 4, 4)
             yield {s_0: number, m: moment, z: limit, S: (1 + moment) / (moment * limit), x_max: edge}
 
 
@@ -111,11 +111,11 @@ def _bernoulli() -> Entry:
             # at finite depth: mass 1 - L(1-p) at p^-L
             with mpmath.workdps(40):
                 number = mpmath.mpf(spread.numerator) / spread.denominator
-                slope = lambda n, g=number: 1 / (1 + g / n)  # noqa: E731
-                found = extrapolated(lambda n, f=slope: f(n) ** (-n), 10**5, 4, 4)
+                slope = lambda n: 1 / (1 + number / n)
+                found = extrapolated(lambda n: slope(n) ** (-n), 10**5, 4, 4)
                 yield {
                     s_0: spread,
-                    mass: extrapolated(lambda n, f=slope: 1 - n * (1 - f(n)), 10**5, 4, 4),
+                    mass: extrapolated(lambda n: 1 - n * (1 - slope(n)), 10**5, 4, 4),
                     top: found,
                     **({bernoulli_edge: found} if spread == 1 else {}),
                 }
@@ -133,7 +133,8 @@ def _bernoulli() -> Entry:
         hypotheses=(
             _DEEP,
             "Slopes 0 and 1, as for hard tanh with small $q$: $s_0 = L (1-p)/p$.",
-            "The edge $x_{max}$ for $s_0 ≥ 1$; for $s_0 < 1$ an atom at $x_{top}$ with its mass. The branch of Lambert's "
+            "The edge $x_{max}$ for $s_0 ≥ 1$; for $s_0 < 1$ an atom at $x_{top}$ with its mass. The "
+            "branch of Lambert's "
             "function that is 0 at $z = ∞$.",
         ),
         source=(("Pennington2018", "section 4.2"),),
@@ -174,8 +175,10 @@ def _resnet_is_smooth() -> Entry:
         key="universal-resnet-is-smooth",
         title="The universal law of residual networks is a law of the smooth class",
         statement=(eq(resnet, sp.exp(c * k) * smooth),),
-        hypotheses=("$m_{smooth}$ is the $k$-th moment of the smooth class at $s_0 = 2c$, $m_k$ that of the "
-                    "universal law with $a = 1$."),
+        hypotheses=(
+            "$m_{smooth}$ is the $k$-th moment of the smooth class at $s_0 = 2c$, $m_k$ that of the "
+            "universal law with $a = 1$.",
+        ),
         source=(("", "derived here"),),
         steps=(
             Step(
@@ -189,23 +192,32 @@ def _resnet_is_smooth() -> Entry:
         arguments=({"c": 0.7},),
         witnesses=witnesses,
         witnessed_by="exact series of the one and Laguerre polynomials of the other",
-    )  # fmt: skip
+    )
 
 
 def _rectangular() -> Entry:
     p_1, p_2, l_1, l_2, strength_1, strength_2 = symbols("p_1 p_2 Lambda_1 Lambda_2 sigma_1 sigma_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
-        for n0, n1, n2, first, second in ((2, 3, 4, Fraction(4, 5), Fraction(1, 2)), (5, 3, 4, Fraction(1), Fraction(2, 3))):
+        for n0, n1, n2, first, second in (
+            (2, 3, 4, Fraction(4, 5), Fraction(1, 2)),
+            (5, 3, 4, Fraction(1), Fraction(2, 3)),
+        ):
             s1, s2 = Fraction(3, 2), Fraction(2, 3)
             # W2ᵀ D2² W2 is a sum of free rank-one terms, and so is W1ᵀ A W1 with A = D1 (W2ᵀ D2² W2) D1
             inner = _rank_one_sum(Fraction(n2, n1), s2**2, [second] * 10)
             gated = free_product(inner, [first] * 10)
             outer = _rank_one_sum(Fraction(n1, n0), s1**2, gated)
             yield {
-                p_1: first, p_2: second, l_1: Fraction(n0, n1), l_2: Fraction(n0, n2), strength_1: s1, strength_2: s2,
-                m: Fraction(1, 3000), S: s_at(outer, Fraction(1, 3000)),
-            }  # fmt: skip
+                p_1: first,
+                p_2: second,
+                l_1: Fraction(n0, n1),
+                l_2: Fraction(n0, n2),
+                strength_1: s1,
+                strength_2: s2,
+                m: Fraction(1, 3000),
+                S: s_at(outer, Fraction(1, 3000)),
+            }
 
     def layer(p: Any, ratio: Any, strength: Any) -> Any:
         return (1 + ratio * m) / (p + ratio * m) / (strength**2 * (1 + ratio * m))
@@ -216,7 +228,8 @@ def _rectangular() -> Entry:
         statement=(eq(S, layer(p_1, l_1, strength_1) * layer(p_2, l_2, strength_2)),),
         hypotheses=(
             "$J = D_2 W_2 D_1 W_1$, widths $N_0, N_1, N_2$ infinite with $Λ_l = N_0/N_l$; the law is that of $J^T J$.",
-            "Weights of variance $\\sigma_l^2/N_l$; slopes 1 with probability $p_l$, 0 otherwise. In general the factor of a "
+            "Weights of variance $\\sigma_l^2/N_l$; slopes 1 with probability $p_l$, 0 otherwise. In "
+            "general the factor of a "
             "layer is $S_{D^2}(Λ_l m)/(\\sigma_l^2 (1 + Λ_l m))$.",
         ),
         source=(("ChhaibiDaoudaKahn2022", "theorem 3.1"),),
@@ -256,9 +269,12 @@ def _rank() -> Entry:
             jacobian = jacobian @ ((np.arange(n1) < kept_1)[:, np.newaxis] * rng.normal(size=(n1, n0)))
             rank = int(np.linalg.matrix_rank(jacobian))
             yield {
-                p_1: Fraction(kept_1, n1), p_2: Fraction(kept_2, n2), l_1: Fraction(n0, n1), l_2: Fraction(n0, n2),
+                p_1: Fraction(kept_1, n1),
+                p_2: Fraction(kept_2, n2),
+                l_1: Fraction(n0, n1),
+                l_2: Fraction(n0, n2),
                 zero: 1 - Fraction(rank, n0),
-            }  # fmt: skip
+            }
 
     return Entry(
         key="rectangular-chain-rank",

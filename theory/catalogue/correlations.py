@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -58,7 +59,9 @@ def _map() -> Entry:
             eq(variance, total * (1 - rho_next)),
         ),
         hypotheses=(
-            "ReLU, weights of variance $2/n$, infinite width. $ρ = m_2/σ_2$ is the correlation of two samples: $m_2$ is "
+            "ReLU, weights of variance $2/n$, infinite width. $ρ = m_2/σ_2$ is the correlation of "
+            "two "
+            "samples: $m_2$ is "
             "the squared mean over samples, $v_2$ the variance over samples, averaged over networks; $σ_2 = m_2 + v_2$ "
             "stays constant.",
         ),
@@ -66,18 +69,25 @@ def _map() -> Entry:
         steps=(
             Step(
                 "Arc-cosine kernel",
-                (eq(rho, sp.cos(sp.Symbol("theta"))), eq(sp.Symbol("2E"), (sp.sin(sp.Symbol("theta")) + (sp.pi - sp.Symbol("theta")) * sp.cos(sp.Symbol("theta"))) / sp.pi)),
+                (
+                    eq(rho, sp.cos(sp.Symbol("theta"))),
+                    eq(
+                        sp.Symbol("2E"),
+                        (sp.sin(sp.Symbol("theta")) + (sp.pi - sp.Symbol("theta")) * sp.cos(sp.Symbol("theta")))
+                        / sp.pi,
+                    ),
+                ),
                 "Twice the average of $relu(h) relu(h')$: an integral over the sector in which both are active.",
                 "Cho, Saul 2009",
             ),
         ),
         witnesses=witnesses,
         witnessed_by="quadrature over the bivariate Gaussian",
-    )  # fmt: skip
+    )
 
 
 def _decay() -> Entry:
-    depth, constant, leading = symbols("l C A", positive=True)
+    depth, constant = symbols("l C", positive=True)
     inverse = sp.Symbol("R", positive=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -102,11 +112,10 @@ def _decay() -> Entry:
     return Entry(
         key="sample-variance-decay",
         title="How slowly the sample variance of ReLU networks decays",
-        statement=(
-            eq(inverse, sp.sqrt(2) / (3 * sp.pi) * (depth + sp.Rational(3, 2) * sp.log(depth) + constant)),
-        ),
+        statement=(eq(inverse, sp.sqrt(2) / (3 * sp.pi) * (depth + sp.Rational(3, 2) * sp.log(depth) + constant)),),
         hypotheses=(
-            "$R = σ/v$ after $l$ layers, from uncorrelated samples: $v^2/σ^2$ falls like $9 π^2/(2 l^2)$. Up to terms of "
+            "$R = σ/v$ after $l$ layers, from uncorrelated samples: $v^2/σ^2$ falls like $9 π^2/(2 "
+            "l^2)$. Up to terms of "
             "order $\\log(l)/l$.",
         ),
         source=(("LutherSeung2019", "section 3"), ("", "derived here")),
@@ -140,7 +149,8 @@ def _batch_norm() -> Entry:
         title="Batch normalisation makes gradients of ReLU networks explode",
         statement=(eq(factor, sp.pi / (sp.pi - 1)),),
         hypotheses=(
-            "Normalised pre-activations, infinite width and many samples: squared gradients grow by this factor per layer.",
+            "Normalised pre-activations, infinite width and many samples: squared gradients grow by "
+            "this factor per layer.",
         ),
         source=(("LutherSeung2019", "section 5"),),
         steps=(
@@ -197,7 +207,8 @@ def _bounds() -> Entry:
             sp.Le(high, (a + b * s_1) * (a + b * s_2)),
         ),
         hypotheses=(
-            "$J_l = a O_l + b D_l W_l$ with $O_l$ orthogonal and $s_l$ the norm of $D_l W_l$; the product of two layers, and "
+            "$J_l = a O_l + b D_l W_l$ with $O_l$ orthogonal and $s_l$ the norm of $D_l W_l$; the "
+            "product of two layers, and "
             "of more likewise. No independence: recurrent networks included.",
         ),
         source=(("Ceni2022", "theorem 3.1"),),
@@ -205,7 +216,8 @@ def _bounds() -> Entry:
             Step(
                 "Weyl's inequality",
                 (sp.Le(sp.Symbol("s_i") - a, b * sp.Symbol("s_l")),),
-                "All singular values of $a O$ are $a$; a perturbation of norm $b s_l$ moves them by at most that. Extreme "
+                "All singular values of $a O$ are $a$; a perturbation of norm $b s_l$ moves them by at "
+                "most that. Extreme "
                 "singular values of products are at most (at least) the products.",
                 "derived here",
             ),
@@ -222,11 +234,11 @@ def _infinite_depth_bounds() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for strength, norm in ((0.8, 0.6), (0.5, 1.7)):
             # the extreme products over layers of equal norm
-            product = lambda depth, sign, f=strength, g=norm: (1 - f / depth * (1 - sign * g)) ** depth  # noqa: E731
+            product = lambda depth, sign: (1 - strength / depth * (1 - sign * norm)) ** depth
             for depth in (1, 3, 50):
                 yield {c: strength, s: norm, L: depth, lower: product(depth, -1), upper: product(depth, 1)}
             with mpmath.workdps(30):
-                limits = [extrapolated(lambda d, j=j: product(d, j), 1000, 6, 4) for j in (-1, 1)]
+                limits = [extrapolated(lambda d: product(d, j), 1000, 6, 4) for j in (-1, 1)]
             yield {c: strength, s: norm, low_limit: limits[0], high_limit: limits[1]}
 
     return Entry(
@@ -239,7 +251,8 @@ def _infinite_depth_bounds() -> Entry:
             eq(high_limit, sp.exp(-c * (1 - s))),
         ),
         hypotheses=(
-            "$a = 1 - b$, $b = c/L$, all $s_l ≤ s$. $B_{min} ≤ σ_i ≤ B_{max}$ at depth $L > c (1 + s)$, with the limits "
+            "$a = 1 - b$, $b = c/L$, all $s_l ≤ s$. $B_{min} ≤ σ_i ≤ B_{max}$ at depth $L > c (1 + s)$, "
+            "with the limits "
             "of infinite depth. The upper limit bounds every depth; the lower one is not reached from above: at finite "
             "depth $B_{min}$ lies below it.",
         ),
@@ -279,7 +292,8 @@ def _mean() -> Entry:
         title="Law of networks with orthogonal filters",
         statement=(eq(mean, (a**2 + b**2 * chi) ** L),),
         hypotheses=(
-            "$χ$ is the mean squared singular value of $D W$; independent layers. The law is that of `residual-block` with "
+            "$χ$ is the mean squared singular value of $D W$; independent layers. The law is that of "
+            "`residual-block` with "
             "skip $a$: the filter changes eigenvalues and signals, not the form of the law of singular values.",
         ),
         source=(("Ceni2022", "section 3"), ("", "derived here")),
@@ -291,7 +305,9 @@ def _mean() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda a, b, L: FreePower(ResidualSum(b**2 * (MarchenkoPastur(1) @ Discrete({0: 0.5, 2: 0.5})), a), L),
+        law=lambda a, b, L: FreePower(
+            ResidualSum(b**2 * (MarchenkoPastur(1) @ Discrete({0: Fraction(1, 2), 2: Fraction(1, 2)})), a), L
+        ),
         arguments=({"a": 0.9, "b": 0.4, "L": 3},),
         witnesses=witnesses,
         witnessed_by="exact averages over Gaussian weights and gates at size 2",
@@ -307,7 +323,7 @@ def _critical() -> Entry:
                 def exact(depth: Any, number: Any = number, where: Any = where) -> Any:
                     # ReLU gates with slopes √2, Gaussian weights: S_Y(m) = 1/(2 b² (m + 1/2))
                     branch, skip = number / depth, 1 - number / depth
-                    solve = lambda y: (where - y) * (where - y + 1) - skip * y * (1 + y) / (2 * branch * (y + 0.5))  # noqa: E731
+                    solve = lambda y: (where - y) * (where - y + 1) - skip * y * (1 + y) / (2 * branch * (y + 0.5))
                     m0 = mpmath.findroot(solve, branch * where * (1 + where))
                     block = m0 * (1 + m0) / (2 * branch * (m0 + mpmath.mpf(1) / 2)) / (where * (1 + where))
                     return block**depth
@@ -340,6 +356,7 @@ def _log_width() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for strength, gain in ((0.6, 1.0), (1.3, 0.4)):
+
             def width(depth: Any, f: float = strength, g: float = gain) -> Any:
                 # relative variance of L free blocks: L times that of one, from y_1 = b² χ, y_2 = 2 y_1² · 3/2 (ReLU)
                 branch, skip = mpmath.mpf(f) / depth, 1 - mpmath.mpf(f) / depth
@@ -358,7 +375,8 @@ def _log_width() -> Entry:
         title="Width of the logarithmic spectrum behind weak orthogonal filters",
         statement=(eq(spread, c * sp.sqrt(chi / (2 * L))),),
         hypotheses=(
-            "$b = c/L$, $a = 1 - b$, to leading order in $1/L$: the standard deviation of the logarithm of the singular "
+            "$b = c/L$, $a = 1 - b$, to leading order in $1/L$: the standard deviation of the logarithm "
+            "of the singular "
             "values, half the relative one of the squares.",
         ),
         source=(("Ceni2022", "section 4"), ("", "derived here")),
@@ -366,7 +384,8 @@ def _log_width() -> Entry:
             Step(
                 "Relative variances add",
                 (eq(sp.Symbol("Var_x") / sp.Symbol("m_1") ** 2, 2 * L * b**2 * chi),),
-                "A block has $b_2 = a^4 + 4 a^2 b^2 χ + O(b^4)$; a narrow law has the same relative variance and variance "
+                "A block has $b_2 = a^4 + 4 a^2 b^2 χ + O(b^4)$; a narrow law has the same relative "
+                "variance and variance "
                 "of the logarithm.",
                 "derived here",
             ),

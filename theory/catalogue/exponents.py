@@ -35,14 +35,14 @@ _QR = Step(
 
 def _log_chi(freedom: int) -> Any:
     """E log|g| of a Gaussian vector with `freedom` components, by quadrature over the logarithm of its square."""
-    weight = lambda u: mpmath.exp(u * freedom / mpmath.mpf(2) - mpmath.exp(u) / 2)  # noqa: E731
+    weight = lambda u: mpmath.exp(u * freedom / mpmath.mpf(2) - mpmath.exp(u) / 2)
     cuts = [-140, -40, -10, -3, 0, 1, 2, 5]
     return mpmath.quad(lambda u: weight(u) * u, cuts) / mpmath.quad(weight, cuts) / 2
 
 
 def _log_sine(dimension: int) -> Any:
     """E log sin θ between two independent directions in a space of this dimension."""
-    weight = lambda u: mpmath.sin(u) ** (dimension - 2)  # noqa: E731
+    weight = lambda u: mpmath.sin(u) ** (dimension - 2)
     cuts = [0, 1e-6, 0.1, mpmath.pi / 2]
     return mpmath.quad(lambda u: weight(u) * mpmath.log(mpmath.sin(u)), cuts) / mpmath.quad(weight, cuts)
 
@@ -67,7 +67,8 @@ def _gaussian() -> Entry:
         title="Lyapunov exponents of Gaussian products",
         statement=(eq(exponent, (sp.polygamma(0, (N - k + 1) / 2) + sp.log(2 / N)) / 2),),
         hypotheses=(
-            "Real $N × N$ matrices with entries of variance $1/N$. $λ_1 ≥ λ_2 ≥ …$ are the rates at which the logarithms "
+            "Real $N × N$ matrices with entries of variance $1/N$. $λ_1 ≥ λ_2 ≥ …$ are the rates at "
+            "which the logarithms "
             "of singular values grow per layer.",
         ),
         source=(("Newman1986", "eq. 7"), ("AkemannIpsen2015", "section 5")),
@@ -96,7 +97,8 @@ def _relu() -> Entry:
         title="Lyapunov exponents of ReLU networks",
         statement=(eq(exponent, sp.Sum(weight * term, (j, k, N)) / sp.Sum(weight, (j, k, N))),),
         hypotheses=(
-            "ReLU, Gaussian weights of variance $2/N$, no biases; the number $K$ of active neurons is binomial $(N, 1/2)$ "
+            "ReLU, Gaussian weights of variance $2/N$, no biases; the number $K$ of active neurons is "
+            "binomial $(N, 1/2)$ "
             "in each layer, given that it is at least $k$.",
         ),
         source=(("", "derived here"), ("Newman1986", "eq. 7")),
@@ -120,7 +122,7 @@ def _triangle() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for fraction in (mpmath.mpf("0.25"), mpmath.mpf("0.75")):
             with mpmath.workdps(30):
-                rate = extrapolated(lambda s, f=fraction: mpmath.exp(_rate(s, f * s)), 64, 6)
+                rate = extrapolated(lambda s: mpmath.exp(_rate(s, fraction * s)), 64, 6)
             yield {level: fraction, squared: rate}
 
     return Entry(
@@ -128,7 +130,8 @@ def _triangle() -> Entry:
         title="The triangle law of deep and wide products",
         statement=(eq(squared, 1 - level),),
         hypotheses=(
-            "First depth $M → ∞$, then $N → ∞$: $s_2 = s^{2/M}$ of the singular value of rank $k = y N$ is $1 - y$, so that "
+            "First depth $M → ∞$, then $N → ∞$: $s_2 = s^{2/M}$ of the singular value of rank $k = y N$ "
+            "is $1 - y$, so that "
             "$s^{2/M}$ is uniform on $[0, 1]$.",
         ),
         source=(("Newman1986", "section 3"), ("AkemannIpsen2015", "section 5")),
@@ -182,7 +185,8 @@ def _resolution() -> Entry:
                         (sp.polygamma(0, beta * nu / 2) - sp.polygamma(0, beta * (nu - 1) / 2)) / 2,
                     ),
                 ),
-                "$\\log R_{kk}$ is half the logarithm of a chi-square variable; for large $ν$ the variance is $1/(2 β ν)$ "
+                "$\\log R_{kk}$ is half the logarithm of a chi-square variable; for large $ν$ the "
+                "variance is $1/(2 β ν)$ "
                 "and the spacing $1/(2 ν)$.",
                 "derived here",
             ),
@@ -207,9 +211,7 @@ def _ginibre() -> Entry:
             for point in (mpmath.mpf("0.4"), mpmath.mpf("2.5")):
                 root = mpmath.sqrt(point)
                 bessel = [2 * root**b * mpmath.besselk(b, 2 * root) for b in range(size)]
-                total = sum(
-                    bessel[b] * inverse[b, a] * point**a for a, b in itertools.product(range(size), repeat=2)
-                )
+                total = sum(bessel[b] * inverse[b, a] * point**a for a, b in itertools.product(range(size), repeat=2))
                 yield {N: size, x: point, density: total}
         for power, value in enumerate(_ginibre_traces(3), 1):
             yield {M: 2, N: 2, r: power, trace: value}
@@ -231,14 +233,16 @@ def _ginibre() -> Entry:
                 trace,
                 sp.Sum(
                     sp.Sum(
-                        term(M) * sp.gamma(j + r + 1) ** (M + 1) * sp.ff(j + r, order) / sp.gamma(j + r + 1), (j, 0, order)
+                        term(M) * sp.gamma(j + r + 1) ** (M + 1) * sp.ff(j + r, order) / sp.gamma(j + r + 1),
+                        (j, 0, order),
                     ),
                     (order, 0, N - 1),
                 ),
             ),
         ),
         hypotheses=(
-            "$X$ is a product of $M$ complex $N × N$ Ginibre matrices, entries of variance 1. $R_1$ is the level density "
+            "$X$ is a product of $M$ complex $N × N$ Ginibre matrices, entries of variance 1. $R_1$ is "
+            "the level density "
             "of $X X^*$ (of integral $N$) for $M = 2$, $I_r$ the mean of the trace of $(X X^*)^r$ for any $M$.",
             "In general $R_1$ is the sum of $P_k Q_k/(k!)^{M+1}$ with the Meijer function of $M + 1$ zeros.",
         ),
@@ -308,7 +312,8 @@ def _balanced() -> Entry:
             eq(mean, -variance / 2),
         ),
         hypotheses=(
-            "$z' = α z + λ \\sqrt{2/n} W relu(ε z)$ with independent signs $ε$, $α^2 + λ^2 = 1$, standard Gaussian $W$. The "
+            "$z' = α z + λ \\sqrt{2/n} W relu(ε z)$ with independent signs $ε$, $α^2 + λ^2 = 1$, "
+            "standard Gaussian $W$. The "
             "growth is that of the mean of $|z|^4$ per layer, $z$ Gaussian.",
             "Mean and variance of $\\log|z|^2$ after $d$ layers are to first order in $1/n$.",
         ),
@@ -316,17 +321,25 @@ def _balanced() -> Entry:
         steps=(
             Step(
                 "One layer",
-                (eq(sp.Symbol("|z'|^2/|z|^2"), alpha**2 + lam**2 * sp.Symbol("X") * sp.Symbol("Y")
-                    + 2 * alpha * lam * sp.sqrt(sp.Symbol("X") / n) * sp.Symbol("g")),),
+                (
+                    eq(
+                        sp.Symbol("|z'|^2/|z|^2"),
+                        alpha**2
+                        + lam**2 * sp.Symbol("X") * sp.Symbol("Y")
+                        + 2 * alpha * lam * sp.sqrt(sp.Symbol("X") / n) * sp.Symbol("g"),
+                    ),
+                ),
                 "$X$, the active share, has variance $3/n$, $Y = χ^2_n/n$ variance $2/n$, and $g$ is N(0, 1); the mean "
                 "square is kept, which fixes the mean of the logarithm.",
                 "derived here",
             ),
         ),
         witnesses=witnesses,
-        witnessed_by="exact averages at width 2, and quadrature over the three variables of a layer, extrapolated in 1/n",
+        witnessed_by="exact averages at width 2, and quadrature over the three variables of a "
+        "layer, "
+        "extrapolated in 1/n",
         tolerance=1e-8,
-    )  # fmt: skip
+    )
 
 
 def _log_statistics(a: float, strength: float, layers: int, width: int, variance: Any, mean: Any) -> dict[Any, Any]:
@@ -345,7 +358,7 @@ def _log_statistics(a: float, strength: float, layers: int, width: int, variance
         first = float(np.sum(w * logs))
         return n * first, n * float(np.sum(w * (logs - first) ** 2))
 
-    drift, spread = (extrapolated(lambda n, j=j: moments(n)[j], 10**4, 4, 4) for j in (0, 1))
+    drift, spread = (extrapolated(lambda n: moments(n)[j], 10**4, 4, 4) for j in (0, 1))
     return {mean: drift * layers / width, variance: spread * layers / width}
 
 

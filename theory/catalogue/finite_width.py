@@ -25,7 +25,9 @@ __all__ = ["build"]
 HANIN = "Hanin, Nica 2018, arXiv:1812.05994"
 n, L = symbols("n L", positive=True, integer=True)
 p, kappa, log_mean, log_variance = symbols("p kappa E_log Var_log", real=True)
-_HE = "Independent weights of variance $1/(p n)$, $p = 1$ for linear layers and $1/2$ for ReLU: the mean square is kept."
+_HE = (
+    "Independent weights of variance $1/(p n)$, $p = 1$ for linear layers and $1/2$ for ReLU: the mean square is kept."
+)
 
 
 def _fourth_moments() -> Entry:
@@ -51,9 +53,14 @@ def _fourth_moments() -> Entry:
                 scale = 1 / (slope * size)  # σ²
                 after = [value * scale**2 for value in one_layer(signal, law, relu)]
                 yield {
-                    n: size, p: slope, kappa: kurtosis, square: sum(s * s for s in signal) ** 2,
-                    quartic: sum(s**4 for s in signal), square_next: after[0], quartic_next: after[1],
-                }  # fmt: skip
+                    n: size,
+                    p: slope,
+                    kappa: kurtosis,
+                    square: sum(s * s for s in signal) ** 2,
+                    quartic: sum(s**4 for s in signal),
+                    square_next: after[0],
+                    quartic_next: after[1],
+                }
         gaussian = {-3: Fraction(1, 6), 0: Fraction(2, 3), 3: Fraction(1, 6)}  # three times the Gauss rule over √3
         for slope, relu in ((Fraction(1), False), (Fraction(1, 2), True)):
             after, _ = one_layer((1, 2), gaussian, relu)
@@ -70,7 +77,8 @@ def _fourth_moments() -> Entry:
         ),
         hypotheses=(
             _HE,
-            "$S$ and $Q$ are the means of $|a|^4$ and of the sum of $a_i^4$, $κ$ the kurtosis of the weights (symmetric). "
+            "$S$ and $Q$ are the means of $|a|^4$ and of the sum of $a_i^4$, $κ$ the kurtosis of the "
+            "weights (symmetric). "
             "The growth of $S$ is that for Gaussian weights: $1 + 2/n$ for linear layers, $1 + 5/n$ for ReLU.",
         ),
         source=(("HaninNica2018", "section 3"), ("", "derived here")),
@@ -92,10 +100,8 @@ def _log_linear() -> Entry:
     def witnesses() -> Iterator[Witness]:
         for size in (1, 2, 7):
             # χ²_n/n by the density of its logarithm
-            weight = lambda u, d=size: mpmath.exp(u * d / mpmath.mpf(2) - d * mpmath.exp(u) / 2)  # noqa: E731
-            moments = [
-                mpmath.quad(lambda u, f=weight, j=j: f(u) * u**j, [-140, -40, -10, -3, 0, 1, 2, 5]) for j in range(3)
-            ]
+            weight = lambda u: mpmath.exp(u * size / mpmath.mpf(2) - size * mpmath.exp(u) / 2)
+            moments = [mpmath.quad(lambda u: weight(u) * u**j, [-140, -40, -10, -3, 0, 1, 2, 5]) for j in range(3)]
             mean = moments[1] / moments[0]
             yield {n: size, log_mean: mean, log_variance: moments[2] / moments[0] - mean**2}
 
@@ -107,7 +113,8 @@ def _log_linear() -> Entry:
             eq(log_variance, sp.polygamma(1, n / 2)),
         ),
         hypotheses=(
-            "Gaussian weights of variance $1/n$. $\\log(|a_L|^2/|x|^2)$ is a sum of $L$ independent terms, $χ^2_n/n$ in "
+            "Gaussian weights of variance $1/n$. $\\log(|a_L|^2/|x|^2)$ is a sum of $L$ independent "
+            "terms, $χ^2_n/n$ in "
             "law; mean and variance of one.",
         ),
         source=(("HaninNica2018", "section 1"), ("", "derived here")),
@@ -214,7 +221,8 @@ def _relu_asymptotics() -> Entry:
             eq(leading, sp.Integer(5)),
         ),
         hypotheses=(
-            "As for `log-norm-relu`: a layer has mean $a_1/n + a_2/n^2 + …$ and variance $b_1/n + …$. The median of the "
+            "As for `log-norm-relu`: a layer has mean $a_1/n + a_2/n^2 + …$ and variance $b_1/n + …$. "
+            "The median of the "
             "squared norm is $e^{-5L/2n}$: the width must grow at least like the depth.",
         ),
         source=(("HaninNica2018", "theorem 1"), ("", "derived here")),
@@ -301,9 +309,9 @@ def _weight_gradient() -> Entry:
             front = _product(weights[:layer], 3) @ signal
             yield {squared: float(np.sum(gradient**2)), backward: float(back @ back), forward: float(front @ front)}
         for size, depth in ((1, 5), (3, 2)):
-            weight = lambda u, d=size: mpmath.exp(u * d / mpmath.mpf(2) - d * mpmath.exp(u) / 2)  # noqa: E731
+            weight = lambda u: mpmath.exp(u * size / mpmath.mpf(2) - size * mpmath.exp(u) / 2)
             cuts = [-140, -40, -10, -3, 0, 1, 2, 5]
-            one = mpmath.quad(lambda u, f=weight: f(u) * u, cuts) / mpmath.quad(weight, cuts)
+            one = mpmath.quad(lambda u: weight(u) * u, cuts) / mpmath.quad(weight, cuts)
             yield {n: size, L: depth, mean: (depth - 1) * one}
 
     return Entry(
@@ -359,22 +367,27 @@ def _hessian_blocks() -> Entry:
         statement=(eq(second, back * between * front),),
         hypotheses=(
             "$H$ is the second derivative by entry $(i, j)$ of $W_l$ and entry $(p, q)$ of $W_k$, $k < l$: with $b_l$ "
-            "behind, the product $M$ of the layers between, and the signal $a_{k-1}$ before. The exponential rate is that "
+            "behind, the product $M$ of the layers between, and the signal $a_{k-1}$ before. The "
+            "exponential rate is that "
             "of the gradient.",
         ),
         source=(("Orvieto2021", "section 4"),),
         steps=(
             Step(
                 "Chain rule twice",
-                (eq(sp.Symbol("d^2f"), sp.Symbol("b_l^T") * sp.Symbol("dW_l") * sp.Symbol("M") * sp.Symbol("dW_k")
-                    * sp.Symbol("a_k")),),
+                (
+                    eq(
+                        sp.Symbol("d^2f"),
+                        sp.Symbol("b_l^T") * sp.Symbol("dW_l") * sp.Symbol("M") * sp.Symbol("dW_k") * sp.Symbol("a_k"),
+                    ),
+                ),
                 "The output is linear in each layer's weights.",
                 "derived here",
             ),
         ),
         witnesses=witnesses,
         witnessed_by="second differences of a random network",
-    )  # fmt: skip
+    )
 
 
 def _log_normal_limit() -> Entry:
@@ -399,7 +412,14 @@ def _log_normal_limit() -> Entry:
             yield {p: slope, mu_4: kurtosis, u_4: mpmath.mpf(quartic), L: depth, beta: limit}
         with mpmath.workdps(30):
             drift = extrapolated(lambda s: s * (mpmath.digamma(s / 2) - mpmath.log(s / 2)), 1000, 5, 4)
-            yield {p: 1, mu_4: 3, u_4: 1, L: 1, mean: drift, beta: extrapolated(lambda s: s * mpmath.psi(1, s / 2), 1000, 5, 4)}
+            yield {
+                p: 1,
+                mu_4: 3,
+                u_4: 1,
+                L: 1,
+                mean: drift,
+                beta: extrapolated(lambda s: s * mpmath.psi(1, s / 2), 1000, 5, 4),
+            }
 
     return Entry(
         key="log-normal-limit",
@@ -407,7 +427,8 @@ def _log_normal_limit() -> Entry:
         statement=(eq(beta, (3 / p - 1) * L + (mu_4 - 3) / p * u_4), eq(mean, -beta / 2)),
         hypotheses=(
             _HE,
-            "$\\log|M u|^2$ is close to $N(-β'/2, β')$, $β' = β/n$, for $L$ layers of width $n$ and $|u| = 1$; for other "
+            "$\\log|M u|^2$ is close to $N(-β'/2, β')$, $β' = β/n$, for $L$ layers of width $n$ and "
+            "$|u| = 1$; for other "
             "widths $L/n$ is the sum of $1/n_j$. $μ_4$ is the kurtosis of the weights and $u_4$ the sum of $u_i^4$.",
         ),
         source=(("HaninNica2018", "theorem 1"),),

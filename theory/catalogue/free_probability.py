@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
@@ -35,10 +34,8 @@ _FREE = "$a$ and $b$ are free."
 def two_atoms(value: complex, *, of: str) -> complex:
     """The point of C⁺ at which ½(δ_1 + δ_3) has G = value (`of` "G") or z G - 1 = value (`of` "psi")."""
     # G = (z-2)/((z-1)(z-3)), ψ = (2z-3)/((z-1)(z-3)): quadratics in z
-    if of == "G":
-        coefficients = [value, -4 * value - 1, 3 * value + 2]
-    else:
-        coefficients = [value, -4 * value - 2, 3 * value + 3]
+    shift, constant = (1, 2) if of == "G" else (2, 3)
+    coefficients = [value, -4 * value - shift, 3 * value + constant]
     roots = [complex(root) for root in np.roots(coefficients)]
     return max(roots, key=lambda root: root.imag)
 
@@ -55,9 +52,11 @@ def _free_sum() -> Entry:
         for point in _POINTS:
             cauchy = law.cauchy(point)
             yield {
-                g: cauchy, both: point - 1 / cauchy, first: two_atoms(cauchy, of="G") - 1 / cauchy,
+                g: cauchy,
+                both: point - 1 / cauchy,
+                first: two_atoms(cauchy, of="G") - 1 / cauchy,
                 second: 1 / (1 - cauchy / 2),
-            }  # fmt: skip
+            }
 
     return Entry(
         key="free-sum",
@@ -85,9 +84,12 @@ def _free_product() -> Entry:
     first, second, both = symbols("S_a S_b S_ab")
 
     def witnesses() -> Iterator[Witness]:
-        wishart = [sum(math.comb(k, j) * math.comb(k - 1, j) // (j + 1) * Fraction(1, 3) ** j for j in range(k)) for k in range(1, 9)]
+        wishart = [
+            sum(math.comb(k, j) * math.comb(k - 1, j) // (j + 1) * Fraction(1, 3) ** j for j in range(k))
+            for k in range(1, 9)
+        ]
         point = Fraction(1, 900)
-        value = lambda moments: sum(s * point**k for k, s in enumerate(series.moments_to_s_series(moments)))  # noqa: E731
+        value = lambda moments: sum(s * point**k for k, s in enumerate(series.moments_to_s_series(moments)))
         atoms = [Fraction(1 + 3**k, 2) for k in range(1, 9)]
         yield {m: point, first: value(atoms), second: 1 / (1 + point / 3), both: value(free_product(atoms, wishart))}
 
@@ -120,9 +122,14 @@ def _moments_from_s() -> Entry:
         # Narayana sums against the geometric series 1/(1 + c m), scaled by 2
         moments = [2, 4 * (1 + c), 8 * (1 + 3 * c + c**2)]
         yield {
-            c: c, m_1: moments[0], m_2: moments[1], m_3: moments[2],
-            s_0: sp.Rational(1, 2), s_1: -c / 2, s_2: c**2 / 2,
-        }  # fmt: skip
+            c: c,
+            m_1: moments[0],
+            m_2: moments[1],
+            m_3: moments[2],
+            s_0: sp.Rational(1, 2),
+            s_1: -c / 2,
+            s_2: c**2 / 2,
+        }
 
     return Entry(
         key="moments-from-s",
@@ -159,9 +166,12 @@ def _singular_values() -> Entry:
             squared = law.pdf(point**2, method="subordination")
             quarter = math.sqrt(4 - point**2) / math.pi
             yield {
-                value: point, log_value: math.log(point), density: squared, singular: quarter,
+                value: point,
+                log_value: math.log(point),
+                density: squared,
+                singular: quarter,
                 log_singular: point * quarter,
-            }  # fmt: skip
+            }
 
     return Entry(
         key="singular-value-densities",
@@ -169,7 +179,11 @@ def _singular_values() -> Entry:
         statement=(eq(singular, 2 * value * density), eq(log_singular, 2 * sp.exp(2 * log_value) * density)),
         hypotheses=("$ρ$ is the density of $J J^T$ at $x = s^2 = e^{2u}$.",),
         source=(("", "derived here"),),
-        steps=(Step("Change of variables", (eq(sp.Symbol("dx"), 2 * value * sp.Symbol("ds")),), "$x = s^2$.", "definition"),),
+        steps=(
+            Step(
+                "Change of variables", (eq(sp.Symbol("dx"), 2 * value * sp.Symbol("ds")),), "$x = s^2$.", "definition"
+            ),
+        ),
         law=lambda: MarchenkoPastur(1).sqrt(),
         arguments=({},),
         witnesses=witnesses,
@@ -183,15 +197,19 @@ def _marchenko_pastur() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         for ratio in (0.3, 2.5):
-            place = lambda y, r=ratio: (1 + y) * (1 + r * y) / y  # noqa: E731
-            slope = lambda y, f=place: mpmath.diff(f, y)  # noqa: E731
+            place = lambda y: (1 + y) * (1 + ratio * y) / y
+            slope = lambda y: mpmath.diff(place, y)
             top = mpmath.findroot(slope, (0.8 / ratio**0.5, 1.3 / ratio**0.5), tol=1e-15)
             bottom = mpmath.findroot(slope, (-0.8 / ratio**0.5, -1.3 / ratio**0.5), tol=1e-15)
             law = MarchenkoPastur(ratio)
             for point in (1.3 + 0.9j, -0.7 + 0.2j):
                 yield {
-                    c: ratio, z: point, G: law.cauchy(point, method="quadrature"), low: place(bottom), high: place(top),
-                }  # fmt: skip
+                    c: ratio,
+                    z: point,
+                    G: law.cauchy(point, method="quadrature"),
+                    low: place(bottom),
+                    high: place(top),
+                }
         # the rank of a real matrix
         rng = np.random.default_rng(1)
         for rows, columns in ((30, 12), (10, 20)):
@@ -237,7 +255,8 @@ def _subordination() -> Entry:
         title="Subordination",
         statement=(eq(first + second, z + 1 / G), eq(product_1 * product_2, z * (1 + psi) / psi)),
         hypotheses=(
-            "$G(z) = G_a(ω_1) = G_b(ω_2)$ for the free sum, $ψ(z) = ψ_a(w_1) = ψ_b(w_2)$ with $ψ = z G - 1$ for the free "
+            "$G(z) = G_a(ω_1) = G_b(ω_2)$ for the free sum, $ψ(z) = ψ_a(w_1) = ψ_b(w_2)$ with $ψ = z G "
+            "- 1$ for the free "
             "product; $ω$ and $w$ map the upper half-plane to itself.",
         ),
         source=(("BelinschiBercovici2007", "theorem 4.1"), ("Voiculescu1986", "section 4")),
@@ -274,7 +293,9 @@ def _compression() -> Entry:
         key="compression",
         title="Compression by a free projection",
         statement=(eq(kappa_compressed, share ** (order - 1) * kappa),),
-        hypotheses=("$P a P$ in the range of a free projection of trace $q$: $R_q(g) = R(q g)$ on free cumulants $κ_n$.",),
+        hypotheses=(
+            "$P a P$ in the range of a free projection of trace $q$: $R_q(g) = R(q g)$ on free cumulants $κ_n$.",
+        ),
         source=(("NicaSpeicher2006", "lecture 14"),),
         steps=(
             Step(
@@ -311,15 +332,24 @@ def _r_diagonal() -> Entry:
         limit = (found[0] - 8 * found[1] + 9 * found[2]) / 2
         moments = [sum(v ** (2 * k) for v in values) / 2 for k in (1, 2)]
         yield {
-            a_1: moments[0], a_2: moments[1], b_1: strength, b_2: 2 * strength**2, m_1: float(limit[0]),
+            a_1: moments[0],
+            a_2: moments[1],
+            b_1: strength,
+            b_2: 2 * strength**2,
+            m_1: float(limit[0]),
             m_2: float(limit[1]),
-        }  # fmt: skip
+        }
         # the third by the gated-layer fixed point, which knows nothing of R-diagonal elements
         law = rmt.GatedLayer({(0.5, 1): 0.5, (1.5, 1): 0.5}, strength)
         yield {
-            a_1: moments[0], a_2: moments[1], a_3: sum(v**6 for v in values) / 2, b_1: strength, b_2: 2 * strength**2,
-            b_3: 5 * strength**3, m_3: law.moments(3)[2],
-        }  # fmt: skip
+            a_1: moments[0],
+            a_2: moments[1],
+            a_3: sum(v**6 for v in values) / 2,
+            b_1: strength,
+            b_2: 2 * strength**2,
+            b_3: 5 * strength**3,
+            m_3: law.moments(3)[2],
+        }
 
     return Entry(
         key="r-diagonal-sum",
@@ -365,10 +395,11 @@ def _single_ring() -> Entry:
         law = Discrete({0: 1 - kept, 1: kept}).compress(kept)
         disc = (1 / kept - 1) * r**2 / (1 - r**2)
         yield {radius: r, share: disc, m: disc - 1, S: law.s_transform(disc - 1)}
-        # the ends, from S next to -1 and 0
-        law = Discrete({1: 0.5, 4: 0.5})
-        ends = law.s_transform(np.array([-1 + 1e-10, -1e-10])) ** -0.5
-        yield {mean: Fraction(5, 2), inverse: Fraction(5, 8), inner: float(ends[0]), outer: float(ends[1])}
+        # the ends, from S = G/m of two atoms far to the left of them and next to 0
+        cauchy = lambda u: (1 / (u - 1) + 1 / (u - 4)) / 2
+        with mpmath.workdps(40):
+            ends = [mpmath.sqrt((u * cauchy(u) - 1) / cauchy(u)) for u in (mpmath.mpf("-1e-12"), mpmath.mpf("-1e12"))]
+        yield {mean: Fraction(5, 2), inverse: Fraction(5, 8), inner: ends[0], outer: ends[1]}
 
     return Entry(
         key="single-ring",
@@ -380,7 +411,8 @@ def _single_ring() -> Entry:
             eq(outer, sp.sqrt(mean)),
         ),
         hypotheses=(
-            "$J$ is R-diagonal with law of $J J^*$ of S-transform $S$: $F$ is the share of eigenvalues in $|λ| ≤ r$, and $m$ "
+            "$J$ is R-diagonal with law of $J J^*$ of S-transform $S$: $F$ is the share of eigenvalues "
+            "in $|λ| ≤ r$, and $m$ "
             "solves $S(m) = r^{-2}$ in $(-1, 0)$. $m_{-1}$ is the mean of $1/x$.",
         ),
         source=(
@@ -411,7 +443,7 @@ def _uniform_edge() -> Entry:
         for value in ("0.5", "2"):
             width = mpmath.mpf(value)
             # z = ω + G_U(ω) outside the interval, least where it has its minimum
-            place = lambda y, w=width: w + y + mpmath.log((2 * w + y) / y) / (2 * w)  # noqa: E731
+            place = lambda y: width + y + mpmath.log((2 * width + y) / y) / (2 * width)
             yield {half: width, edge: lowest(place, mpmath.mpf("0.3"))}
         law = Semicircle(1) + Uniform(-1.3, 1.3)
         yield {half: 1.3, edge: float(law.support().upper)}
@@ -425,7 +457,13 @@ def _uniform_edge() -> Entry:
         steps=(
             Step(
                 "Subordination",
-                (eq(z, sp.Symbol("omega") + sp.log((sp.Symbol("omega") + half) / (sp.Symbol("omega") - half)) / (2 * half)),),
+                (
+                    eq(
+                        z,
+                        sp.Symbol("omega")
+                        + sp.log((sp.Symbol("omega") + half) / (sp.Symbol("omega") - half)) / (2 * half),
+                    ),
+                ),
                 "$G(z) = G_U(ω)$ and $z = ω + G$.",
                 "Biane 1997",
             ),
@@ -458,4 +496,3 @@ def build() -> tuple[Entry, ...]:
         _r_diagonal(),
         _single_ring(),
     )
-

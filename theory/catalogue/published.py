@@ -147,7 +147,7 @@ class Entry:
             If a relation has no witness.
         """
         values = [{symbol: _number(value) for symbol, value in witness.items()} for witness in self.witnesses()]
-        found = []
+        found: list[Agreement] = []
         for relation in self.relations:
             named = [witness for witness in values if relation.free_symbols <= witness.keys()]
             if not named:

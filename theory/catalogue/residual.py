@@ -61,8 +61,14 @@ def _law() -> Entry:
                 cauchy = sum(mu * point ** (-j - 1) for j, mu in enumerate([1.0, *moments]))
                 psi = point * cauchy - 1
                 yield {
-                    a: skip, c: gain, L: depth, z: point, G: cauchy, m: psi, S: (1 + psi) / (psi * point),
-                }  # fmt: skip
+                    a: skip,
+                    c: gain,
+                    L: depth,
+                    z: point,
+                    G: cauchy,
+                    m: psi,
+                    S: (1 + psi) / (psi * point),
+                }
 
     return Entry(
         key="universal-resnet-law",
@@ -135,8 +141,8 @@ def _edges() -> Entry:
         for value in ("0.25", "3"):
             with mpmath.workdps(25):
                 gain = mpmath.mpf(value)
-                place = lambda y, g=gain: (1 + y) / y * mpmath.exp(g * (1 + 2 * y))  # noqa: E731
-                slope = lambda y, f=place: mpmath.diff(lambda u: mpmath.log(abs(f(u))), y)  # noqa: E731
+                place = lambda y: (1 + y) / y * mpmath.exp(gain * (1 + 2 * y))
+                slope = lambda y: mpmath.diff(lambda u: mpmath.log(abs(place(u))), y)
                 outer = mpmath.findroot(slope, (0.05, 1.5), solver="anderson")
                 inner = mpmath.findroot(slope, (-2.5, -1.05), solver="anderson")
                 yield {c: gain, low: place(inner), high: place(outer)}
@@ -252,17 +258,18 @@ def _first_correction() -> Entry:
             for gains, point in (((0.4, 1.2), 0.3), ((1.5, 1.5), 0.7), ((0, 1), -1.6)):
                 numbers = [mpmath.mpf(str(g)) for g in gains]
                 where = mpmath.mpf(str(point))
-                limit = extrapolated(lambda n, g=numbers, w=where: exact(n, g, w), 10**6, 3, 10)
+                limit = extrapolated(lambda n: exact(n, numbers, where), 10**6, 3, 10)
                 yield {
-                    c: sum(numbers) / 2, v: ((numbers[0] - numbers[1]) / 2) ** 2, m: where, bend: limit,
-                }  # fmt: skip
+                    c: sum(numbers) / 2,
+                    v: ((numbers[0] - numbers[1]) / 2) ** 2,
+                    m: where,
+                    bend: limit,
+                }
 
     return Entry(
         key="resnet-first-correction",
         title="First correction of the universal law at finite depth",
-        statement=(
-            eq(bend, c**2 * (1 + 6 * m + 6 * m**2) / 2 - v * m * (1 + m) * (1 + 2 * m)),
-        ),
+        statement=(eq(bend, c**2 * (1 + 6 * m + 6 * m**2) / 2 - v * m * (1 + m) * (1 + 2 * m)),),
         hypotheses=(
             "$L$ equal blocks, $a = 1$, Gaussian weights, gains of mean $c/L$ and variance $v/L^2$.",
             "$\\log S = -c(1+2m) + B/L$ up to terms of order $1/L^2$.",
@@ -279,14 +286,12 @@ def _propagation() -> Entry:
     old, old_mean, new, new_mean, square, mean = symbols("X mu X_next mu_next phi_2 phi_1", real=True)
 
     def witnesses() -> Iterator[Witness]:
-        relu = lambda y: max(y, 0)  # noqa: E731
+        relu = lambda y: max(y, 0)
         for skip, depth, signal, weights, bias in ((0.8, 5, (0.3, 1.9), 1.4, 0.3), (1.0, 2, (-1.0, 2.0), 0.7, 0.0)):
             # two equally likely components of x, as many samples of h as quadrature takes
             before = sum(y * y for y in signal) / 2
             width = mpmath.mpf(weights) ** 2 * before / depth + mpmath.mpf(bias) ** 2
-            after = [
-                sum(average(lambda h, s=y, j=j: (relu(h) + skip * s) ** j, width) for y in signal) / 2 for j in (1, 2)
-            ]
+            after = [sum(average(lambda h: (relu(h) + skip * y) ** j, width) for y in signal) / 2 for j in (1, 2)]
             # the weights' second moment is enumerated: h of one neuron from n inputs, signs times sigma_w/sqrt(n L)
             scale = weights / math.sqrt(2 * depth)
             spread = sum(
@@ -294,10 +299,18 @@ def _propagation() -> Entry:
                 for s, mass in outcomes({-1: Fraction(1, 2), 1: Fraction(1, 2)}, 3)
             )
             yield {
-                a: skip, L: depth, sigma: weights, sigma_b: bias, old: before, old_mean: sum(signal) / 2, q: spread,
-                new: after[1], new_mean: after[0], square: average(lambda h: relu(h) ** 2, width),
+                a: skip,
+                L: depth,
+                sigma: weights,
+                sigma_b: bias,
+                old: before,
+                old_mean: sum(signal) / 2,
+                q: spread,
+                new: after[1],
+                new_mean: after[0],
+                square: average(lambda h: relu(h) ** 2, width),
                 mean: average(relu, width),
-            }  # fmt: skip
+            }
 
     return Entry(
         key="resnet-propagation",
@@ -388,9 +401,13 @@ def _block() -> Entry:
                     raise ArithmeticError("the other root of the discrete summand: choose points farther out")
                 moment = point * cauchy - 1
                 yield {
-                    a: skip, strength: s, m: moment, m0: (point + 1 / cauchy - first) * cauchy - 1, t: cauchy**2,
+                    a: skip,
+                    strength: s,
+                    m: moment,
+                    m0: (point + 1 / cauchy - first) * cauchy - 1,
+                    t: cauchy**2,
                     S: (1 + moment) / (moment * point**2),
-                }  # fmt: skip
+                }
 
     return Entry(
         key="residual-block",
@@ -422,9 +439,12 @@ def _block() -> Entry:
             ),
         ),
         derivation_of=lambda: rmt.derive(
-            ResidualSum(sp.Symbol("s", positive=True) * (MarchenkoPastur(1) @ Discrete({0: Fraction(1, 2), 1: Fraction(1, 2)})), a)
+            ResidualSum(
+                sp.Symbol("s", positive=True) * (MarchenkoPastur(1) @ Discrete({0: Fraction(1, 2), 1: Fraction(1, 2)})),
+                a,
+            )
         ),
-        law=lambda skip, s: ResidualSum(MarchenkoPastur(1) @ Discrete({0: 0.5, s: 0.5}), skip),
+        law=lambda skip, s: ResidualSum(MarchenkoPastur(1) @ Discrete({0: Fraction(1, 2), s: Fraction(1, 2)}), skip),
         arguments=({"skip": 1.0, "s": 0.7},),
         witnesses=witnesses,
         witnessed_by="subordination of the free sum of symmetrised singular laws",
@@ -472,7 +492,9 @@ def _three_blocks() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda s: FreePower(ResidualSum(MarchenkoPastur(1) @ Discrete({0: 0.5, s: 0.5}), 1), 3),
+        law=lambda s: FreePower(
+            ResidualSum(MarchenkoPastur(1) @ Discrete({0: Fraction(1, 2), s: Fraction(1, 2)}), 1), 3
+        ),
         arguments=({"s": 0.7},),
         witnesses=witnesses,
         witnessed_by="free cumulants of words, from the moments of one block by the gated-layer fixed point",
@@ -504,11 +526,17 @@ def _gated() -> Entry:
             found.append(total)
         # quadratic in 1/n: the value at 1/n = 0 from n = 1, 2, 3
         limit = (found[0] - 8 * found[1] + 9 * found[2]) / 2
-        mean = lambda j, i: sum(w * d**j * e**i for (d, e), w in law.items())  # noqa: E731
+        mean = lambda j, i: sum(w * d**j * e**i for (d, e), w in law.items())
         yield {
-            skip_2: mean(2, 0), skip_4: mean(4, 0), gate_2: mean(0, 2), gate_4: mean(0, 4), mixed: mean(2, 2),
-            s: strength, m_1: float(limit[0]), m_2: float(limit[1]),
-        }  # fmt: skip
+            skip_2: mean(2, 0),
+            skip_4: mean(4, 0),
+            gate_2: mean(0, 2),
+            gate_4: mean(0, 4),
+            mixed: mean(2, 2),
+            s: strength,
+            m_1: float(limit[0]),
+            m_2: float(limit[1]),
+        }
 
     return Entry(
         key="gated-layer-moments",
@@ -518,7 +546,9 @@ def _gated() -> Entry:
             eq(m_2, skip_4 + 2 * s * (mixed + skip_2 * gate_2) + s**2 * (gate_2**2 + gate_4)),
         ),
         hypotheses=(
-            "$J = D_1 + D_2 W$, $W$ Gaussian of variance $s/N$; $D_1$, $D_2$ diagonal with any joint law, $N$ infinite.",
+            "$J = D_1 + D_2 W$, $W$ Gaussian of variance $s/N$; $D_1$, $D_2$ diagonal with any "
+            "joint "
+            "law, $N$ infinite.",
             "$d_k$, $e_k$ are the means of $D_1^k$, $D_2^k$, and $d_2 e_2$ (one symbol) that of $D_1^2 D_2^2$.",
         ),
         source=(("", "derived here"), ("ChenPenningtonSchoenholz2018", "section 4")),
@@ -537,7 +567,7 @@ def _gated() -> Entry:
         arguments=({"s": 0.7},),
         witnesses=witnesses,
         witnessed_by="exact averages over matrices of size 1, 2, 3, extrapolated in 1/N",
-    )  # fmt: skip
+    )
 
 
 def build() -> tuple[Entry, ...]:

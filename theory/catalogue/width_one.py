@@ -6,7 +6,6 @@ import it inside functions only.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
@@ -51,8 +50,12 @@ def _gradient() -> Entry:
             product = sp.prod(values.values())
             for name in names[:2]:
                 yield {
-                    w_k: values[name], P: product, x: signal, y: target, slope: sp.diff(loss, name).subs(values),
-                }  # fmt: skip
+                    w_k: values[name],
+                    P: product,
+                    x: signal,
+                    y: target,
+                    slope: sp.diff(loss, name).subs(values),
+                }
 
     return Entry(
         key="width-one-gradient",
@@ -60,7 +63,9 @@ def _gradient() -> Entry:
         statement=(eq(slope, (x * P - y) * x * P / w_k),),
         hypotheses=(_CHAIN,),
         source=(("Orvieto2021", "section 3"),),
-        steps=(Step("Chain rule", (eq(sp.Symbol("dP/dw_k"), P / w_k),), "$P$ is linear in each weight.", "definition"),),
+        steps=(
+            Step("Chain rule", (eq(sp.Symbol("dP/dw_k"), P / w_k),), "$P$ is linear in each weight.", "definition"),
+        ),
         witnesses=witnesses,
         witnessed_by="symbolic derivatives of the loss at rational weights",
         tolerance=0,
@@ -75,16 +80,24 @@ def _hessian() -> Entry:
             loss = _loss(names, sp.Rational(signal), sp.Rational(target))
             first, second = names[0], names[2]
             yield {
-                w_k: values[first], w_l: values[second], P: sp.prod(values.values()), x: signal, y: target,
-                mixed: sp.diff(loss, first, second).subs(values), diagonal: sp.diff(loss, first, 2).subs(values),
-            }  # fmt: skip
+                w_k: values[first],
+                w_l: values[second],
+                P: sp.prod(values.values()),
+                x: signal,
+                y: target,
+                mixed: sp.diff(loss, first, second).subs(values),
+                diagonal: sp.diff(loss, first, 2).subs(values),
+            }
 
     c = (x * P - y) * x * P
     return Entry(
         key="width-one-hessian",
         title="Hessian of a chain of width one",
         statement=(eq(mixed, (x**2 * P**2 + c) / (w_k * w_l)), eq(diagonal, x**2 * P**2 / w_k**2)),
-        hypotheses=(_CHAIN, "$k ≠ l$. As a matrix: $diag(1/w) ((x^2 P^2 + c) 1 1^T - c I) diag(1/w)$, $c = (x P - y) x P$."),
+        hypotheses=(
+            _CHAIN,
+            "$k ≠ l$. As a matrix: $diag(1/w) ((x^2 P^2 + c) 1 1^T - c I) diag(1/w)$, $c = (x P - y) x P$.",
+        ),
         source=(("Orvieto2021", "section 3"),),
         steps=(
             Step(
@@ -118,11 +131,16 @@ def _inertia() -> Entry:
                 hessian = inside / np.outer(weights, weights)
                 values = np.linalg.eigvalsh(inside)
                 yield {
-                    L: depth, rho: ratio, negative: int(np.sum(np.linalg.eigvalsh(hessian) < 0)),
-                    y: target, special: float(max(values, key=lambda v, c=c: abs(v + c))),
-                }  # fmt: skip
+                    L: depth,
+                    rho: ratio,
+                    negative: int(np.sum(np.linalg.eigvalsh(hessian) < 0)),
+                    y: target,
+                    special: float(max(values, key=lambda v: abs(v + c))),
+                }
             # where the determinant changes its sign
-            determinant = lambda r, d=depth: np.linalg.det((2 * r - 1) * r * np.ones((d, d)) - r * (r - 1) * np.eye(d))  # noqa: E731
+            determinant = lambda r: np.linalg.det(
+                (2 * r - 1) * r * np.ones((depth, depth)) - r * (r - 1) * np.eye(depth)
+            )
             low, high = 0.05, 0.95
             for _ in range(60):
                 middle = (low + high) / 2
@@ -173,7 +191,9 @@ def _log_gaussian() -> Entry:
             eq(log_variance, sp.pi**2 / 8),
             eq(critical, sp.exp(_EULER_GAMMA_LN2)),
         ),
-        hypotheses=("$w$ is N(0, 1); mean and variance of $\\log|w|$. At $σ_0$ the logarithm of $σ_0 |w|$ has mean 0.",),
+        hypotheses=(
+            "$w$ is N(0, 1); mean and variance of $\\log|w|$. At $σ_0$ the logarithm of $σ_0 |w|$ has mean 0.",
+        ),
         source=(("Orvieto2021", "section 3"), ("", "derived here")),
         steps=(
             Step(
@@ -190,7 +210,7 @@ def _log_gaussian() -> Entry:
 
 def _log_average(function: Any) -> Any:
     """E f(|w|) for w of N(0, 1) and f with a logarithm at 0, in the variable log|w|."""
-    weight = lambda u: mpmath.sqrt(2 / mpmath.pi) * mpmath.exp(u - mpmath.exp(2 * u) / 2)  # noqa: E731
+    weight = lambda u: mpmath.sqrt(2 / mpmath.pi) * mpmath.exp(u - mpmath.exp(2 * u) / 2)
     return mpmath.quad(lambda u: weight(u) * function(mpmath.exp(u)), [-60, -20, -6, -2, 0, 1, 2.6])
 
 
@@ -201,8 +221,8 @@ def _log_uniform() -> Entry:
         for value in ("0.7", "3"):
             top = mpmath.log(mpmath.mpf(value))
             # u = log|w| has density e^(u - top) below top
-            mean = mpmath.quad(lambda u, top=top: mpmath.exp(u - top) * u, [top - 70, top - 8, top])
-            square = mpmath.quad(lambda u, top=top: mpmath.exp(u - top) * u**2, [top - 70, top - 8, top])
+            mean = mpmath.quad(lambda u: mpmath.exp(u - top) * u, [top - 70, top - 8, top])
+            square = mpmath.quad(lambda u: mpmath.exp(u - top) * u**2, [top - 70, top - 8, top])
             yield {bound: mpmath.mpf(value), log_mean: mean, log_variance: square - mean**2}
             yield {critical: mpmath.exp(top - mean)}
 
@@ -234,7 +254,7 @@ def _gamma_law() -> Entry:
         for depth, value in ((1, 0.8), (2, 2.5), (3, 2.0)):
             yield {L: depth, level: value, survival: _uniform_product_below(mpmath.exp(-mpmath.mpf(value)), depth)}
         # the median of ten weights of unit variance: the cdf of a sum of exponentials, as a Poisson probability
-        total = lambda u: mpmath.exp(-u) * sum(u**j / mpmath.factorial(j) for j in range(10)) - mpmath.mpf(1) / 2  # noqa: E731
+        total = lambda u: mpmath.exp(-u) * sum(u**j / mpmath.factorial(j) for j in range(10)) - mpmath.mpf(1) / 2
         half = mpmath.findroot(total, (9, 10))
         yield {L: 10, quantile: half, median: 3**5 * mpmath.exp(-half)}
 
@@ -272,7 +292,7 @@ def _uniform_product_below(level: Any, depth: int) -> Any:
         return level
     if depth == 2:
         return level + mpmath.quad(lambda u: level / u, [level, 1])
-    inner = lambda u: _uniform_product_below(level / u, depth - 1)  # noqa: E731
+    inner = lambda u: _uniform_product_below(level / u, depth - 1)
     return level + mpmath.quad(inner, [level, (1 + level) / 2, 1])
 
 
@@ -290,14 +310,16 @@ def _vanishing() -> Entry:
         title="Vanishing gradients at width one",
         statement=(eq(second, sp.Integer(1)), eq(log_second, -L * (sp.EulerGamma + sp.log(2)))),
         hypotheses=(
-            "Independent N(0, 1) weights: the mean of $P^2$ stays 1 while the median of $P^2$ decays like $e^{-1.27 L}$.",
+            "Independent N(0, 1) weights: the mean of $P^2$ stays 1 while the median of $P^2$ decays "
+            "like $e^{-1.27 L}$.",
         ),
         source=(("Orvieto2021", "section 3"),),
         steps=(
             Step(
                 "Law of large numbers",
                 (eq(sp.Symbol("log P^2"), 2 * L * sp.Symbol("E_log")),),
-                "$\\log P^2$ is a sum of independent terms, and so is that of $P^2/w_k^2$, with one term less: gradients "
+                "$\\log P^2$ is a sum of independent terms, and so is that of $P^2/w_k^2$, with one "
+                "term less: gradients "
                 "and Hessians decay at the same rate.",
                 "derived here",
             ),
@@ -315,8 +337,8 @@ def _residual_gaussian() -> Entry:
         def by_quadrature(scale: Any) -> Any:
             # the logarithm at w = -1/scale, one side at a time
             hole = -1 / scale
-            weight = lambda u: mpmath.exp(-u * u / 2) / mpmath.sqrt(2 * mpmath.pi)  # noqa: E731
-            f = lambda u: weight(u) * mpmath.log(abs(1 + scale * u))  # noqa: E731
+            weight = lambda u: mpmath.exp(-u * u / 2) / mpmath.sqrt(2 * mpmath.pi)
+            f = lambda u: weight(u) * mpmath.log(abs(1 + scale * u))
             return mpmath.quad(f, [-14, hole - 1, hole, hole + 1, 14])
 
         for value in ("0.4", "1", "2.5"):
@@ -331,13 +353,20 @@ def _residual_gaussian() -> Entry:
         key="residual-width-one-gaussian",
         title="Drift of residual chains of width one with Gaussian weights",
         statement=(eq(drift, sp.log(spread) - _EULER_GAMMA_LN2 + series_part),),
-        hypotheses=("The mean of $\\log|1 + σ w|$, $w$ of law N(0, 1). Gradients vanish for $σ < σ_0$, where it is negative.",),
+        hypotheses=(
+            "The mean of $\\log|1 + σ w|$, $w$ of law N(0, 1). Gradients vanish for $σ < σ_0$, where it is negative.",
+        ),
         source=(("", "derived here"), ("Orvieto2021", "section 3")),
         quoted={unit: "-0.208496", threshold: "1.556036"},
         steps=(
             Step(
                 "Noncentral chi-square",
-                (eq(sp.Symbol("E_logZ2"), -sp.EulerGamma - sp.log(2) + t**2 * sp.hyper((1, 1), (sp.Rational(3, 2), 2), -(t**2) / 2)),),
+                (
+                    eq(
+                        sp.Symbol("E_logZ2"),
+                        -sp.EulerGamma - sp.log(2) + t**2 * sp.hyper((1, 1), (sp.Rational(3, 2), 2), -(t**2) / 2),
+                    ),
+                ),
                 "The mean of $\\log Z^2$, $Z$ of law N(t, 1), by the Poisson mixture of chi-square laws; $t = 1/σ$.",
                 "derived here",
             ),
@@ -345,7 +374,7 @@ def _residual_gaussian() -> Entry:
         witnesses=witnesses,
         witnessed_by="quadrature on both sides of the logarithmic singularity",
         tolerance=1e-9,
-    )  # fmt: skip
+    )
 
 
 def _residual_uniform() -> Entry:
@@ -397,11 +426,11 @@ def _escape() -> Entry:
             for depth, first in ((4, "1e-9"), (7, "1e-5")):
                 w0 = mpmath.mpf(first)
                 # dt = dw/(w^(L-1) (1 - w^L)), in the variable u = log(w/w0)
-                speed = lambda u, d=depth, w0=w0: (w0 * mpmath.exp(u)) ** (2 - d) / (1 - (w0 * mpmath.exp(u)) ** d)  # noqa: E731
+                speed = lambda u: (w0 * mpmath.exp(u)) ** (2 - depth) / (1 - (w0 * mpmath.exp(u)) ** depth)
                 end = mpmath.log(mpmath.mpf("0.5") / w0)
                 cuts = [end * j / 12 for j in range(13)]
                 yield {L: depth, start: w0, ratio: mpmath.quad(speed, cuts) * w0 ** (depth - 2)}
-        for depth, w0, eta in ((3, Fraction(1, 10), Fraction(1, 100)), (40, Fraction(1, 4), Fraction(1, 8))):
+        for w0, eta in ((Fraction(1, 10), Fraction(1, 100)), (Fraction(1, 4), Fraction(1, 8))):
             weight, count = w0, 0
             while weight < 1:  # the sign of -(w^L - 1) w^(L-1) is 1
                 weight += eta
@@ -413,9 +442,11 @@ def _escape() -> Entry:
         title="Time to leave a flat start",
         statement=(eq(ratio, 1 / (L - 2)), eq(steps, (1 - start) / rate)),
         hypotheses=(
-            "All weights equal $w_0$ at the start, $x = y = 1$, $L > 2$. $r w_0^{-(L-2)}$ is the time of gradient flow to "
+            "All weights equal $w_0$ at the start, $x = y = 1$, $L > 2$. $r w_0^{-(L-2)}$ is the time "
+            "of gradient flow to "
             "$w = 1/2$ as $w_0 → 0$: exponential in the depth.",
-            "$n$ is the number of steps of size $η$ of sign descent (and of RMSprop and Adam with $ε → 0$), whatever $L$.",
+            "$n$ is the number of steps of size $η$ of sign descent (and of RMSprop and Adam with $ε → "
+            "0$), whatever $L$.",
         ),
         source=(("Orvieto2021", "section 4"), ("", "derived here")),
         steps=(

@@ -25,7 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 def average(function: Callable[[Any], Any], variance: Any = 1, kinks: Sequence[Any] = (0,)) -> Any:
     """<function> over N(0, variance) by adaptive quadrature, split at the kinks."""
     reach = 14 * mpmath.sqrt(variance)
-    weight = lambda x: mpmath.exp(-x * x / (2 * variance)) / mpmath.sqrt(2 * mpmath.pi * variance)  # noqa: E731
+    weight = lambda x: mpmath.exp(-x * x / (2 * variance)) / mpmath.sqrt(2 * mpmath.pi * variance)
     cuts = sorted({-reach, -1, 0, 1, reach, *kinks})
     return mpmath.quad(lambda x: weight(x) * function(x), cuts)
 
