@@ -26,14 +26,19 @@ __all__ = ["TOPICS", "entries", "entry", "keys"]
 TOPICS: Mapping[str, str] = {
     "Free probability": "free_probability",
     "The polynomial method": "polynomial_method",
+    "Explicit laws": "laws",
     "Gaussian averages of activations": "averages",
     "Plain chains": "chains",
+    "Products and largest eigenvalues": "products",
     "Deep limits and rectangular chains": "classes",
-    "Residual networks": "residual",
+    "Residual blocks": "blocks",
+    "The universal law of residual networks": "residual",
     "Sample variance and orthogonal filters": "correlations",
     "Random features": "features",
-    "Chains of width one": "width_one",
-    "Finite width": "finite_width",
+    "Loss surface at width one": "width_one",
+    "Products of weights": "weights",
+    "Norms at finite width": "finite_width",
+    "Gradients at finite width": "gradients",
     "Lyapunov exponents and deep products": "exponents",
 }
 

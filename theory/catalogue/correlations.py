@@ -24,14 +24,13 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.activations import get_activation
 from theory.catalogue.published import Entry, Witness, eq, symbols
-from theory.catalogue.witnesses import average, extrapolated, gaussian_matrices
+from theory.catalogue.witnesses import average, extrapolated, gaussian_matrices, haar
 from theory.gaussian import pair_average
 
 __all__ = ["build"]
 
-LUTHER = "Luther, Seung 2019, arXiv:1902.04942"
 CENI = "Ceni 2022, arXiv:2210.01245"
-rho, rho_next, ratio, total = symbols("rho rho_next r sigma_2", real=True)
+rho, rho_next, total = symbols("rho rho_next sigma_2", real=True)
 a, b, c, s, L, chi, t = symbols("a b c s L chi t", positive=True)
 S = sp.Symbol("S")
 
@@ -170,11 +169,6 @@ def _batch_norm() -> Entry:
 # --- orthogonal additive filters -------------------------------------------------------------------------------------
 
 
-def _haar(n: int, rng: np.random.Generator) -> Any:
-    unitary, upper = np.linalg.qr(rng.normal(size=(n, n)))
-    return unitary * np.sign(np.diag(upper))
-
-
 def _bounds() -> Entry:
     low, high, s_1, s_2 = symbols("s_min s_max s_1 s_2", nonnegative=True)
 
@@ -184,11 +178,11 @@ def _bounds() -> Entry:
             layers = []
             for _ in range(2):
                 matrix = rng.normal(size=(6, 6)) / 3
-                layers.append((gain * _haar(6, rng) + branch * matrix, float(np.linalg.norm(matrix, 2))))
+                layers.append((gain * haar(6, rng) + branch * matrix, float(np.linalg.norm(matrix, 2))))
             values = np.linalg.svd(layers[1][0] @ layers[0][0], compute_uv=False)
             yield {a: gain, b: branch, s_1: layers[0][1], s_2: layers[1][1], low: values[-1], high: values[0]}
         # sharp: branches along the filter, one way and the other
-        first, second = _haar(4, rng), _haar(4, rng)
+        first, second = haar(4, rng), haar(4, rng)
         for sign in (1, -1):
             jacobian = (0.7 * second + sign * 0.3 * 0.8 * second) @ (0.7 * first + sign * 0.3 * 1.5 * first)
             values = np.linalg.svd(jacobian, compute_uv=False)

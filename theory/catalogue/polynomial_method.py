@@ -27,7 +27,7 @@ __all__ = ["build"]
 RAO = "Rao, Edelman 2008"
 mt, zt = symbols("m_A z_A")
 mb, zb = symbols("m z")
-c, s, alpha = symbols("c s alpha", real=True)
+c, s = symbols("c s", real=True)
 p, q, r, t = symbols("p q r s", real=True)
 _POINTS = (2.5 + 1.5j, -1.0 + 0.8j, 6.0 + 0.7j)
 _ATOMS = Discrete({1: Fraction(1, 2), 3: Fraction(1, 2)})

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rmt.series import moments_to_free_cumulants, moments_to_s_series
 from rmt.series.word_moments import polynomial_moments
 
-__all__ = ["average", "extrapolated", "free_product", "gaussian_matrices", "lowest", "outcomes", "s_at"]
+__all__ = ["average", "extrapolated", "free_product", "gaussian_matrices", "haar", "lowest", "outcomes", "s_at"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -81,6 +81,12 @@ def outcomes(law: dict[Any, Any], n: int) -> Iterator[tuple[tuple[Any, ...], Any
         for value in values:
             probability *= law[value]
         yield values, probability
+
+
+def haar(n: int, rng: np.random.Generator) -> FloatArray:
+    """A Haar orthogonal matrix: Q of a Gaussian matrix, its columns with the signs of R's diagonal."""
+    rotation, upper = np.linalg.qr(rng.normal(size=(n, n)))
+    return rotation * np.sign(np.diag(upper))
 
 
 def gaussian_matrices(n: int, columns: int | None = None) -> tuple[FloatArray, FloatArray]:
