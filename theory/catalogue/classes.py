@@ -153,7 +153,7 @@ def _bernoulli() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda s_0: ImplicitLaw(s=lambda moment: np.exp(-s_0 * moment / (1 + moment))),
+        law=lambda s_0: ImplicitLaw(s=lambda moment: np.exp(-float(s_0) * moment / (1 + moment))),
         arguments=({"s_0": 2.0},),
         witnesses=witnesses,
         witnessed_by="chains of finite depth with slopes 0 and 1, extrapolated in 1/L",

@@ -163,7 +163,7 @@ def _largest_orthogonal() -> Entry:
         ),
         derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma, weights="orthogonal")),
         law=lambda depth, p: slopes_law("orthogonal", depth, p, 1 / p),
-        arguments=({"depth": 4, "p": Fraction(1, 2)},),
+        arguments=({"depth": 4, "p": 0.6},),
         witnesses=witnesses,
         witnessed_by="a numeric minimum of z(m); singular values of random orthogonal matrices and projections",
     )

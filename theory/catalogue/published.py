@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import mpmath
@@ -146,16 +147,25 @@ class Entry:
         ValueError
             If a relation has no witness.
         """
-        values = [{symbol: _number(value) for symbol, value in witness.items()} for witness in self.witnesses()]
         found: list[Agreement] = []
         for relation in self.relations:
-            named = [witness for witness in values if relation.free_symbols <= witness.keys()]
-            if not named:
+            judged = self.judge(relation)
+            if not judged:
                 raise ValueError(f"{self.key}: no witness names all symbols of {relation}")
-            found.extend(self._judge(relation, witness) for witness in named)
+            found.extend(judged)
         return tuple(found)
 
-    def _judge(self, relation: Any, witness: Mapping[Any, Any]) -> Agreement:
+    @cached_property
+    def evidence(self) -> tuple[Witness, ...]:
+        """The witnesses as sympy numbers, found once."""
+        return tuple({symbol: _number(value) for symbol, value in witness.items()} for witness in self.witnesses())
+
+    def judge(self, relation: Any) -> tuple[Agreement, ...]:
+        """A relation at every witness that names its symbols; empty where there is none."""
+        named = (witness for witness in self.evidence if relation.free_symbols <= witness.keys())
+        return tuple(self._agreement(relation, witness) for witness in named)
+
+    def _agreement(self, relation: Any, witness: Witness) -> Agreement:
         left, right = (side.xreplace(witness) for side in relation.args)
         if self.tolerance == 0:
             return Agreement(relation, left, right, sp.simplify(left - right) == 0)
@@ -189,20 +199,28 @@ def _number(value: Any) -> Any:
 
 def _value(expression: Any) -> Any:
     """Number of an expression without symbols."""
-    number = sp.N(_summed(expression), _DIGITS)
+    number = sp.N(_evaluated(expression), _DIGITS)
     if not number.is_number or number.has(sp.nan, sp.zoo):
         raise ValueError(f"{expression} is no number: its witness leaves something open")
     return complex(number) if abs(number) < 1e300 else mpmath.mpmathify(number)
 
 
-def _summed(expression: Any) -> Any:
-    """Finite sums term by term: sympy would look for closed forms."""
+def _evaluated(expression: Any) -> Any:
+    """Finite sums term by term and integrals by quadrature: sympy would look for closed forms."""
+    if isinstance(expression, sp.Integral):
+        variable, lower, upper = expression.limits[0]
+        integrand = sp.lambdify(variable, expression.function, "mpmath")
+        return _number(mpmath.quad(integrand, sorted({float(lower), min(max(0.0, float(lower)), float(upper)), float(upper)})))
     if isinstance(expression, sp.Sum):
         *inner, (index, lower, upper) = expression.limits
         inside = sp.Sum(expression.function, *inner) if inner else expression.function
+        if upper == sp.oo:
+            return _number(mpmath.nsum(sp.lambdify(index, inside, "mpmath"), [int(lower), mpmath.inf]))
         terms = (inside.xreplace({index: sp.Integer(j)}) for j in range(int(lower), int(upper) + 1))
-        return sp.Add(*(_summed(term) for term in terms))
-    return expression.func(*map(_summed, expression.args)) if expression.has(sp.Sum) else expression
+        return sp.Add(*(_evaluated(term) for term in terms))
+    if expression.has(sp.Sum, sp.Integral):
+        return expression.func(*map(_evaluated, expression.args))
+    return expression
 
 
 def _last_digit(text: str) -> float:
