@@ -149,44 +149,44 @@ def test_a_statement_without_witness_is_an_error():
 # --- laws -------------------------------------------------------------------------------------------------------------
 
 
-def far_out(derivation, residual, unknowns, point):
-    """The unknowns outside the support: G by its moments, another one as the root that fits best."""
-    cauchy = complex(sum(sp.N(mu) * point ** (-k - 1) for k, mu in enumerate([1, *derivation.moments(14)])))
+def far_out(derivation, relations, unknowns, point):
+    """The unknowns outside the support: m = zG - 1 by its moments, another one as the root that fits best."""
+    moment = complex(sum(sp.N(mu) * point**-k for k, mu in enumerate(derivation.moments(14), 1)))
     if len(unknowns) == 1:
-        return np.array([cauchy])
-    values = {z: point, G: cauchy}
-    polynomial = sp.Poly(sp.numer(sp.together(residual[1].subs(values))), unknowns[1])
-    roots = np.roots([complex(c) for c in polynomial.all_coeffs()])
-    return np.array([cauchy, min(roots, key=lambda root: abs(complex(residual[0].subs({**values, unknowns[1]: root}))))])
+        return np.array([moment])
+    main, other = (relation.subs({z: point, unknowns[0]: moment}) for relation in relations)
+    roots = np.roots([complex(c) for c in sp.Poly(sp.numer(sp.together(other.lhs - other.rhs)), unknowns[1]).all_coeffs()])
+    fits = [abs(complex(sp.log(main.lhs / main.rhs).subs(unknowns[1], root))) for root in roots]
+    return np.array([moment, roots[np.argmin(fits)]])
 
 
 def branch_from_infinity(derivation, points, scale):
     """-Im G/π of the derived equation, continued from outside the support to each real point.
 
-    The unknowns are G and that of the constraint, if there is one; Newton steps with the exact derivatives.
+    The unknowns are m = zG - 1 and that of the constraint, if there is one: Newton steps with exact derivatives from a
+    geometric extrapolation along heights that shrink by a constant factor.
     """
-    relations = (derivation.equation, *derivation.constraints)
-    extra = sorted(set().union(*(r.free_symbols for r in relations)) - {G, z}, key=str)
-    unknowns = [G, *extra]
-    residual = sp.Matrix([r.lhs - r.rhs for r in relations])
-    assert len(unknowns) == len(residual) <= 2
-    # in logarithms, which powers of small quantities need
+    m = sp.Dummy("m")
+    relations = [r.subs(G, (1 + m) / z) for r in (derivation.equation, *derivation.constraints)]
+    unknowns = [m, *sorted(set().union(*(r.free_symbols for r in relations)) - {m, z}, key=str)]
+    assert len(unknowns) == len(relations) <= 2
+    # in logarithms, for the sake of powers of small quantities
     system = sp.Matrix([sp.log(r.lhs / r.rhs) if r.rhs != 0 else r.lhs for r in relations])
     function = sp.lambdify((z, *unknowns), system, "numpy")
     jacobian = sp.lambdify((z, *unknowns), system.jacobian(unknowns), "numpy")
     out = []
     for x in points:
-        height = 8.0 * scale
-        values = far_out(derivation, residual, unknowns, x + 1j * height)
-        while True:
+        height, shrink = 8.0 * scale, 0.85
+        before, values = (far_out(derivation, relations, unknowns, x + 1j * h) for h in (height / shrink, height))
+        while height > 0:
+            before, values, height = values, values**2 / before, shrink * height
+            if height < 1e-3 * scale:
+                values, height = before, 0.0
             for _ in range(6):
                 slopes = np.array(jacobian(x + 1j * height, *values), dtype=complex)
                 right = np.array(function(x + 1j * height, *values), dtype=complex)[:, 0]
                 values = values - np.linalg.solve(slopes, right)
-            if height == 0:
-                break
-            height = 0.85 * height if height > 1e-3 * scale else 0.0
-        out.append(-values[0].imag / np.pi)
+        out.append(-values[0].imag / (np.pi * x))
     return np.array(out)
 
 
