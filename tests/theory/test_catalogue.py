@@ -95,7 +95,9 @@ def changed(expression, path, amount):
         return expression + amount
     arguments = list(expression.args)
     arguments[path[0]] = changed(arguments[path[0]], path[1:], amount)
-    return expression.func(*arguments, evaluate=False) if isinstance(expression, sp.Rel) else expression.func(*arguments)
+    return (
+        expression.func(*arguments, evaluate=False) if isinstance(expression, sp.Rel) else expression.func(*arguments)
+    )
 
 
 def survives(entry, relation):
@@ -114,9 +116,10 @@ def test_a_wrong_number_is_found(key):
             continue  # a bound may hold with room to spare; see test_bounds_are_sharp
         for path in numbers(relation):
             # integer orders of special functions round a small change away
-            assert not all(
-                survives(entry, changed(relation, path, amount)) for amount in (sp.Rational(1, 50), 1)
-            ), (relation, path)
+            assert not all(survives(entry, changed(relation, path, amount)) for amount in (sp.Rational(1, 50), 1)), (
+                relation,
+                path,
+            )
 
 
 @pytest.mark.parametrize("key", [key for key, entry in ENTRIES.items() if entry.quoted])
@@ -135,7 +138,9 @@ def test_bounds_are_sharp(key):
     bounds = [relation for relation in entry.statement if not isinstance(relation, sp.Eq)]
     assert bounds
     for relation in bounds:
-        tighter = relation.func(relation.lhs, relation.rhs * sp.Rational(99 if isinstance(relation, sp.Le) else 101, 100))
+        tighter = relation.func(
+            relation.lhs, relation.rhs * sp.Rational(99 if isinstance(relation, sp.Le) else 101, 100)
+        )
         assert survives(entry, relation)
         assert not survives(entry, tighter)
 
@@ -155,7 +160,9 @@ def far_out(derivation, relations, unknowns, point):
     if len(unknowns) == 1:
         return np.array([moment])
     main, other = (relation.subs({z: point, unknowns[0]: moment}) for relation in relations)
-    roots = np.roots([complex(c) for c in sp.Poly(sp.numer(sp.together(other.lhs - other.rhs)), unknowns[1]).all_coeffs()])
+    roots = np.roots(
+        [complex(c) for c in sp.Poly(sp.numer(sp.together(other.lhs - other.rhs)), unknowns[1]).all_coeffs()]
+    )
     fits = [abs(complex(sp.log(main.lhs / main.rhs).subs(unknowns[1], root))) for root in roots]
     return np.array([moment, roots[np.argmin(fits)]])
 
@@ -193,7 +200,9 @@ def branch_from_infinity(derivation, points, scale):
 LAWS = {}
 for _entry in ENTRIES.values():
     for _arguments in _entry.arguments:
-        LAWS.setdefault((_entry.law.__code__.co_code, _entry.law.__code__.co_consts, str(_arguments)), (_entry, _arguments))
+        LAWS.setdefault(
+            (_entry.law.__code__.co_code, _entry.law.__code__.co_consts, str(_arguments)), (_entry, _arguments)
+        )
 
 
 @pytest.mark.parametrize(("entry", "arguments"), LAWS.values(), ids=[entry.key for entry, _ in LAWS.values()])
@@ -233,7 +242,7 @@ def test_keys_are_unique_slugs_in_the_order_of_the_topics():
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown entry 'fuss-catalan': did you mean .*fuss-catalan-edge"):
+    with pytest.raises(ValueError, match=r"unknown entry 'fuss-catalan': did you mean .*fuss-catalan-edge"):
         catalogue.entry("fuss-catalan")
     with pytest.raises(ValueError, match="unknown topic 'chains': choose one of Free probability"):
         catalogue.entries("chains")

@@ -61,7 +61,7 @@ def _averages(
         source=(source,),
         steps=(Step("Activation", (eq(sp.Function("phi")(h), formulas.value),), "With the slope $φ'(h)$."), *steps),
         witnesses=lambda: _by_quadrature(formulas.value, formulas.slope, kinks),
-        witnessed_by="adaptive quadrature of φ'², φ² and φ",
+        witnessed_by="adaptive quadrature of $φ'^2$, $φ^2$ and $φ$",
     )
 
 
@@ -105,7 +105,7 @@ def _leaky() -> Entry:
         witnesses=lambda: (
             witness for a in (sp.Rational(1, 5), -2) for witness in _by_quadrature(value, slope, (0,), {alpha: a})
         ),
-        witnessed_by="adaptive quadrature of φ'², φ² and φ",
+        witnessed_by="adaptive quadrature of $φ'^2$, $φ^2$ and $φ$",
     )
 
 
@@ -138,7 +138,7 @@ def _erf_probit() -> Entry:
             _PRICE,
         ),
         witnesses=lambda: _by_quadrature(value, sp.diff(value, h)),
-        witnessed_by="adaptive quadrature of φ'², φ² and φ",
+        witnessed_by="adaptive quadrature of $φ'^2$, $φ^2$ and $φ$",
     )
 
 

@@ -181,7 +181,7 @@ def _three_blocks() -> Entry:
         key="three-relu-blocks",
         title="Moments of three ReLU residual blocks",
         statement=tuple(relations),
-        hypotheses=("$L = 3$ blocks $1 + D W$, ReLU gates, $\\sigma_w^2 = 0.7$ in each block, free of each other.",),
+        hypotheses=("$L = 3$ blocks $1 + D W$, ReLU gates, $σ_w^2 = 0.7$ in each block, free of each other.",),
         source=(("", "derived here"),),
         quoted={names["gaussian"][2]: "136.899419", names["haar"][2]: "109.363305"},
         steps=(

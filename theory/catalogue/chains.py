@@ -110,13 +110,13 @@ def _tanh_critical() -> Entry:
         key="tanh-critical-point",
         title="Edge of chaos of tanh at σ_b² = 0.05",
         statement=(eq(strength * gain, sp.Integer(1)), eq(q, strength * length + sp.Rational(1, 20))),
-        hypotheses=(_WIDE, "$\\sigma_b^2 = 0.05$; all averages at $q$."),
+        hypotheses=(_WIDE, "$σ_b^2 = 0.05$; all averages at $q$."),
         source=(("Pennington2017", "figure 1"),),
         steps=(
             Step(
                 "The curve of critical points",
                 (eq(sigma_b**2, q - length / gain),),
-                "Eliminate $\\sigma_w^2$ from the length map and $χ = 1$: a curve with $q$ as its parameter.",
+                "Eliminate $σ_w^2$ from the length map and $χ = 1$: a curve with $q$ as its parameter.",
                 "Poole et al. 2016",
             ),
         ),
@@ -182,7 +182,7 @@ def _piecewise(weights: str) -> Entry:
         statement=(eq(S, sigma ** (-2 * L) * inverse**L), eq(variance, spread)),
         hypotheses=(
             _WIDE,
-            "The variance is that at criticality, $\\sigma_w^2 p = 1$.",
+            "The variance is that at criticality, $σ_w^2 p = 1$.",
             "$p$ is the same in all layers.",
         ),
         source=(("Pennington2018", "eqs. 20, 22" if gaussian else "eqs. 19, 21"),),
@@ -217,9 +217,9 @@ def _variance_at_criticality() -> Entry:
         statement=(eq(variance, L * (mu_2 / mu_1**2 - 1 - s_1)),),
         hypotheses=(
             _WIDE,
-            "$μ_k$ is the mean of $φ'(h)^{2k}$, and $S_W = \\sigma_w^{-2}(1 + s_1 m + …)$: $s_1 = -1$ "
+            "$μ_k$ is the mean of $φ'(h)^{2k}$, and $S_W = σ_w^{-2}(1 + s_1 m + …)$: $s_1 = -1$ "
             "for Gaussian weights "
-            "and 0 for orthogonal ones; $\\sigma_w^2 μ_1 = 1$.",
+            "and 0 for orthogonal ones; $σ_w^2 μ_1 = 1$.",
         ),
         source=(("Pennington2018", "eq. 18"),),
         steps=(
@@ -305,7 +305,7 @@ def _erf_lerch() -> Entry:
         ),
         derivation_of=_erf_chain,
         witnesses=witnesses,
-        witnessed_by="adaptive quadrature of φ'²/(z - φ'²)",
+        witnessed_by="adaptive quadrature of $φ'^2/(z - φ'^2)$",
     )
 
 

@@ -31,7 +31,7 @@ s_0, x_max, c, k = symbols("s_0 x_max c k", positive=True)
 L = sp.Symbol("L", positive=True, integer=True)
 S = sp.Symbol("S")
 _DEEP = (
-    "Orthogonal weights, infinite width, criticality $\\sigma_w^2 μ_1 = 1$, and then $L → ∞$ with "
+    "Orthogonal weights, infinite width, criticality $σ_w^2 μ_1 = 1$, and then $L → ∞$ with "
     "$s_0 = L (μ_2/μ_1^2 - 1)$ fixed."
 )
 # at s_0 = 1, to be told apart from the general edge
@@ -228,9 +228,9 @@ def _rectangular() -> Entry:
         statement=(eq(S, layer(p_1, l_1, strength_1) * layer(p_2, l_2, strength_2)),),
         hypotheses=(
             "$J = D_2 W_2 D_1 W_1$, widths $N_0, N_1, N_2$ infinite with $Λ_l = N_0/N_l$; the law is that of $J^T J$.",
-            "Weights of variance $\\sigma_l^2/N_l$; slopes 1 with probability $p_l$, 0 otherwise. In "
+            "Weights of variance $σ_l^2/N_l$; slopes 1 with probability $p_l$, 0 otherwise. In "
             "general the factor of a "
-            "layer is $S_{D^2}(Λ_l m)/(\\sigma_l^2 (1 + Λ_l m))$.",
+            "layer is $S_{D^2}(Λ_l m)/(σ_l^2 (1 + Λ_l m))$.",
         ),
         source=(("ChhaibiDaoudaKahn2022", "theorem 3.1"),),
         steps=(

@@ -192,7 +192,7 @@ def _resolution() -> Entry:
             ),
         ),
         witnesses=witnesses,
-        witnessed_by="polygamma functions, extrapolated in 1/ν",
+        witnessed_by="polygamma functions, extrapolated in $1/ν$",
     )
 
 

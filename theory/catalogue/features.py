@@ -72,7 +72,7 @@ def _law() -> Entry:
         hypotheses=(
             "$Y = f(W X)$, $M = Y Y^T/m$: $X$ of shape $n_0 × m$ with N(0, 1) entries, $W$ of shape $n_1 × n_0$ with "
             "entries of variance $1/n_0$, $φ = n_0/m$, $ψ = n_0/n_1$, all infinite.",
-            "$η = \\langle f^2 \\rangle$, $ζ = \\langle f' \\rangle^2$, $\\langle f \\rangle = 0$, over N(0, 1).",
+            "$η = ⟨f^2⟩$, $ζ = ⟨f'⟩^2$, $⟨f⟩ = 0$, over N(0, 1).",
         ),
         source=(("PenningtonWorah2017", "theorem 1"),),
         steps=(
@@ -117,7 +117,7 @@ def _nonlinearity() -> Entry:
         key="random-features-slope",
         title="The linear part of a random feature",
         statement=(eq(linear_part, mean_slope),),
-        hypotheses=("$f_1 = \\langle f' \\rangle$ and $f_h = \\langle h f(h) \\rangle$ over N(0, 1): $ζ = f_1^2$.",),
+        hypotheses=("$f_1 = ⟨f'⟩$ and $f_h = ⟨h f(h)⟩$ over N(0, 1): $ζ = f_1^2$.",),
         source=(("PenningtonWorah2017", "section 3"),),
         steps=(
             Step(

@@ -149,7 +149,7 @@ def _largest_orthogonal() -> Entry:
         ),
         hypotheses=(
             _WIDE,
-            "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $\\sigma_w^2 p = 1$.",
+            "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $σ_w^2 p = 1$.",
             "The edge $x_{max}$ if $L(1-p) > 1$; otherwise the atom $x_{top}$ with its mass.",
         ),
         source=(("Pennington2018", "section 3.3"),),
@@ -186,7 +186,7 @@ def _largest_gaussian() -> Entry:
             eq(point, (-(L - 1) + sp.sqrt((L - 1) ** 2 + 4 * L * p)) / (2 * L)),
             eq(x_max, (1 + point) / point * ((point + p) / p) ** L),
         ),
-        hypotheses=(_WIDE, "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $\\sigma_w^2 p = 1$."),
+        hypotheses=(_WIDE, "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $σ_w^2 p = 1$."),
         source=(("Pennington2018", "section 3.3"),),
         steps=(
             Step(

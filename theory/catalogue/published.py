@@ -110,14 +110,14 @@ class Entry:
     @property
     def relations(self) -> tuple[Any, ...]:
         """The statement with the published decimal values."""
-        return self.statement + tuple(eq(symbol, sp.Float(value)) for symbol, value in self.quoted.items())
+        return self.statement + tuple(eq(symbol, sp.Float(value, "")) for symbol, value in self.quoted.items())
 
     def derivation(self) -> Derivation:
         """The steps that lead to the statement, the statement last; those of the toolkit's object come first.
 
         Its `moments` are those of the law, where the result is about one, and raise NotImplementedError elsewhere.
         """
-        last = Step("Result", self.relations, " ".join((*self.hypotheses, self._checked())), self.sources())
+        last = Step("Result", self.relations, " ".join((*self.hypotheses, self.verified())), self.sources())
         if self.derivation_of is not None:
             carrier = self.derivation_of()
             return replace(carrier, subject=self.title, steps=(*carrier.steps, *self.steps, last))
@@ -170,6 +170,7 @@ class Entry:
         if self.tolerance == 0:
             return Agreement(relation, left, right, sp.simplify(left - right) == 0)
         a, b = _value(left), _value(right)
+        left, right = (side.real if side.imag == 0 else side for side in (a, b))
         slack = _last_digit(self.quoted[relation.lhs]) if relation.lhs in self.quoted and b.imag == 0 else 0.0
         if slack == 0 or relation in self.statement:
             slack = self.tolerance * max(1.0, abs(a), abs(b))
@@ -178,9 +179,10 @@ class Entry:
         else:
             excess = a.real - b.real if isinstance(relation, sp.Le | sp.Lt) else b.real - a.real
             passed = excess <= slack
-        return Agreement(relation, a, b, bool(passed))
+        return Agreement(relation, left, right, bool(passed))
 
-    def _checked(self) -> str:
+    def verified(self) -> str:
+        """What the statement is checked against, and how closely, in a sentence."""
         bound = "exactly" if self.tolerance == 0 else f"to {self.tolerance:.0e}"
         return f"Checked {bound} against {self.witnessed_by}."
 
@@ -210,7 +212,9 @@ def _evaluated(expression: Any) -> Any:
     if isinstance(expression, sp.Integral):
         variable, lower, upper = expression.limits[0]
         integrand = sp.lambdify(variable, expression.function, "mpmath")
-        return _number(mpmath.quad(integrand, sorted({float(lower), min(max(0.0, float(lower)), float(upper)), float(upper)})))
+        return _number(
+            mpmath.quad(integrand, sorted({float(lower), min(max(0.0, float(lower)), float(upper)), float(upper)}))
+        )
     if isinstance(expression, sp.Sum):
         *inner, (index, lower, upper) = expression.limits
         inside = sp.Sum(expression.function, *inner) if inner else expression.function
@@ -227,4 +231,4 @@ def _last_digit(text: str) -> float:
     """Somewhat more than half a unit of the last digit of a decimal."""
     mantissa, _, exponent = text.lower().partition("e")
     digits = len(mantissa.partition(".")[2])
-    return 0.51 * math.pow(10.0, int(exponent or 0) - digits)
+    return 0.55 * math.pow(10.0, int(exponent or 0) - digits)

@@ -29,8 +29,8 @@ a, c, v, x, sigma, L = symbols("a c v x sigma_w L", positive=True)
 k = sp.Symbol("k", positive=True, integer=True)
 S, variance = symbols("S Var")
 _LIMIT = (
-    "Infinite width, then $L → ∞$ with $c = \\sigma_w^2 \\langle φ'^2 \\rangle$ fixed, averaged over the layers.",
-    "Weights of variance $\\sigma_w^2/(N L)$, Gaussian or orthogonal; the law is that of the bulk.",
+    "Infinite width, then $L → ∞$ with $c = σ_w^2 ⟨φ'^2⟩$ fixed, averaged over the layers.",
+    "Weights of variance $σ_w^2/(N L)$, Gaussian or orthogonal; the law is that of the bulk.",
 )
 
 
