@@ -129,8 +129,13 @@ def _tanh_critical() -> Entry:
 def _slope_transform() -> Entry:
     def witnesses() -> Iterator[Witness]:
         # ψ of (1-p) δ_0 + p δ_1 is p/(z-1): every z > 1 gives one point of S
-        moment = p / (z - 1)
-        yield {p: p, m: moment, S: (1 + moment) / (moment * z)}
+        for share, point in (
+            (Fraction(1, 2), Fraction(3)),
+            (Fraction(5, 7), Fraction(11, 10)),
+            (Fraction(1, 9), Fraction(-2)),
+        ):
+            moment = share / (point - 1)
+            yield {p: share, z: point, m: moment, S: (1 + moment) / (moment * point)}
 
     return Entry(
         key="bernoulli-s-transform",
@@ -143,7 +148,7 @@ def _slope_transform() -> Entry:
             Step("Its inverse", (eq(z, 1 + p / m),), "$S = (1+m)/(m z)$.", "definition"),
         ),
         witnesses=witnesses,
-        witnessed_by="the moment transform of two atoms, as an identity",
+        witnessed_by="the moment transform of two atoms, in fractions",
         tolerance=0,
     )
 
@@ -274,7 +279,7 @@ def _erf_lerch() -> Entry:
     psi = sp.Symbol("psi")
 
     def witnesses() -> Iterator[Witness]:
-        for value, point in ((0.6, 3.0), (2.0, 1.4)):
+        for value, point in ((0.6, 1.7),):
             slope = lambda y: mpmath.exp(-mpmath.pi * y * y / 2)
             found = average(lambda y: slope(y) / (point - slope(y)), mpmath.mpf(value))
             yield {q: mpmath.mpf(value), z: mpmath.mpf(point), psi: found}

@@ -116,15 +116,15 @@ def _moments_from_s() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         # Narayana sums against the geometric series 1/(1 + c m), scaled by 2
-        moments = [2, 4 * (1 + c), 8 * (1 + 3 * c + c**2)]
+        ratio = Fraction(3, 7)
+        moments = [2, 4 * (1 + ratio), 8 * (1 + 3 * ratio + ratio**2)]
         yield {
-            c: c,
             m_1: moments[0],
             m_2: moments[1],
             m_3: moments[2],
-            s_0: sp.Rational(1, 2),
-            s_1: -c / 2,
-            s_2: c**2 / 2,
+            s_0: Fraction(1, 2),
+            s_1: -ratio / 2,
+            s_2: ratio**2 / 2,
         }
 
     return Entry(

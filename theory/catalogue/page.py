@@ -14,8 +14,8 @@ _HEAD = """\
 
 Every published result that the toolkit carries, with what must hold for it, where it comes from, and what it is checked
 against. `rmt catalogue show KEY` prints the derivation of one, `rmt catalogue --check` checks them all; in Python they
-are `theory.catalogue.entries()`. Symbols are those of [the conventions](conventions.md); what an entry needs beside them
-it explains.
+are `theory.catalogue.entries()`. Symbols are those of [the conventions](conventions.md); an entry explains what it
+needs beside them.
 
 *This page is printed by `rmt catalogue --markdown`.*
 """

@@ -75,11 +75,11 @@ class Entry:
         How the statement follows, where no object of the toolkit carries it.
     witnesses : callable
         Returns values of the statement's symbols, found without the statement. A relation is judged at all witnesses
-        that name all its symbols; a symbol that is its own value is left free, and the relation must hold identically.
+        that name all its symbols.
     witnessed_by : str
         How the witnesses are found.
     tolerance : float
-        Relative difference (absolute below 1) up to which both sides agree; 0 for exact algebra.
+        Relative difference (absolute below 1) up to which both sides agree; 0 for exact fractions.
     quoted : mapping of symbol to str
         Published decimal values of symbols; they are part of the statement and hold to their last digit.
     derivation_of : callable or None
@@ -168,7 +168,7 @@ class Entry:
     def _agreement(self, relation: Any, witness: Witness) -> Agreement:
         left, right = (side.xreplace(witness) for side in relation.args)
         if self.tolerance == 0:
-            return Agreement(relation, left, right, sp.simplify(left - right) == 0)
+            return Agreement(relation, left, right, bool(left == right))
         a, b = _value(left), _value(right)
         left, right = (side.real if side.imag == 0 else side for side in (a, b))
         slack = _last_digit(self.quoted[relation.lhs]) if relation.lhs in self.quoted and b.imag == 0 else 0.0
