@@ -120,7 +120,7 @@ def _erf_probit() -> Entry:
             eq(mean, sp.Integer(0)),
         ),
         hypotheses=(_CENTRED,),
-        source=(("Williams1997", "section 3.1"),),
+        source=(("Williams1997", ""),),
         steps=(
             Step(
                 "Gaussian integral",
@@ -164,7 +164,7 @@ def _erf_kernel() -> Entry:
         title="Correlation map of erf(√π h/2)",
         statement=(eq(covariance, 2 / sp.pi * sp.asin(sp.pi * q * rho / (2 + sp.pi * q))),),
         hypotheses=("$K$ is the average of $φ(h) φ(h')$ over two Gaussians of variance $q$ and correlation $ρ$.",),
-        source=(("Williams1997", "eq. 11"),),
+        source=(("Williams1997", ""),),
         steps=(_PRICE,),
         witnesses=witnesses,
         witnessed_by="nested quadrature over the bivariate Gaussian",
@@ -261,7 +261,7 @@ def build() -> tuple[Entry, ...]:
             "erf",
             "averages-erf",
             "Gaussian averages of erf(√π h/2)",
-            ("Pennington2017", "section 2.5"),
+            ("Pennington2017", ""),
             (gaussian, _PRICE),
         ),
         _erf_probit(),

@@ -77,7 +77,7 @@ def _propagation() -> Entry:
             "Infinite width. $X$ and $μ$ are the mean square and the mean of the signal before the block, "
             "$φ_2$ and $φ_1$ those of $φ(h)$, $h$ of law N(0, q).",
         ),
-        source=(("Tarnowski2018", "eqs. 20-23"), ("YangSchoenholz2017", "section 3")),
+        source=(("Tarnowski2018", "eqs. 20-23"), ("YangSchoenholz2017", "")),
         steps=(
             Step(
                 "One block",
@@ -215,7 +215,7 @@ def _block_second_moment(slope: int) -> Any:
 
 
 def _gated() -> Entry:
-    skip_2, skip_4, gate_2, gate_4, mixed, s, m_1, m_2 = symbols("d_2 d_4 e_2 e_4 d_2e_2 s m_1 m_2", positive=True)
+    skip_2, skip_4, gate_2, gate_4, mixed, s, m_1, m_2 = symbols("d_2 d_4 e_2 e_4 c_22 s m_1 m_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         law = {(0.4, 1.3): 0.25, (1.5, 0.6): 0.75}
@@ -256,9 +256,9 @@ def _gated() -> Entry:
             "$J = D_1 + D_2 W$, $W$ Gaussian of variance $s/N$; $D_1$, $D_2$ diagonal with any "
             "joint "
             "law, $N$ infinite.",
-            "$d_k$, $e_k$ are the means of $D_1^k$, $D_2^k$, and $d_2 e_2$ (one symbol) that of $D_1^2 D_2^2$.",
+            "$d_k$, $e_k$ are the means of $D_1^k$, $D_2^k$, and $c_{22}$ that of $D_1^2 D_2^2$.",
         ),
-        source=(("", "derived here"), ("ChenPenningtonSchoenholz2018", "section 4")),
+        source=(("", "derived here"), ("ChenPenningtonSchoenholz2018", "")),
         steps=(
             Step(
                 "Wick's theorem over the diagonal",

@@ -67,7 +67,7 @@ def _fixed_point() -> Entry:
         title="Length map and edge of chaos",
         statement=(eq(q, sigma**2 * length + sigma_b**2), eq(chi, sigma**2 * gain)),
         hypotheses=(_WIDE, "$q$ is at its fixed point; the chain is critical where $χ = 1$."),
-        source=(("Poole2016", "eqs. 3, 7"), ("Pennington2017", "eqs. 5, 9")),
+        source=(("Poole2016", ""), ("Pennington2017", "")),
         steps=(
             Step(
                 "Slope of the correlation map",
@@ -111,7 +111,7 @@ def _tanh_critical() -> Entry:
         title="Edge of chaos of tanh at σ_b² = 0.05",
         statement=(eq(strength * gain, sp.Integer(1)), eq(q, strength * length + sp.Rational(1, 20))),
         hypotheses=(_WIDE, "$σ_b^2 = 0.05$; all averages at $q$."),
-        source=(("Pennington2017", "figure 1"),),
+        source=(("Pennington2017", ""),),
         steps=(
             Step(
                 "The curve of critical points",
@@ -129,11 +129,7 @@ def _tanh_critical() -> Entry:
 def _slope_transform() -> Entry:
     def witnesses() -> Iterator[Witness]:
         # ψ of (1-p) δ_0 + p δ_1 is p/(z-1): every z > 1 gives one point of S
-        for share, point in (
-            (Fraction(1, 2), Fraction(3)),
-            (Fraction(5, 7), Fraction(11, 10)),
-            (Fraction(1, 9), Fraction(-2)),
-        ):
+        for share, point in ((Fraction(1, 2), 3), (Fraction(5, 7), Fraction(11, 10)), (Fraction(1, 9), -2)):
             moment = share / (point - 1)
             yield {p: share, z: point, m: moment, S: (1 + moment) / (moment * point)}
 
@@ -142,7 +138,7 @@ def _slope_transform() -> Entry:
         title="S-transform of the slopes of ReLU and hard tanh",
         statement=(eq(S, (1 + m) / (p + m)),),
         hypotheses=("$φ'$ is 1 with probability $p$ and 0 otherwise; $D^2$ is free of what it multiplies.",),
-        source=(("Pennington2017", "section 2.5"),),
+        source=(("Pennington2017", ""),),
         steps=(
             Step("Moment transform", (eq(m, p / (z - 1)),), "$z G - 1$ of $(1-p) δ_0 + p δ_1$.", "definition"),
             Step("Its inverse", (eq(z, 1 + p / m),), "$S = (1+m)/(m z)$.", "definition"),
@@ -190,7 +186,7 @@ def _piecewise(weights: str) -> Entry:
             "The variance is that at criticality, $σ_w^2 p = 1$.",
             "$p$ is the same in all layers.",
         ),
-        source=(("Pennington2018", "eqs. 20, 22" if gaussian else "eqs. 19, 21"),),
+        source=(("Pennington2018", ""),),
         derivation_of=lambda: derive(Chain(L, "hard_tanh", sigma_w=sigma, weights=weights)),
         law=lambda depth, p, sigma_w: slopes_law(weights, depth, p, sigma_w**2),
         network=lambda depth, sigma_w: Chain(depth, "hard_tanh", sigma_w=sigma_w, weights=weights),
@@ -213,7 +209,7 @@ def _variance_at_criticality() -> Entry:
                         mu_1: values[0],
                         mu_2: values[1],
                         s_1: catalan[0] - catalan[1],
-                        variance: moments[1] / moments[0] ** 2 - 1,
+                        variance: Fraction(moments[1]) / moments[0] ** 2 - 1,
                     }
 
     return Entry(
@@ -226,7 +222,7 @@ def _variance_at_criticality() -> Entry:
             "for Gaussian weights "
             "and 0 for orthogonal ones; $σ_w^2 μ_1 = 1$.",
         ),
-        source=(("Pennington2018", "eq. 18"),),
+        source=(("Pennington2018", ""),),
         steps=(
             Step(
                 "Slope of S",
@@ -254,7 +250,7 @@ def _erf_moments() -> Entry:
         title="Moments of the slopes of erf(√π h/2)",
         statement=(eq(mu_k, (1 + sp.pi * k * q) ** sp.Rational(-1, 2)),),
         hypotheses=("$h$ is N(0, q); $μ_k$ is the mean of $φ'(h)^{2k}$.",),
-        source=(("Pennington2018", "section 4.1"),),
+        source=(("Pennington2018", ""),),
         steps=(
             Step(
                 "Gaussian integral",
@@ -291,7 +287,7 @@ def _erf_lerch() -> Entry:
             eq(psi, sp.lerchphi(1 / z, sp.Rational(1, 2), (1 + sp.pi * q) / (sp.pi * q)) / (z * sp.sqrt(sp.pi * q))),
         ),
         hypotheses=("$h$ is N(0, q); $ψ(z)$ is the sum of $μ_k z^{-k}$ over $k$ from 1.",),
-        source=(("Pennington2018", "eq. 31"),),
+        source=(("Pennington2018", ""),),
         steps=(
             Step(
                 "Sum over the moments",

@@ -78,7 +78,7 @@ def _smooth() -> Entry:
         title="The smooth class of deep orthogonal chains",
         statement=(eq(S, sp.exp(-s_0 * m)), eq(x_max, (1 + root) / root * sp.exp(s_0 * root))),
         hypotheses=(_DEEP, "The slopes concentrate at one value, as for smooth activations with small $q$."),
-        source=(("Pennington2018", "section 4.1"),),
+        source=(("Pennington2018", ""),),
         quoted={smooth_edge: "4.857178"},
         steps=(
             Step(
@@ -137,7 +137,7 @@ def _bernoulli() -> Entry:
             "branch of Lambert's "
             "function that is 0 at $z = ∞$.",
         ),
-        source=(("Pennington2018", "section 4.2"),),
+        source=(("Pennington2018", ""),),
         quoted={bernoulli_edge: "2.718282"},
         steps=(
             Step(
@@ -232,7 +232,7 @@ def _rectangular() -> Entry:
             "general the factor of a "
             "layer is $S_{D^2}(Λ_l m)/(σ_l^2 (1 + Λ_l m))$.",
         ),
-        source=(("ChhaibiDaoudaKahn2022", "theorem 3.1"),),
+        source=(("ChhaibiDaoudaKahn2022", ""),),
         steps=(
             Step(
                 "From one size to another",
@@ -281,7 +281,7 @@ def _rank() -> Entry:
         title="Mass at zero of chains whose layers change the width",
         statement=(eq(zero, 1 - sp.Min(1, p_1 / l_1, p_2 / l_2)),),
         hypotheses=("As for `rectangular-chain`; $p_l$ is the probability that $φ' ≠ 0$ in layer $l$.",),
-        source=(("ChhaibiDaoudaKahn2022", "section 3"), ("BercoviciVoiculescu1998", "theorem 7.4")),
+        source=(("ChhaibiDaoudaKahn2022", ""), ("BercoviciVoiculescu1998", "")),
         steps=(
             Step(
                 "Ranks",

@@ -64,7 +64,7 @@ def _map() -> Entry:
             "the squared mean over samples, $v_2$ the variance over samples, averaged over networks; $σ_2 = m_2 + v_2$ "
             "stays constant.",
         ),
-        source=(("LutherSeung2019", "section 3"), ("ChoSaul2009", "eq. 6")),
+        source=(("LutherSeung2019", ""), ("ChoSaul2009", "eq. 6")),
         steps=(
             Step(
                 "Arc-cosine kernel",
@@ -117,7 +117,7 @@ def _decay() -> Entry:
             "l^2)$. Up to terms of "
             "order $\\log(l)/l$.",
         ),
-        source=(("LutherSeung2019", "section 3"), ("", "derived here")),
+        source=(("LutherSeung2019", ""), ("", "derived here")),
         quoted={constant: "4.390"},
         steps=(
             Step(
@@ -151,7 +151,7 @@ def _batch_norm() -> Entry:
             "Normalised pre-activations, infinite width and many samples: squared gradients grow by "
             "this factor per layer.",
         ),
-        source=(("LutherSeung2019", "section 5"),),
+        source=(("LutherSeung2019", ""),),
         steps=(
             Step(
                 "Variance of a rectified Gaussian",
@@ -205,7 +205,7 @@ def _bounds() -> Entry:
             "product of two layers, and "
             "of more likewise. No independence: recurrent networks included.",
         ),
-        source=(("Ceni2022", "theorem 3.1"),),
+        source=(("Ceni2022", ""),),
         steps=(
             Step(
                 "Weyl's inequality",
@@ -250,7 +250,7 @@ def _infinite_depth_bounds() -> Entry:
             "of infinite depth. The upper limit bounds every depth; the lower one is not reached from above: at finite "
             "depth $B_{min}$ lies below it.",
         ),
-        source=(("Ceni2022", "theorem 3.2"), ("", "derived here")),
+        source=(("Ceni2022", ""), ("", "derived here")),
         steps=(
             Step(
                 "Products of equal factors",
@@ -290,7 +290,7 @@ def _mean() -> Entry:
             "`residual-block` with "
             "skip $a$: the filter changes eigenvalues and signals, not the form of the law of singular values.",
         ),
-        source=(("Ceni2022", "section 3"), ("", "derived here")),
+        source=(("Ceni2022", ""), ("", "derived here")),
         steps=(
             Step(
                 "One layer",
@@ -329,7 +329,7 @@ def _critical() -> Entry:
         title="Deep critical networks with orthogonal filters",
         statement=(eq(S, sp.exp(-2 * t * m)),),
         hypotheses=("$b = \\sqrt{t/L}$, $a^2 + b^2 = 1$, $χ = 1$, $L → ∞$: free multiplicative Brownian motion.",),
-        source=(("Ceni2022", "section 3"), ("", "derived here")),
+        source=(("Ceni2022", ""), ("", "derived here")),
         steps=(
             Step(
                 "The universal law with skip a",
@@ -373,7 +373,7 @@ def _log_width() -> Entry:
             "of the singular "
             "values, half the relative one of the squares.",
         ),
-        source=(("Ceni2022", "section 4"), ("", "derived here")),
+        source=(("Ceni2022", ""), ("", "derived here")),
         steps=(
             Step(
                 "Relative variances add",

@@ -71,7 +71,7 @@ def _gaussian() -> Entry:
             "which the logarithms "
             "of singular values grow per layer.",
         ),
-        source=(("Newman1986", "eq. 7"), ("AkemannIpsen2015", "section 5")),
+        source=(("Newman1986", ""), ("AkemannIpsen2015", "")),
         steps=(_QR,),
         witnesses=witnesses,
         witnessed_by="quadrature over lengths and angles, and the Laplace law of a determinant",
@@ -101,7 +101,7 @@ def _relu() -> Entry:
             "binomial $(N, 1/2)$ "
             "in each layer, given that it is at least $k$.",
         ),
-        source=(("", "derived here"), ("Newman1986", "eq. 7")),
+        source=(("", "derived here"), ("Newman1986", "")),
         steps=(
             Step(
                 "Active rows",
@@ -134,7 +134,7 @@ def _triangle() -> Entry:
             "is $1 - y$, so that "
             "$s^{2/M}$ is uniform on $[0, 1]$.",
         ),
-        source=(("Newman1986", "section 3"), ("AkemannIpsen2015", "section 5")),
+        source=(("Newman1986", ""), ("AkemannIpsen2015", "")),
         steps=(
             Step(
                 "Large argument",
@@ -174,7 +174,7 @@ def _resolution() -> Entry:
             "$r$ is the standard deviation of $λ_k$ over $M$ layers, divided by the distance to $λ_{k+1}$, for large "
             "$ν = N - k + 1$; real ($β = 1$) or complex ($β = 2$) Gaussian matrices. Resolved means depth above width.",
         ),
-        source=(("", "derived here"), ("AkemannIpsen2015", "section 5")),
+        source=(("", "derived here"), ("AkemannIpsen2015", "")),
         steps=(
             Step(
                 "One layer",
@@ -246,7 +246,7 @@ def _ginibre() -> Entry:
             "of $X X^*$ (of integral $N$) for $M = 2$, $I_r$ the mean of the trace of $(X X^*)^r$ for any $M$.",
             "In general $R_1$ is the sum of $P_k Q_k/(k!)^{M+1}$ with the Meijer function of $M + 1$ zeros.",
         ),
-        source=(("AkemannIpsen2015", "section 3"),),
+        source=(("AkemannIpsen2015", ""),),
         steps=(
             Step(
                 "Biorthogonal functions",
@@ -317,7 +317,7 @@ def _balanced() -> Entry:
             "growth is that of the mean of $|z|^4$ per layer, $z$ Gaussian.",
             "Mean and variance of $\\log|z|^2$ after $d$ layers are to first order in $1/n$.",
         ),
-        source=(("LiNicaRoy2021", "theorem 3.3"),),
+        source=(("LiNicaRoy2021", ""),),
         steps=(
             Step(
                 "One layer",

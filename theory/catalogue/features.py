@@ -118,7 +118,7 @@ def _nonlinearity() -> Entry:
         title="The linear part of a random feature",
         statement=(eq(linear_part, mean_slope),),
         hypotheses=("$f_1 = ⟨f'⟩$ and $f_h = ⟨h f(h)⟩$ over N(0, 1): $ζ = f_1^2$.",),
-        source=(("PenningtonWorah2017", "section 3"),),
+        source=(("PenningtonWorah2017", ""),),
         steps=(
             Step(
                 "Stein's identity",

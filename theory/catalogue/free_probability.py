@@ -59,7 +59,7 @@ def _free_sum() -> Entry:
         title="R-transforms add",
         statement=(eq(both, first + second),),
         hypotheses=(_FREE, "$R(g) = G^{-1}(g) - 1/g$ at one $g$."),
-        source=(("Voiculescu1986", "theorem 4.5"),),
+        source=(("Voiculescu1986", ""),),
         steps=(
             Step(
                 "Free cumulants",
@@ -175,7 +175,7 @@ def _subordination() -> Entry:
             "- 1$ for the free "
             "product; $ω$ and $w$ map the upper half-plane to itself.",
         ),
-        source=(("BelinschiBercovici2007", "theorem 4.1"), ("Voiculescu1986", "section 4")),
+        source=(("BelinschiBercovici2007", ""), ("Voiculescu1986", "")),
         steps=(
             Step(
                 "Inverse functions",
@@ -218,7 +218,7 @@ def _compression() -> Entry:
                 "R-transform",
                 (eq(sp.Function("R_q")(g), sp.Function("R")(share * g)),),
                 "Free cumulants of $P a P$, in a trace normalised on the range.",
-                "Nica, Speicher 2006, corollary 14.13",
+                "Nica, Speicher 2006, lecture 14",
             ),
         ),
         law=lambda q: _ATOMS.compress(q),
@@ -279,7 +279,7 @@ def _r_diagonal() -> Entry:
             "$a$ and $b$ free, one of them R-diagonal (bi-invariant); $a_k$, $b_k$, $m_k$ are the moments of $a a^*$, "
             "$b b^*$ and $(a+b)(a+b)^*$. In general the symmetrised singular laws add freely.",
         ),
-        source=(("NicaSpeicher2006", "lecture 15"), ("HaagerupLarsen2000", "section 3")),
+        source=(("NicaSpeicher2006", "lecture 15"), ("HaagerupLarsen2000", "")),
         steps=(
             Step(
                 "Free cumulants of the symmetrised laws",

@@ -71,7 +71,7 @@ def _weight_gradient() -> Entry:
             "Gaussian weights of variance $1/n$: $G_k/(|v|^2 |x|^2)$ is a product of $L - 1$ independent factors "
             "$χ^2_n/n$, whatever $k$; the mean of its logarithm.",
         ),
-        source=(("Orvieto2021", "section 4"), ("", "derived here")),
+        source=(("Orvieto2021", ""), ("", "derived here")),
         steps=(
             Step(
                 "Chain rule",
@@ -115,7 +115,7 @@ def _hessian_blocks() -> Entry:
             "exponential rate is that "
             "of the gradient.",
         ),
-        source=(("Orvieto2021", "section 4"),),
+        source=(("Orvieto2021", ""),),
         steps=(
             Step(
                 "Chain rule twice",

@@ -99,7 +99,7 @@ def _marchenko_pastur() -> Entry:
             eq(mass, sp.Max(0, 1 - 1 / c)),
         ),
         hypotheses=("$X X^T$ for $X$ of shape $p × n$ with entries of variance $1/n$, $c = p/n$, both infinite.",),
-        source=(("MarchenkoPastur1967", "section 1"),),
+        source=(("MarchenkoPastur1967", ""),),
         derivation_of=lambda: rmt.derive(MarchenkoPastur(c)),
         law=lambda c: MarchenkoPastur(c),
         arguments=({"c": 0.3}, {"c": 2.5}),
@@ -145,7 +145,7 @@ def _single_ring() -> Entry:
         source=(
             ("HaagerupLarsen2000", "theorem 4.4"),
             ("GuionnetKrishnapurZeitouni2011", "theorem 1"),
-            ("ZyczkowskiSommers2000", "eq. 9"),
+            ("ZyczkowskiSommers2000", ""),
         ),
         steps=(
             Step(
@@ -180,7 +180,7 @@ def _uniform_edge() -> Entry:
         title="Edge of a semicircle law plus a uniform law",
         statement=(eq(edge, sp.asinh(half) / half + sp.sqrt(1 + half**2)),),
         hypotheses=("Free sum of the semicircle law of variance 1 and the uniform law on $[-m, m]$.",),
-        source=(("", "derived here"), ("Voiculescu1986", "theorem 4.5")),
+        source=(("", "derived here"), ("Voiculescu1986", "")),
         steps=(
             Step(
                 "Subordination",

@@ -46,7 +46,7 @@ def _fuss_catalan_moments() -> Entry:
         title="Moments of products of Gaussian matrices",
         statement=(eq(moment, sp.binomial(k * (L + 1), k) / (k * L + 1)),),
         hypotheses=("$J$ is a product of $L$ square Gaussian matrices with entries of variance $1/N$, $N$ infinite.",),
-        source=(("PensonZyczkowski2011", "eq. 1"), ("Pennington2018", "section 3")),
+        source=(("PensonZyczkowski2011", ""), ("Pennington2018", "")),
         derivation_of=lambda: rmt.derive(FussCatalan(L)),
         law=lambda order: FussCatalan(order),
         arguments=({"order": 2}, {"order": 5}),
@@ -75,7 +75,7 @@ def _fuss_catalan_edge() -> Entry:
         title="Largest squared singular value of a product of Gaussian matrices",
         statement=(eq(x_max, (L + 1) ** (L + 1) / L**L),),
         hypotheses=("$J$ is a product of $L$ square Gaussian matrices with entries of variance $1/N$, $N$ infinite.",),
-        source=(("PensonZyczkowski2011", "section II"), ("Pennington2018", "section 3")),
+        source=(("PensonZyczkowski2011", ""), ("Pennington2018", "")),
         derivation_of=lambda: rmt.derive(FussCatalan(L)),
         law=lambda order: FussCatalan(order),
         arguments=({"order": 3},),
@@ -102,7 +102,7 @@ def _fuss_catalan_density() -> Entry:
             eq(density, sp.sin(phi) ** 2 * sp.sin(L * phi) ** (L - 1) / (sp.pi * ratio**L)),
         ),
         hypotheses=("$0 < φ < π/(L+1)$; one angle gives one point of the curve.",),
-        source=(("HaagerupMoller2013", "section 3"),),
+        source=(("HaagerupMoller2013", ""),),
         derivation_of=lambda: rmt.derive(FussCatalan(L)),
         law=lambda order: FussCatalan(order),
         arguments=({"order": 3},),
@@ -152,7 +152,7 @@ def _largest_orthogonal() -> Entry:
             "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $σ_w^2 p = 1$.",
             "The edge $x_{max}$ if $L(1-p) > 1$; otherwise the atom $x_{top}$ with its mass.",
         ),
-        source=(("Pennington2018", "section 3.3"),),
+        source=(("Pennington2018", ""),),
         steps=(
             Step(
                 "Critical point",
@@ -187,7 +187,7 @@ def _largest_gaussian() -> Entry:
             eq(x_max, (1 + point) / point * ((point + p) / p) ** L),
         ),
         hypotheses=(_WIDE, "Slopes 1 with probability $p$ and 0 otherwise, at criticality, $σ_w^2 p = 1$."),
-        source=(("Pennington2018", "section 3.3"),),
+        source=(("Pennington2018", ""),),
         steps=(
             Step(
                 "Critical point",

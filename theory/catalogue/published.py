@@ -70,7 +70,8 @@ class Entry:
     hypotheses : tuple of str
         What must hold for them; inline mathematics stands between dollar signs.
     source : tuple of (key, place)
-        Keys of the bibliography (`rmt.cite`) with the equation or section; "derived here" has an empty key.
+        Keys of the bibliography (`rmt.cite`) with the equation or section where that was looked up, else ""; what was
+        derived here has an empty key and says so.
     steps : tuple of Step
         How the statement follows, where no object of the toolkit carries it.
     witnesses : callable

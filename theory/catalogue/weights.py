@@ -44,7 +44,7 @@ def _log_gaussian() -> Entry:
         hypotheses=(
             "$w$ is N(0, 1); mean and variance of $\\log|w|$. At $σ_0$ the logarithm of $σ_0 |w|$ has mean 0.",
         ),
-        source=(("Orvieto2021", "section 3"), ("", "derived here")),
+        source=(("Orvieto2021", ""), ("", "derived here")),
         steps=(
             Step(
                 "Moments of |w|",
@@ -81,7 +81,7 @@ def _log_uniform() -> Entry:
         title="Logarithm of a uniform weight",
         statement=(eq(log_mean, sp.log(bound) - 1), eq(log_variance, sp.Integer(1)), eq(critical, sp.E)),
         hypotheses=("$w$ is uniform on $[-τ, τ]$. At $τ_0$ the mean of $\\log|w|$ is 0.",),
-        source=(("Orvieto2021", "section 3"), ("", "derived here")),
+        source=(("Orvieto2021", ""), ("", "derived here")),
         steps=(
             Step(
                 "Exponential law",
@@ -163,7 +163,7 @@ def _vanishing() -> Entry:
             "Independent N(0, 1) weights: the mean of $P^2$ stays 1 while the median of $P^2$ decays "
             "like $e^{-1.27 L}$.",
         ),
-        source=(("Orvieto2021", "section 3"),),
+        source=(("Orvieto2021", ""),),
         steps=(
             Step(
                 "Law of large numbers",
@@ -206,7 +206,7 @@ def _residual_gaussian() -> Entry:
         hypotheses=(
             "The mean of $\\log|1 + σ w|$, $w$ of law N(0, 1). Gradients vanish for $σ < σ_0$, where it is negative.",
         ),
-        source=(("", "derived here"), ("Orvieto2021", "section 3")),
+        source=(("", "derived here"), ("Orvieto2021", "")),
         quoted={unit: "-0.208496", threshold: "1.556036"},
         steps=(
             Step(
@@ -253,7 +253,7 @@ def _residual_uniform() -> Entry:
             "The mean of $\\log|1 + w|$, $w$ uniform on $[-τ, τ]$; at $τ = 1$ the second formula. Gradients vanish for "
             "$τ < τ_0$; for $w$ of order $1/\\sqrt{L}$ they do not.",
         ),
-        source=(("", "derived here"), ("Orvieto2021", "section 3")),
+        source=(("", "derived here"), ("Orvieto2021", "")),
         quoted={threshold: "2.504296"},
         steps=(
             Step(

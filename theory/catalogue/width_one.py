@@ -57,7 +57,7 @@ def _gradient() -> Entry:
         title="Gradient of a chain of width one",
         statement=(eq(slope, (x * P - y) * x * P / w_k),),
         hypotheses=(_CHAIN,),
-        source=(("Orvieto2021", "section 3"),),
+        source=(("Orvieto2021", ""),),
         steps=(
             Step("Chain rule", (eq(sp.Symbol("dP/dw_k"), P / w_k),), "$P$ is linear in each weight.", "definition"),
         ),
@@ -93,7 +93,7 @@ def _hessian() -> Entry:
             _CHAIN,
             "$k ≠ l$. As a matrix: $diag(1/w) ((x^2 P^2 + c) 1 1^T - c I) diag(1/w)$, $c = (x P - y) x P$.",
         ),
-        source=(("Orvieto2021", "section 3"),),
+        source=(("Orvieto2021", ""),),
         steps=(
             Step(
                 "Second derivatives",
@@ -155,7 +155,7 @@ def _inertia() -> Entry:
             "$ρ = x P/y$ is neither 0 nor 1. $n_-$ is the number of negative eigenvalues; $η$ is the eigenvalue of "
             "$(x^2 P^2 + c) 1 1^T - c I$ in the direction of $1$.",
         ),
-        source=(("Orvieto2021", "section 3"), ("", "derived here")),
+        source=(("Orvieto2021", ""), ("", "derived here")),
         steps=(
             Step(
                 "Sylvester's law of inertia",
@@ -200,7 +200,7 @@ def _escape() -> Entry:
             "$n$ is the number of steps of size $η$ of sign descent (and of RMSprop and Adam with $ε → "
             "0$), whatever $L$.",
         ),
-        source=(("Orvieto2021", "section 4"), ("", "derived here")),
+        source=(("Orvieto2021", ""), ("", "derived here")),
         steps=(
             Step(
                 "Gradient flow",
