@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from theory.outlier import outlier
 
 if TYPE_CHECKING:
+    from theory import catalogue
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.derivation import derive
     from theory.extremes import condition_number, largest_eigenvalue, spectral_norm
@@ -65,6 +66,7 @@ __all__ = [
     "ResidualGrowth",
     "Scale",
     "Sequential",
+    "catalogue",
     "condition_number",
     "critical_sigma_w",
     "derive",
@@ -127,6 +129,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "catalogue":
+        return import_module("theory.catalogue")
     if name not in _HOMES:
         raise AttributeError(f"module 'theory' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
