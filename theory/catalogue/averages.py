@@ -14,13 +14,13 @@ import sympy as sp
 from rmt.symbolic.derivation import Step
 from theory.activation_formulas import activation_formulas, h, q
 from theory.activations import get_activation
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average
 from theory.gaussian import pair_average
 
 __all__ = ["build"]
 
-gain, square, mean, alpha = symbols("c_2 phi_2 phi_1 alpha", real=True)
+gain, square, mean, alpha = sp.symbols("c_2 phi_2 phi_1 alpha", real=True)
 rho = sp.Symbol("rho", real=True)
 _VARIANCES = ("0.3", "2.7")
 _CENTRED = "$h$ is N(0, q): the width is infinite, or the weights are Gaussian."
@@ -173,7 +173,7 @@ def _erf_kernel() -> Entry:
 
 
 def _sigmoid_from_tanh() -> Entry:
-    wide, narrow = symbols("c_sigmoid c_tanh", positive=True)
+    wide, narrow = sp.symbols("c_sigmoid c_tanh", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for text in _VARIANCES:

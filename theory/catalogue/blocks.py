@@ -23,20 +23,20 @@ from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, free_product, gaussian_matrices, outcomes
 from theory.network import ResNet
 
 __all__ = ["build"]
 
 TARNOWSKI = "Tarnowski et al. 2018, arXiv:1809.08848"
-a, x, q, sigma, sigma_b, L = symbols("a x q sigma_w sigma_b L", positive=True)
+a, x, q, sigma, sigma_b, L = sp.symbols("a x q sigma_w sigma_b L", positive=True)
 k = sp.Symbol("k", positive=True, integer=True)
-S, variance = symbols("S Var")
+S, variance = sp.symbols("S Var")
 
 
 def _propagation() -> Entry:
-    old, old_mean, new, new_mean, square, mean = symbols("X mu X_next mu_next phi_2 phi_1", real=True)
+    old, old_mean, new, new_mean, square, mean = sp.symbols("X mu X_next mu_next phi_2 phi_1", real=True)
 
     def witnesses() -> Iterator[Witness]:
         relu = lambda y: max(y, 0)
@@ -94,7 +94,7 @@ def _propagation() -> Entry:
 
 
 def _block() -> Entry:
-    m0, t, strength = symbols("m_0 t s")
+    m0, t, strength = sp.symbols("m_0 t s")
 
     def witnesses() -> Iterator[Witness]:
         for skip, s in ((1.0, 0.7), (0.6, 2.5)):
@@ -160,7 +160,7 @@ def _block() -> Entry:
 
 
 def _three_blocks() -> Entry:
-    names = {weights: symbols(f"m_1_{weights} m_2_{weights} m_3_{weights}") for weights in ("gaussian", "haar")}
+    names = {weights: sp.symbols(f"m_1_{weights} m_2_{weights} m_3_{weights}") for weights in ("gaussian", "haar")}
 
     def witnesses() -> Iterator[Witness]:
         half, s = Fraction(1, 2), Fraction(7, 10)
@@ -215,7 +215,7 @@ def _block_second_moment(slope: int) -> Any:
 
 
 def _gated() -> Entry:
-    skip_2, skip_4, gate_2, gate_4, mixed, s, m_1, m_2 = symbols("d_2 d_4 e_2 e_4 c_22 s m_1 m_2", positive=True)
+    skip_2, skip_4, gate_2, gate_4, mixed, s, m_1, m_2 = sp.symbols("d_2 d_4 e_2 e_4 c_22 s m_1 m_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         law = {(0.4, 1.3): 0.25, (1.5, 0.6): 0.75}
@@ -278,7 +278,7 @@ def _gated() -> Entry:
 
 
 def _outlier() -> Entry:
-    top, output, squared_input, along = symbols("x_top f_2 x_2 Jx_2", positive=True)
+    top, output, squared_input, along = sp.symbols("x_top f_2 x_2 Jx_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         rng = np.random.default_rng(3)

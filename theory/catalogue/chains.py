@@ -22,7 +22,7 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Derivation, Step, m, z
 from theory.activations import get_activation
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, free_product, s_at
 from theory.derivation import derive
 from theory.network import Chain
@@ -30,15 +30,15 @@ from theory.network import Chain
 __all__ = ["build", "slopes_law"]
 
 L = sp.Symbol("L", positive=True, integer=True)
-p, q, sigma, sigma_b, chi, x, k = symbols("p q sigma_w sigma_b chi x k", positive=True)
-S, variance = symbols("S Var")
+p, q, sigma, sigma_b, chi, x, k = sp.symbols("p q sigma_w sigma_b chi x k", positive=True)
+S, variance = sp.symbols("S Var")
 _WIDE = "Infinite width: the weights are free of the slopes."
 _TINY = sp.Rational(1, 1000)
 
 
 def _fixed_point() -> Entry:
     """χ is the slope of the correlation map at 1, which needs no φ' at all."""
-    length, gain = symbols("phi_2 c_2", positive=True)
+    length, gain = sp.symbols("phi_2 c_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for name, sigma_value, bias in (("erf", 1.3, 0.2), ("sin", 1.1, 0.4)):
@@ -89,7 +89,7 @@ def _fixed_point() -> Entry:
 
 
 def _tanh_critical() -> Entry:
-    strength, length, gain = symbols("sigma_w2 phi_2 c_2", positive=True)
+    strength, length, gain = sp.symbols("sigma_w2 phi_2 c_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         def bias(value: Any) -> Any:
@@ -197,7 +197,7 @@ def _piecewise(weights: str) -> Entry:
 
 
 def _variance_at_criticality() -> Entry:
-    mu_1, mu_2, s_1 = symbols("mu_1 mu_2 s_1", real=True)
+    mu_1, mu_2, s_1 = sp.symbols("mu_1 mu_2 s_1", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for depth in (1, 3):

@@ -21,13 +21,13 @@ from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
 from rmt.laws.implicit import ImplicitLaw
 from rmt.laws.universal_resnet import UniversalResNet
 from rmt.symbolic.derivation import Step, m, z
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated, free_product, lowest, s_at
 
 __all__ = ["build"]
 
 PENNINGTON = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979"
-s_0, x_max, c, k = symbols("s_0 x_max c k", positive=True)
+s_0, x_max, c, k = sp.symbols("s_0 x_max c k", positive=True)
 L = sp.Symbol("L", positive=True, integer=True)
 S = sp.Symbol("S")
 _DEEP = (
@@ -35,7 +35,7 @@ _DEEP = (
     "$s_0 = L (μ_2/μ_1^2 - 1)$ fixed."
 )
 # at s_0 = 1, to be told apart from the general edge
-smooth_edge, bernoulli_edge = symbols("x_1smooth x_1Bernoulli", positive=True)
+smooth_edge, bernoulli_edge = sp.symbols("x_1smooth x_1Bernoulli", positive=True)
 
 
 def _two_gains(depth: Any, spread: Any) -> Callable[[Any], Any]:
@@ -103,7 +103,7 @@ def _smooth() -> Entry:
 
 
 def _bernoulli() -> Entry:
-    mass, top = symbols("mass x_top", positive=True)
+    mass, top = sp.symbols("mass x_top", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         yield from _witnesses(_two_atoms, ("1.5", "3"))
@@ -162,7 +162,7 @@ def _bernoulli() -> Entry:
 
 
 def _resnet_is_smooth() -> Entry:
-    resnet, smooth = symbols("m_k m_smooth", positive=True)
+    resnet, smooth = sp.symbols("m_k m_smooth", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for gain in (sp.Rational(1, 3), sp.Rational(5, 2)):
@@ -196,7 +196,7 @@ def _resnet_is_smooth() -> Entry:
 
 
 def _rectangular() -> Entry:
-    p_1, p_2, l_1, l_2, strength_1, strength_2 = symbols("p_1 p_2 Lambda_1 Lambda_2 sigma_1 sigma_2", positive=True)
+    p_1, p_2, l_1, l_2, strength_1, strength_2 = sp.symbols("p_1 p_2 Lambda_1 Lambda_2 sigma_1 sigma_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for n0, n1, n2, first, second in (
@@ -260,7 +260,7 @@ def _rank_one_sum(rate: Any, strength: Any, moments: list[Any]) -> list[Any]:
 
 
 def _rank() -> Entry:
-    zero, p_1, p_2, l_1, l_2 = symbols("mass_0 p_1 p_2 Lambda_1 Lambda_2", positive=True)
+    zero, p_1, p_2, l_1, l_2 = sp.symbols("mass_0 p_1 p_2 Lambda_1 Lambda_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         rng = np.random.default_rng(11)

@@ -23,15 +23,15 @@ from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.activations import get_activation
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, extrapolated, gaussian_matrices, haar
 from theory.gaussian import pair_average
 
 __all__ = ["build"]
 
 CENI = "Ceni 2022, arXiv:2210.01245"
-rho, rho_next, total = symbols("rho rho_next sigma_2", real=True)
-a, b, c, s, L, chi, t = symbols("a b c s L chi t", positive=True)
+rho, rho_next, total = sp.symbols("rho rho_next sigma_2", real=True)
+a, b, c, s, L, chi, t = sp.symbols("a b c s L chi t", positive=True)
 S = sp.Symbol("S")
 
 
@@ -41,7 +41,7 @@ def _relu_kernel(correlation: float) -> float:
 
 
 def _map() -> Entry:
-    mean_2, variance = symbols("m_2 v_2", positive=True)
+    mean_2, variance = sp.symbols("m_2 v_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for correlation in (0.0, 0.3, 0.85):
@@ -86,7 +86,7 @@ def _map() -> Entry:
 
 
 def _decay() -> Entry:
-    depth, constant = symbols("l C", positive=True)
+    depth, constant = sp.symbols("l C", positive=True)
     inverse = sp.Symbol("R", positive=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -170,7 +170,7 @@ def _batch_norm() -> Entry:
 
 
 def _bounds() -> Entry:
-    low, high, s_1, s_2 = symbols("s_min s_max s_1 s_2", nonnegative=True)
+    low, high, s_1, s_2 = sp.symbols("s_min s_max s_1 s_2", nonnegative=True)
 
     def witnesses() -> Iterator[Witness]:
         rng = np.random.default_rng(8)
@@ -223,7 +223,7 @@ def _bounds() -> Entry:
 
 
 def _infinite_depth_bounds() -> Entry:
-    lower, upper, low_limit, high_limit = symbols("B_min B_max B_min_inf B_max_inf", positive=True)
+    lower, upper, low_limit, high_limit = sp.symbols("B_min B_max B_min_inf B_max_inf", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for strength, norm in ((0.8, 0.6), (0.5, 1.7)):

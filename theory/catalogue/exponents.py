@@ -16,14 +16,14 @@ import numpy as np
 import sympy as sp
 
 from rmt.symbolic.derivation import Step
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated, gaussian_matrices
 
 __all__ = ["build"]
 
 NEWMAN = "Newman 1986"
-N, k, M, d = symbols("N k M d", positive=True, integer=True)
-exponent, growth = symbols("lambda_k growth", real=True)
+N, k, M, d = sp.symbols("N k M d", positive=True, integer=True)
+exponent, growth = sp.symbols("lambda_k growth", real=True)
 _QR = Step(
     "QR decomposition",
     (eq(sp.Symbol("R_kk^2"), sp.Symbol("chi^2_(N-k+1)")),),
@@ -117,7 +117,7 @@ def _relu() -> Entry:
 
 
 def _triangle() -> Entry:
-    level, squared = symbols("y s_2", positive=True)
+    level, squared = sp.symbols("y s_2", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for fraction in (mpmath.mpf("0.25"), mpmath.mpf("0.75")):
@@ -153,7 +153,7 @@ def _rate(size: Any, order: Any) -> Any:
 
 
 def _resolution() -> Entry:
-    ratio, beta, nu = symbols("r beta nu", positive=True)
+    ratio, beta, nu = sp.symbols("r beta nu", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for index in (1, 2):
@@ -197,8 +197,8 @@ def _resolution() -> Entry:
 
 
 def _ginibre() -> Entry:
-    x, density, trace = symbols("x R_1 I_r", positive=True)
-    order, j = symbols("k j", integer=True, nonnegative=True)
+    x, density, trace = sp.symbols("x R_1 I_r", positive=True)
+    order, j = sp.symbols("k j", integer=True, nonnegative=True)
     r = sp.Symbol("r", integer=True, positive=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -284,7 +284,7 @@ def _ginibre_traces(count: int) -> list[float]:
 
 
 def _balanced() -> Entry:
-    alpha, lam, n, variance, mean = symbols("alpha lambda n Var_log E_log", real=True)
+    alpha, lam, n, variance, mean = sp.symbols("alpha lambda n Var_log E_log", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for a in (0.8, 0.6):

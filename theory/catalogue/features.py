@@ -16,14 +16,14 @@ from rmt.laws.free_poisson import FreePoisson
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import G, Step, z
 from theory.activations import get_activation
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average
 
 __all__ = ["build"]
 
 WORAH = "Pennington, Worah 2017"
-eta, zeta, phi, psi = symbols("eta zeta phi psi", positive=True)
-P, t = symbols("P t")
+eta, zeta, phi, psi = sp.symbols("eta zeta phi psi", positive=True)
+P, t = sp.symbols("P t")
 
 
 def _feature_law(eta: Any, zeta: Any, phi: Any, psi: Any) -> Any:
@@ -104,7 +104,7 @@ def _narayana(ratio: float, order: int) -> list[float]:
 
 
 def _nonlinearity() -> Entry:
-    mean_slope, linear_part = symbols("f_1 f_h", real=True)
+    mean_slope, linear_part = sp.symbols("f_1 f_h", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for name in ("tanh", "gelu"):

@@ -16,21 +16,21 @@ import numpy as np
 import sympy as sp
 
 from rmt.symbolic.derivation import Step
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated, outcomes
 
 __all__ = ["build"]
 
 HANIN = "Hanin, Nica 2018, arXiv:1812.05994"
-n, L = symbols("n L", positive=True, integer=True)
-p, kappa, log_mean, log_variance = symbols("p kappa E_log Var_log", real=True)
+n, L = sp.symbols("n L", positive=True, integer=True)
+p, kappa, log_mean, log_variance = sp.symbols("p kappa E_log Var_log", real=True)
 _HE = (
     "Independent weights of variance $1/(p n)$, $p = 1$ for linear layers and $1/2$ for ReLU: the mean square is kept."
 )
 
 
 def _fourth_moments() -> Entry:
-    square, quartic, square_next, quartic_next, growth = symbols("S Q S_next Q_next growth", positive=True)
+    square, quartic, square_next, quartic_next, growth = sp.symbols("S Q S_next Q_next growth", positive=True)
 
     def one_layer(signal: tuple[int, ...], law: dict[Any, Any], relu: bool) -> tuple[Any, Any]:
         """E|a|^4 and E|a|_4^4 behind a layer with unscaled weights, by enumeration."""
@@ -142,7 +142,7 @@ def _relu_mixture(size: Any) -> tuple[Any, Any]:
 
 def _log_relu() -> Entry:
     j = sp.Symbol("j", integer=True)
-    mean_32, variance_32 = symbols("E_log_32 Var_log_32", real=True)
+    mean_32, variance_32 = sp.symbols("E_log_32 Var_log_32", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for size in (2, 5):
@@ -197,7 +197,7 @@ def _rectified_log_moments(size: int) -> tuple[float, float]:
 
 
 def _relu_asymptotics() -> Entry:
-    first, second, leading = symbols("a_1 a_2 b_1", real=True)
+    first, second, leading = sp.symbols("a_1 a_2 b_1", real=True)
 
     def witnesses() -> Iterator[Witness]:
         def mean(size: Any) -> Any:
@@ -240,7 +240,7 @@ def _relu_asymptotics() -> Entry:
 
 
 def _small_norms() -> Entry:
-    mean_norm, probability, delta = symbols("m prob delta", positive=True)
+    mean_norm, probability, delta = sp.symbols("m prob delta", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         from scipy.stats import chi
@@ -279,7 +279,7 @@ def _small_norms() -> Entry:
 
 
 def _log_normal_limit() -> Entry:
-    beta, mean, mu_4, u_4 = symbols("beta E_log mu_4 u_4", real=True)
+    beta, mean, mu_4, u_4 = sp.symbols("beta E_log mu_4 u_4", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for slope, kurtosis, quartic, depth in ((1, 4, 0.6, 3), (0.5, 1, 1.0, 2), (0.5, 3, 0.3, 5)):

@@ -17,13 +17,13 @@ from rmt import series
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import G, Step, g, m, z
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import free_product, gaussian_matrices
 
 __all__ = ["build", "two_atoms"]
 
 c = sp.Symbol("c", positive=True)
-S, R = symbols("S R")
+S, R = sp.symbols("S R")
 _FREE = "$a$ and $b$ are free."
 
 
@@ -41,7 +41,7 @@ _POINTS = (2.5 + 1.5j, -1.0 + 0.8j, 6.0 + 0.7j)
 
 
 def _free_sum() -> Entry:
-    first, second, both = symbols("R_a R_b R_ab")
+    first, second, both = sp.symbols("R_a R_b R_ab")
 
     def witnesses() -> Iterator[Witness]:
         law = _ATOMS + MarchenkoPastur(Fraction(1, 2))
@@ -77,7 +77,7 @@ def _free_sum() -> Entry:
 
 
 def _free_product() -> Entry:
-    first, second, both = symbols("S_a S_b S_ab")
+    first, second, both = sp.symbols("S_a S_b S_ab")
 
     def witnesses() -> Iterator[Witness]:
         wishart = [
@@ -112,7 +112,7 @@ def _free_product() -> Entry:
 
 
 def _moments_from_s() -> Entry:
-    m_1, m_2, m_3, s_0, s_1, s_2 = symbols("m_1 m_2 m_3 s_0 s_1 s_2", real=True)
+    m_1, m_2, m_3, s_0, s_1, s_2 = sp.symbols("m_1 m_2 m_3 s_0 s_1 s_2", real=True)
 
     def witnesses() -> Iterator[Witness]:
         # Narayana sums against the geometric series 1/(1 + c m), scaled by 2
@@ -153,7 +153,7 @@ def _moments_from_s() -> Entry:
 
 
 def _subordination() -> Entry:
-    first, second, product_1, product_2, psi = symbols("omega_1 omega_2 w_1 w_2 psi")
+    first, second, product_1, product_2, psi = sp.symbols("omega_1 omega_2 w_1 w_2 psi")
 
     def witnesses() -> Iterator[Witness]:
         other = Discrete({0: Fraction(1, 2), 2: Fraction(1, 2)})
@@ -195,7 +195,7 @@ def _subordination() -> Entry:
 
 def _compression() -> Entry:
     share = sp.Symbol("q", positive=True)
-    kappa, kappa_compressed, order = symbols("kappa_n kappa_nq n", real=True)
+    kappa, kappa_compressed, order = sp.symbols("kappa_n kappa_nq n", real=True)
 
     def witnesses() -> Iterator[Witness]:
         moments = [Fraction(1 + 3**k, 2) for k in range(1, 6)]
@@ -230,7 +230,7 @@ def _compression() -> Entry:
 
 
 def _r_diagonal() -> Entry:
-    a_1, a_2, b_1, b_2, m_1, m_2, m_3, a_3, b_3 = symbols("a_1 a_2 b_1 b_2 m_1 m_2 m_3 a_3 b_3", positive=True)
+    a_1, a_2, b_1, b_2, m_1, m_2, m_3, a_3, b_3 = sp.symbols("a_1 a_2 b_1 b_2 m_1 m_2 m_3 a_3 b_3", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         # a fixed matrix with two singular values and a Gaussian one: exact averages at sizes 1, 2, 3 for two moments

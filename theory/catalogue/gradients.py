@@ -15,11 +15,11 @@ import numpy as np
 import sympy as sp
 
 from rmt.symbolic.derivation import Step
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 
 __all__ = ["build"]
 
-n, L = symbols("n L", positive=True, integer=True)
+n, L = sp.symbols("n L", positive=True, integer=True)
 p = sp.Symbol("p", real=True)
 
 
@@ -37,7 +37,7 @@ def _product(weights: list[Any], width: int) -> Any:
 
 
 def _weight_gradient() -> Entry:
-    squared, backward, forward, mean = symbols("G_k b_k2 a_k2 E_logG", real=True)
+    squared, backward, forward, mean = sp.symbols("G_k b_k2 a_k2 E_logG", real=True)
 
     def witnesses() -> Iterator[Witness]:
         weights, signal, readout = _linear_network(2, 4, 3)
@@ -86,7 +86,7 @@ def _weight_gradient() -> Entry:
 
 
 def _hessian_blocks() -> Entry:
-    second, back, between, front = symbols("H b_i M_jp a_q", real=True)
+    second, back, between, front = sp.symbols("H b_i M_jp a_q", real=True)
 
     def witnesses() -> Iterator[Witness]:
         weights, signal, readout = _linear_network(4, 5, 3)

@@ -20,17 +20,17 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.laws.uniform import Uniform
 from rmt.symbolic.derivation import G, Step, m, z
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import lowest
 
 __all__ = ["build"]
 
-c, x, density = symbols("c x rho", positive=True)
-S, R = symbols("S R")
+c, x, density = sp.symbols("c x rho", positive=True)
+S, R = sp.symbols("S R")
 
 
 def _singular_values() -> Entry:
-    singular, log_singular, log_value = symbols("rho_s rho_u u", real=True)
+    singular, log_singular, log_value = sp.symbols("rho_s rho_u u", real=True)
     value = sp.Symbol("s", positive=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -66,7 +66,7 @@ def _singular_values() -> Entry:
 
 
 def _marchenko_pastur() -> Entry:
-    low, high, mass = symbols("x_min x_max mass_0", nonnegative=True)
+    low, high, mass = sp.symbols("x_min x_max mass_0", nonnegative=True)
 
     def witnesses() -> Iterator[Witness]:
         for ratio in (0.3, 2.5):
@@ -110,7 +110,7 @@ def _marchenko_pastur() -> Entry:
 
 
 def _single_ring() -> Entry:
-    share, radius, inner, outer, mean, inverse = symbols("F r r_min r_max m_1 m_-1", positive=True)
+    share, radius, inner, outer, mean, inverse = sp.symbols("F r r_min r_max m_1 m_-1", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         # products of L Ginibre matrices: the radial law is known from their determinantal process
@@ -164,7 +164,7 @@ def _single_ring() -> Entry:
 
 
 def _uniform_edge() -> Entry:
-    half, edge = symbols("m x_max", positive=True)
+    half, edge = sp.symbols("m x_max", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for value in ("0.5", "2"):

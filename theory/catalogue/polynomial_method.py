@@ -20,15 +20,15 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.symbolic.derivation import G, Step, z
 from theory.catalogue.free_probability import two_atoms
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 
 __all__ = ["build"]
 
 RAO = "Rao, Edelman 2008"
-mt, zt = symbols("m_A z_A")
-mb, zb = symbols("m z")
-c, s = symbols("c s", real=True)
-p, q, r, t = symbols("p q r s", real=True)
+mt, zt = sp.symbols("m_A z_A")
+mb, zb = sp.symbols("m z")
+c, s = sp.symbols("c s", real=True)
+p, q, r, t = sp.symbols("p q r s", real=True)
 _POINTS = (2.5 + 1.5j, -1.0 + 0.8j, 6.0 + 0.7j)
 _ATOMS = Discrete({1: Fraction(1, 2), 3: Fraction(1, 2)})
 _M = (

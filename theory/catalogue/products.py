@@ -19,7 +19,7 @@ import rmt
 from rmt.laws.fuss_catalan import FussCatalan
 from rmt.symbolic.derivation import G, Step, m, z
 from theory.catalogue.chains import slopes_law
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import free_product, haar, lowest
 from theory.derivation import derive
 from theory.network import Chain
@@ -27,8 +27,8 @@ from theory.network import Chain
 __all__ = ["build"]
 
 L = sp.Symbol("L", positive=True, integer=True)
-p, sigma, x_max, x, k = symbols("p sigma_w x_max x k", positive=True)
-S, variance = symbols("S Var")
+p, sigma, x_max, x, k = sp.symbols("p sigma_w x_max x k", positive=True)
+S, variance = sp.symbols("S Var")
 _WIDE = "Infinite width: the weights are free of the slopes."
 
 
@@ -85,7 +85,7 @@ def _fuss_catalan_edge() -> Entry:
 
 
 def _fuss_catalan_density() -> Entry:
-    phi, density = symbols("phi rho", positive=True)
+    phi, density = sp.symbols("phi rho", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for depth, point in ((1, 1.7), (3, 0.2), (3, 6.0), (6, 11.5)):

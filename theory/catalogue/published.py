@@ -19,7 +19,7 @@ import sympy as sp
 from rmt.references import cite
 from rmt.symbolic.derivation import Derivation, Step, to_sympy
 
-__all__ = ["Agreement", "Entry", "Witness", "eq", "symbols"]
+__all__ = ["Agreement", "Entry", "Witness", "eq"]
 
 Witness: TypeAlias = Mapping[Any, Any]
 
@@ -29,11 +29,6 @@ _DIGITS = 30
 def eq(left: Any, right: Any) -> Any:
     """An equation that stays as it is written."""
     return sp.Eq(left, right, evaluate=False)
-
-
-def symbols(names: str, **assumptions: bool) -> Any:
-    """Symbols by name, as in sympy."""
-    return sp.symbols(names, **assumptions)
 
 
 @dataclass(frozen=True)

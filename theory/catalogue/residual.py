@@ -18,16 +18,16 @@ import sympy as sp
 from rmt import series
 from rmt.laws.universal_resnet import UniversalResNet
 from rmt.symbolic.derivation import Derivation, G, Step, m, z
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated
 from theory.derivation import derive
 from theory.network import ResNet
 
 __all__ = ["build"]
 
-a, c, v, x, sigma, L = symbols("a c v x sigma_w L", positive=True)
+a, c, v, x, sigma, L = sp.symbols("a c v x sigma_w L", positive=True)
 k = sp.Symbol("k", positive=True, integer=True)
-S, variance = symbols("S Var")
+S, variance = sp.symbols("S Var")
 _LIMIT = (
     "Infinite width, then $L → ∞$ with $c = σ_w^2 ⟨φ'^2⟩$ fixed, averaged over the layers.",
     "Weights of variance $σ_w^2/(N L)$, Gaussian or orthogonal; the law is that of the bulk.",
@@ -128,7 +128,7 @@ def _moments() -> Entry:
 
 
 def _edges() -> Entry:
-    low, high = symbols("x_min x_max", positive=True)
+    low, high = sp.symbols("x_min x_max", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for value in ("0.25", "3"):
@@ -161,7 +161,7 @@ def _edges() -> Entry:
 
 
 def _inversion() -> Entry:
-    density, mirrored = symbols("rho rho_inv", positive=True)
+    density, mirrored = sp.symbols("rho rho_inv", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for gain, point in ((0.3, 1.7), (2.0, 9.0)):
@@ -193,7 +193,7 @@ def _inversion() -> Entry:
 
 
 def _density() -> Entry:
-    t, u, density = symbols("t u rho", real=True)
+    t, u, density = sp.symbols("t u rho", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for gain, point in ((0.25, 0.6), (0.25, 3.0), (1.5, 12.0)):

@@ -13,15 +13,15 @@ import mpmath
 import sympy as sp
 
 from rmt.symbolic.derivation import Step
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average
 
 __all__ = ["build"]
 
 L = sp.Symbol("L", positive=True, integer=True)
-P, w, w_k, tau, sigma, t = symbols("P w w_k tau sigma t", real=True)
+P, w, w_k, tau, sigma, t = sp.symbols("P w w_k tau sigma t", real=True)
 spread = sp.Symbol("sigma", positive=True)
-log_mean, log_variance = symbols("E_log Var_log", real=True)
+log_mean, log_variance = sp.symbols("E_log Var_log", real=True)
 _EULER_GAMMA_LN2 = (sp.EulerGamma + sp.log(2)) / 2
 
 
@@ -65,7 +65,7 @@ def _log_average(function: Any) -> Any:
 
 
 def _log_uniform() -> Entry:
-    bound, critical = symbols("tau tau_0", positive=True)
+    bound, critical = sp.symbols("tau tau_0", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         for value in ("0.7", "3"):
@@ -96,7 +96,7 @@ def _log_uniform() -> Entry:
 
 
 def _gamma_law() -> Entry:
-    survival, median = symbols("F median", positive=True)
+    survival, median = sp.symbols("F median", positive=True)
     quantile = sp.Symbol("t_half", positive=True)
     level = sp.Symbol("t", positive=True)
 
@@ -147,7 +147,7 @@ def _uniform_product_below(level: Any, depth: int) -> Any:
 
 
 def _vanishing() -> Entry:
-    second, log_second = symbols("E_P2 E_logP2", real=True)
+    second, log_second = sp.symbols("E_P2 E_logP2", real=True)
 
     def witnesses() -> Iterator[Witness]:
         mean = _log_average(lambda u: 2 * mpmath.log(u))
@@ -180,7 +180,7 @@ def _vanishing() -> Entry:
 
 
 def _residual_gaussian() -> Entry:
-    drift, unit = symbols("E_log E_log_1", real=True)
+    drift, unit = sp.symbols("E_log E_log_1", real=True)
     threshold = sp.Symbol("sigma_0", positive=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -228,8 +228,8 @@ def _residual_gaussian() -> Entry:
 
 
 def _residual_uniform() -> Entry:
-    drift, unit = symbols("E_log E_log_1", real=True)
-    bound, threshold = symbols("tau tau_0", positive=True)
+    drift, unit = sp.symbols("E_log E_log_1", real=True)
+    bound, threshold = sp.symbols("tau tau_0", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         def by_quadrature(top: Any) -> Any:

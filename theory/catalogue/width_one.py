@@ -15,12 +15,12 @@ import numpy as np
 import sympy as sp
 
 from rmt.symbolic.derivation import Step
-from theory.catalogue.published import Entry, Witness, eq, symbols
+from theory.catalogue.published import Entry, Witness, eq
 
 __all__ = ["build"]
 
-L, n = symbols("L n", positive=True, integer=True)
-x, y, P, w, w_k, w_l = symbols("x y P w w_k w_l", real=True)
+L, n = sp.symbols("L n", positive=True, integer=True)
+x, y, P, w, w_k, w_l = sp.symbols("x y P w w_k w_l", real=True)
 _CHAIN = "$f = w_L ⋯ w_1 x$ with loss $(f - y)^2/2$; $P$ is the product of the weights, none of them 0."
 
 
@@ -68,7 +68,7 @@ def _gradient() -> Entry:
 
 
 def _hessian() -> Entry:
-    mixed, diagonal = symbols("H_kl H_kk", real=True)
+    mixed, diagonal = sp.symbols("H_kl H_kk", real=True)
 
     def witnesses() -> Iterator[Witness]:
         for names, values, signal, target in _chains():
@@ -109,7 +109,7 @@ def _hessian() -> Entry:
 
 
 def _inertia() -> Entry:
-    rho, negative, threshold = symbols("rho n_minus rho_0", real=True)
+    rho, negative, threshold = sp.symbols("rho n_minus rho_0", real=True)
     special = sp.Symbol("eta", real=True)
 
     def witnesses() -> Iterator[Witness]:
@@ -171,7 +171,7 @@ def _inertia() -> Entry:
 
 
 def _escape() -> Entry:
-    ratio, steps, rate, start = symbols("r n eta w_0", positive=True)
+    ratio, steps, rate, start = sp.symbols("r n eta w_0", positive=True)
 
     def witnesses() -> Iterator[Witness]:
         with mpmath.workdps(40):
