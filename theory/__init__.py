@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from theory.outlier import outlier
 
 if TYPE_CHECKING:
+    from theory import catalogue
     from theory.activations import ACTIVATION_NAMES, get_activation
     from theory.angles import AngleStep, angle_step, small_angle_step
     from theory.derivation import derive
@@ -129,6 +130,7 @@ __all__ = [
     "batch_norm_gain",
     "block_means",
     "branch_norm",
+    "catalogue",
     "chain_gradient",
     "chain_hessian",
     "compare_filter_with_resnet",
@@ -274,6 +276,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "catalogue":
+        return import_module("theory.catalogue")
     if name not in _HOMES:
         raise AttributeError(f"module 'theory' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -245,6 +245,33 @@ def build_parser() -> argparse.ArgumentParser:
     target.add_argument("--lambda-max", type=_number, metavar="X", help="largest eigenvalue of J J^T, outlier included")
     _add_json(tune)
 
+    catalogue = commands.add_parser(
+        "catalogue",
+        help="the published results: list them, derive one, check them",
+        description="Lists the published results that the toolkit carries, topic by topic. Every one has a derivation "
+        "and a check against something found another way.",
+    )
+    form = catalogue.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="print all formulas as the page of the documentation")
+    form.add_argument("--check", action="store_true", help="check every result; exit code 1 if one fails")
+    _add_json(form)
+    show = catalogue.add_subparsers(dest="action", metavar="ACTION").add_parser(
+        "show",
+        help="derive one result",
+        description="Prints the derivation of one result: steps, formulas, hypotheses, sources.",
+    )
+    show.add_argument("key", metavar="KEY", help="as in the list")
+    form = show.add_mutually_exclusive_group()
+    form.add_argument("--latex", action="store_true", help="print LaTeX instead of plain text")
+    # without a default of its own, as the option stands before the action too
+    form.add_argument(
+        "--markdown", action="store_true", default=argparse.SUPPRESS, help="print Markdown instead of plain text"
+    )
+    form.add_argument(
+        "--check", action="store_true", default=argparse.SUPPRESS, help="print both sides of every comparison instead"
+    )
+    form.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
+
     doctor = commands.add_parser(
         "doctor",
         help="versions, optional libraries, import paths, GPU",

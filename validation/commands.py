@@ -1,4 +1,4 @@
-"""The shell commands derive, curve, validate and tune: from parsed arguments to text or JSON on stdout."""
+"""The shell commands derive, curve, validate, tune and catalogue: from parsed arguments to text or JSON on stdout."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import theory
+from validation.tables import text_table
 
 __all__ = ["COMMANDS", "network_from", "print_json"]
 
@@ -170,6 +171,66 @@ def tune(args: Any) -> int:
     return 0
 
 
+def catalogue(args: Any) -> int:
+    """List the published results, or show one; with --check, 1 if one fails."""
+    from theory import catalogue as results
+
+    if args.action == "show":
+        return _show(results.entry(args.key), args)
+    if args.markdown:
+        from theory.catalogue.page import markdown
+
+        print(markdown(), end="")
+    elif args.json:
+        listed = {topic: [_summary(entry) for entry in results.entries(topic)] for topic in results.TOPICS}
+        print_json({"topics": listed})
+    elif args.check:
+        return max(_check(entry, []) for entry in results.entries())
+    else:
+        for topic in results.TOPICS:
+            print(topic)
+            print(text_table([("", entry.key, entry.title) for entry in results.entries(topic)]))
+        print(f"{len(results.keys())} results; 'rmt catalogue show KEY' derives one")
+    return 0
+
+
+def _show(entry: Any, args: Any) -> int:
+    derivation = entry.derivation()
+    if args.json:
+        print_json(
+            {
+                **_summary(entry),
+                "statement": [str(relation) for relation in entry.relations],
+                "hypotheses": list(entry.hypotheses),
+                "bibtex": entry.bibtex(),
+                "latex": derivation.latex(),
+                "markdown": derivation.to_markdown(),
+                "checked_against": entry.witnessed_by,
+                "passed": all(agreement.passed for agreement in entry.check()),
+            }
+        )
+    elif args.check:
+        return _check(entry, entry.check())
+    else:
+        print(derivation.latex() if args.latex else derivation.to_markdown() if args.markdown else derivation)
+    return 0
+
+
+def _summary(entry: Any) -> dict[str, Any]:
+    return {"key": entry.key, "title": entry.title, "source": entry.sources()}
+
+
+def _check(entry: Any, shown: Any) -> int:
+    """Print the verdict on an entry, after both sides of the comparisons to show; 1 if it fails."""
+    if shown:
+        rows = [(str(a.relation), str(a.left), str(a.right), "ok" if a.passed else "FAILED") for a in shown]
+        print(text_table(rows, header=("relation", "left side", "right side", "")))
+    agreements = entry.check()
+    passed = all(agreement.passed for agreement in agreements)
+    print(f"{'ok' if passed else 'FAILED':6}  {entry.key} ({len(agreements)} comparisons): {entry.verified()}")
+    return 0 if passed else 1
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object; what is not finite becomes null, which JSON has, unlike NaN."""
     print(json.dumps(_finite(value), indent=1, allow_nan=False))
@@ -192,4 +253,5 @@ COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "curve": curve,
     "validate": validate,
     "tune": tune,
+    "catalogue": catalogue,
 }

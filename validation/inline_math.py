@@ -2,8 +2,8 @@ r"""Prose with mathematics between dollar signs, as HTML with MathML.
 
 A derivation's reasons are sentences such as ``$S_{AB} = S_A S_B$ for free factors``. The reader's browser has no
 LaTeX, so the few commands that sentences need are translated here: letters, numbers, operators, sub- and superscripts,
-fractions, roots, accents, and any command whose name is also the name of an HTML character. An unknown command is
-shown as its name: prose never fails.
+fractions, binomials, roots, accents, the environments that sympy writes, and any command whose name is also the name of
+an HTML character. An unknown command is shown as its name: prose never fails.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _CHARACTERS = {
     "rvert": "|", "propto": "∝", "neq": "≠", "leq": "≤", "geq": "≥", "ast": "*", "{": "{", "}": "}", "|": "‖",
 }  # fmt: skip
 _SPACES = {",": "0.17em", ":": "0.22em", ";": "0.28em", " ": "0.28em", "quad": "1em", "qquad": "2em"}
-_IGNORED = {"left", "right", "displaystyle", "textstyle", "big", "Big", "bigl", "bigr", "!", "limits"}
+_IGNORED = {"left", "right", "displaystyle", "textstyle", "big", "Big", "bigl", "bigr", "middle", "!", "limits"}
 _ACCENTS = {"hat": "^", "tilde": "~", "bar": "¯", "dot": "˙", "widehat": "^", "overline": "¯"}
 _UPRIGHT = {"mathrm", "operatorname", "text", "mathsf", "mathbf", "mathcal", "mathbb", "rm"}
 _FENCES = "([{⟨|‖⟩}])"
 _SCRIPT_MARKS = ("_", "^", "'")
+_NEW_ROW = "\\\\"
 
 
 def _space(width: str) -> str:
@@ -75,8 +76,8 @@ class _Reader:
         """Everything up to a closing brace or the end, as one ``<mrow>``."""
         return f"<mrow>{''.join(self._scripted())}</mrow>"
 
-    def _scripted(self) -> Iterator[str]:
-        while self._peek() not in ("", "}"):
+    def _scripted(self, ends: tuple[str, ...] = ("", "}")) -> Iterator[str]:
+        while self._peek() not in ends:
             # a script without a base hangs on an empty one
             atom = "" if self._peek() in _SCRIPT_MARKS else self._atom(self._next())
             scripts: dict[str, str] = {}
@@ -107,6 +108,14 @@ class _Reader:
             return _space(_SPACES[name])
         if name in ("frac", "tfrac", "dfrac"):
             return f"<mfrac>{self._argument()}{self._argument()}</mfrac>"
+        if name == "binom":
+            pair = f'<mfrac linethickness="0">{self._argument()}{self._argument()}</mfrac>'
+            return f"<mrow><mo>(</mo>{pair}<mo>)</mo></mrow>"
+        if name == "begin":
+            return self._environment()
+        if name == "substack":
+            self._next()
+            return self._table(("", "}"))
         if name == "sqrt":
             return f"<msqrt>{self._argument()}</msqrt>"
         if name in _ACCENTS:
@@ -118,6 +127,23 @@ class _Reader:
         if character is None:  # ln, diag and the like: upright, apart from their argument
             return f'<mi mathvariant="normal">{html.escape(name)}</mi>{_THIN_SPACE}'
         return f"<mi>{character}</mi>" if character.isalpha() or character == "∞" else _operator(character)
+
+    def _environment(self) -> str:
+        """An environment's rows as a table, behind a brace if they are cases."""
+        name = self._argument()
+        table = self._table(("", "\\end"))
+        self._argument()
+        return f"<mrow><mo>{{</mo>{table}</mrow>" if "".join(re.findall("<mi>(.)</mi>", name)) == "cases" else table
+
+    def _table(self, ends: tuple[str, ...]) -> str:
+        """Cells and rows up to one of the ends, which is read too."""
+        rows, end = "<mtr>", "&"
+        while end not in ends:
+            rows += f"<mtd>{''.join(self._scripted(('&', _NEW_ROW, *ends)))}</mtd>"
+            end = self.tokens[self.position - 1] if self.position <= len(self.tokens) else ""
+            if end == _NEW_ROW:
+                rows += "</mtr><mtr>"
+        return f"<mtable>{rows}</mtr></mtable>"
 
     def _argument(self) -> str:
         token = self._next()

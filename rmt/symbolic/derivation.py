@@ -356,7 +356,7 @@ class Derivation:
         lines = [self.subject]
         for number, step in enumerate(self.steps, 1):
             source = f" ({step.source})" if step.source else ""
-            lines.append(f"{number}. {step.title}. {step.reason.replace('$', '')}{source}")
+            lines.append(f"{number}. {step.title}. {_prose(step.reason)}{source}")
             lines.extend(f"     from {_plain(formula)}" for formula in step.premises)
             lines.extend(f"     {_plain(formula)}" for formula in step.formulas)
         return "\n".join(lines)
@@ -366,6 +366,11 @@ def _joined(formulas: tuple[Any, ...]) -> str:
     return r",\quad ".join(str(sp.latex(formula)) for formula in formulas)
 
 
+def _prose(text: str) -> str:
+    """Reasons as plain text: no dollar signs, and the names of LaTeX's commands as words."""
+    return re.sub(r"\\([A-Za-z]+)", r"\1", text.replace("$", ""))
+
+
 def _plain(formula: Any) -> str:
     if isinstance(formula, sp.Eq):
         return f"{sp.sstr(formula.lhs)} = {sp.sstr(formula.rhs)}"
@@ -373,11 +378,22 @@ def _plain(formula: Any) -> str:
 
 
 # Reasons are written with Greek letters, which read well as plain text; LaTeX wants their commands.
-_COMMANDS = {"δ": "delta", "μ": "mu", "σ": "sigma", "φ": "phi", "χ": "chi", "ψ": "psi", "±": "pm"}
+_COMMANDS = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
+    "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Λ": "Lambda", "Φ": "Phi", "±": "pm", "≤": "le",
+    "≥": "ge", "≠": "ne", "→": "to", "∞": "infty", "⋯": "cdots", "…": "dots", "⟨": "langle", "⟩": "rangle", "·": "cdot",
+    "×": "times",
+}  # fmt: skip
+_LETTERS = re.compile("|".join(_COMMANDS))
 
 
 def _commands(text: str) -> str:
-    return re.sub("|".join(_COMMANDS), lambda match: rf"\{_COMMANDS[match[0]]} ", text)
+    """Letters as commands, in formulas of their own where they stand in the prose."""
+    pieces = text.split("$")
+    pieces[::2] = [_LETTERS.sub(lambda match: rf"$\{_COMMANDS[match[0]]}$", piece) for piece in pieces[::2]]
+    pieces[1::2] = [_LETTERS.sub(lambda match: rf"\{_COMMANDS[match[0]]} ", piece) for piece in pieces[1::2]]
+    return "$".join(pieces)
 
 
 def _escape(text: str) -> str:

@@ -37,7 +37,8 @@ def test_numbers_keep_their_kind(text, number):
 
 
 def test_help_of_every_command(capsys):
-    for command in ([], ["demo"], ["derive"], ["curve"], ["validate"], ["tune"], ["doctor"]):
+    names = ("demo", "derive", "curve", "validate", "tune", "catalogue", "doctor")
+    for command in ([], *([name] for name in names), ["catalogue", "show"]):
         with contextlib.suppress(SystemExit):
             assert main([*command, "--help"]) == 0
         out, err = capsys.readouterr()
