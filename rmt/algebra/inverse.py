@@ -19,7 +19,7 @@ from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.numeric.conjugate import InverseNode
+from rmt.numeric.conjugate import InverseNode, SignedInverseNode
 from rmt.numeric.continuation import solve
 from rmt.numeric.node import Node
 from rmt.parameters import is_symbolic
@@ -75,7 +75,7 @@ class Inverse(Law):
             mean, variance = -g.real, abs(g) ** 2 + 1 / size**2
         edge = next((e for e in self.law.support().edges if e.position == 0), None)
         hard = finite < 1 and edge is not None and edge.exponent is not None
-        return InverseNode(
+        return (InverseNode if child.positive else SignedInverseNode)(
             child,
             mean=mean,
             variance=variance,

@@ -7,13 +7,15 @@ back. Unknowns are kept conjugated for the same reason: as functions of this nod
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from rmt.numeric.continuation import solve
-from rmt.numeric.jet import ComplexArray, Jet, log_lower
+from rmt.numeric.jet import ComplexArray, Jet, log_lower, log_upper
 from rmt.numeric.node import FloatArray, Linearised, Node, jet_of_g
 
-__all__ = ["InverseNode", "ReflectedNode"]
+__all__ = ["InverseNode", "ReflectedNode", "SignedInverseNode"]
 
 # Decades beyond the typical size of 1/X at which its tail is read off.
 _FAR = 12
@@ -131,17 +133,57 @@ class InverseNode(_ConjugateNode):
         lin = self.child.linearise(u.conj())
         j = lin.jet
         m, w, dm = -j.w.conj(), -j.m.conj(), -j.dm.conj()
-        dlog_s = -j.dlog_s.conj()
-        if self.positive:
-            return Linearised(Jet(m, w, -j.log_s.conj(), dm, dlog_s, -j.log_eta.conj()), lin)
-        g = w * j.z.conj()
-        return Linearised(jet_of_g(g, g * (dm / m + dlog_s), m, dm, False), lin)
+        return Linearised(Jet(m, w, -j.log_s.conj(), dm, -j.dlog_s.conj(), -j.log_eta.conj()), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
-        j = lin.inner.jet
         gamma = self.child.potential(u.conj(), lin.inner)
-        if self.positive:
-            out: ComplexArray = (gamma - j.log_s).conj() - self.log_moment
-            return out
-        phi: ComplexArray = (gamma - j.log_g - j.log_z).conj() - self.log_moment + 1j * np.pi * self.above
+        out: ComplexArray = (gamma - lin.inner.jet.log_s).conj() - self.log_moment
+        return out
+
+
+class SignedInverseNode(InverseNode):
+    """`InverseNode` of a law that leaves [0, oo).
+
+    log z is an unknown besides: far away ``m = -conj(zeta g)`` is small, and zeta, made of the child's unknowns next to
+    0, would have lost its digits.
+    """
+
+    def __init__(self, child: Node, **parameters: Any) -> None:
+        super().__init__(child, **parameters)
+        self.size = child.size + 1
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        return np.concatenate([super().start(z, log_z), log_upper(z)[np.newaxis]])
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        own = u.conj()  # as the child sees everything
+        lin = self.child.linearise(own[:-1])
+        j = lin.jet
+        zeta = np.exp(-own[-1])
+        gap, rate = zeta - j.z, -zeta
+        # moves (c0 + c1 eps) of the child and (e0 + e1 eps) of log z; the parameter is that of what moves zeta less
+        leads = np.abs(rate) <= np.abs(j.dz)
+        c0, c1 = np.where(leads, gap / j.dz, 0), np.where(leads, rate / j.dz, 1)
+        e0, e1 = np.where(leads, 0, -gap / rate), np.where(leads, 1, j.dz / rate)
+        zeta = zeta * (1 - e0)
+        m, dm = j.m + j.dm * c0, j.dm * c1
+        g = -(m * zeta).conj()
+        dg = g * (dm / m - e1).conj()
+        jet = jet_of_g(g, dg, -(zeta * j.g * (1 + j.dlog_g * c0)).conj(), -dm.conj(), False)
+        return Linearised(jet, (lin, c0, c1, e0, e1))
+
+    def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
+        inner, c0, c1, e0, e1 = lin.inner
+        step = eps.conj()
+        moves = [self.child.spread(inner, c0 + c1 * step), (e0 + e1 * step)[np.newaxis]]
+        return np.concatenate(moves).conj()
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        inner = lin.inner[0]
+        gamma = self.child.potential(u[:-1].conj(), inner)
+        phi: ComplexArray = (gamma - inner.jet.log_g).conj() + u[-1] - self.log_moment + 1j * np.pi * self.above
         return phi + lin.jet.log_g
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        out: FloatArray = np.maximum(self.child.strain(u[:-1].conj(), du[:-1].conj()), np.abs(du[-1]))
+        return out
