@@ -11,10 +11,10 @@ from typing import Any
 import sympy as sp
 
 from rmt.symbolic.algebraic_series import expansion, order_on, valuation
-from rmt.symbolic.coefficients import as_fraction, integer_terms, ring_elements
 from rmt.symbolic.derivation import to_sympy
 from rmt.symbolic.elimination import VARIABLES, Ring, make_ring
 from rmt.symbolic.encodings import ENCODINGS, contracted_in_m, encoding_of
+from rmt.symbolic.exact_coefficients import as_fraction, integer_terms, ring_elements
 
 __all__ = ["Bivariate", "Series", "physical_factor"]
 

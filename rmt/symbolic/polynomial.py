@@ -37,8 +37,8 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
 from rmt.symbolic import polynomial_operations as operations
 from rmt.symbolic.bivariate import Bivariate, physical_factor
-from rmt.symbolic.coefficients import ring_elements
 from rmt.symbolic.derivation import to_sympy
+from rmt.symbolic.exact_coefficients import ring_elements
 from rmt.symbolic.s_transforms import semicircle_parameters, unavailable
 from rmt.symbolic.variable_changes import value_of
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from rmt import series
 from rmt.symbolic.bivariate import Bivariate, physical_factor
-from rmt.symbolic.coefficients import common_ring
 from rmt.symbolic.derivation import to_sympy
+from rmt.symbolic.exact_coefficients import common_ring
 from rmt.symbolic.variable_changes import (
     augment,
     compress,

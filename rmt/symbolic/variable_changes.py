@@ -17,8 +17,8 @@ import numpy as np
 from rmt import series
 from rmt.symbolic.algebraic_density import BranchWalk
 from rmt.symbolic.bivariate import Bivariate, Series, physical_factor
-from rmt.symbolic.coefficients import common_ring
 from rmt.symbolic.derivation import to_sympy
+from rmt.symbolic.exact_coefficients import common_ring
 
 __all__ = [
     "augment",

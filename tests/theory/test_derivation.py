@@ -284,7 +284,7 @@ def test_smooth_activations_have_their_own_unknowns():
     names = {str(x.lhs): x.rhs for x in derivation.definitions}
     assert {"mu_1_1", "mu_1_2"} <= set(names)
     value = derivation.mean.subs({L: 3, **{s: 0.5 for s in derivation.mean.free_symbols if str(s) == "mu_1_2"}})
-    assert float(value.subs({s: 0.8 for s in value.free_symbols})) == pytest.approx(1.44 * 0.8 * 1.125**3)
+    assert float(value.subs(dict.fromkeys(value.free_symbols, 0.8))) == pytest.approx(1.44 * 0.8 * 1.125**3)
     with pytest.raises(NotImplementedError, match="ask the law"):
         derivation.lambdify()
 
