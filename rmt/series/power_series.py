@@ -60,7 +60,7 @@ def in_lowest_terms(function: _Function) -> _Function:
     @functools.wraps(function)
     def wrapped(*arguments: Any) -> Any:
         if any(_is_symbolic(x) for a in arguments for x in (a if isinstance(a, list | tuple) else [a])):
-            from rmt.symbolic.coefficients import in_a_field
+            from rmt.symbolic.coefficient_field import in_a_field
 
             result = in_a_field(function, arguments)
             if result is not None:
