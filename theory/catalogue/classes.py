@@ -20,7 +20,7 @@ from rmt.algebra.affine import Affine
 from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
 from rmt.laws.implicit import ImplicitLaw
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.symbolic.derivation import Step, m, z
+from rmt.symbolic.derivation import Step, m, to_sympy, z
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated, free_product, lowest, s_at
 
@@ -153,7 +153,7 @@ def _bernoulli() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda s_0: ImplicitLaw(s=lambda moment: np.exp(-float(s_0) * moment / (1 + moment))),
+        law=lambda s_0: ImplicitLaw(s=sp.exp(-to_sympy(s_0) * m / (1 + m))),
         arguments=({"s_0": 2.0},),
         witnesses=witnesses,
         witnessed_by="chains of finite depth with slopes 0 and 1, extrapolated in 1/L",
