@@ -20,7 +20,7 @@ from rmt.algebra.affine import Affine
 from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
 from rmt.laws.implicit import ImplicitLaw
 from rmt.laws.universal_resnet import UniversalResNet
-from rmt.symbolic.derivation import Step, m, z
+from rmt.symbolic.derivation import Step, m, to_sympy, z
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import extrapolated, free_product, lowest, s_at
 
@@ -94,7 +94,7 @@ def _smooth() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda s_0: FreeMultiplicativeBrownian(s_0),
+        law=lambda s_0: Affine(FreeMultiplicativeBrownian(s_0), math.exp(-s_0 / 2)),
         arguments=({"s_0": 0.5}, {"s_0": 2.0}),
         witnesses=witnesses,
         witnessed_by="chains of finite depth with two slopes, extrapolated in 1/L",
@@ -153,7 +153,7 @@ def _bernoulli() -> Entry:
                 "derived here",
             ),
         ),
-        law=lambda s_0: ImplicitLaw(s=lambda moment: np.exp(-float(s_0) * moment / (1 + moment))),
+        law=lambda s_0: ImplicitLaw(s=sp.exp(-to_sympy(s_0) * m / (1 + m))),
         arguments=({"s_0": 2.0},),
         witnesses=witnesses,
         witnessed_by="chains of finite depth with slopes 0 and 1, extrapolated in 1/L",
@@ -188,7 +188,7 @@ def _resnet_is_smooth() -> Entry:
                 "definition",
             ),
         ),
-        law=lambda c: Affine(FreeMultiplicativeBrownian(2 * c), math.exp(c), 0),
+        law=lambda c: UniversalResNet(c),
         arguments=({"c": 0.7},),
         witnesses=witnesses,
         witnessed_by="exact series of the one and Laguerre polynomials of the other",

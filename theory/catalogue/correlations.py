@@ -16,6 +16,7 @@ import mpmath
 import numpy as np
 import sympy as sp
 
+from rmt.algebra.affine import Affine
 from rmt.algebra.free_power import FreePower
 from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete
@@ -338,7 +339,7 @@ def _critical() -> Entry:
                 "Tarnowski et al. 2018",
             ),
         ),
-        law=lambda t: FreeMultiplicativeBrownian(2 * t),
+        law=lambda t: Affine(FreeMultiplicativeBrownian(2 * t), math.exp(-t)),
         arguments=({"t": 0.7},),
         witnesses=witnesses,
         witnessed_by="exact ReLU blocks of finite depth, extrapolated in 1/L",

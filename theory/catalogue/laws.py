@@ -57,8 +57,6 @@ def _singular_values() -> Entry:
                 "Change of variables", (eq(sp.Symbol("dx"), 2 * value * sp.Symbol("ds")),), "$x = s^2$.", "definition"
             ),
         ),
-        law=lambda: MarchenkoPastur(1).sqrt(),
-        arguments=({},),
         witnesses=witnesses,
         witnessed_by="the quarter circle, which is the law of singular values of a Gaussian matrix",
         tolerance=1e-9,
