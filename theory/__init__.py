@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from theory.jacobian import jacobian_law
     from theory.limits import limit_law
+    from theory.log_law import LogLaw
     from theory.lyapunov import LyapunovSpectrum, lyapunov_spectrum
     from theory.network import (
         Activation,
@@ -112,6 +113,7 @@ __all__ = [
     "GainLaw",
     "GinibreProduct",
     "LayerNorm",
+    "LogLaw",
     "LogNormLaw",
     "LyapunovSpectrum",
     "OrthogonalFilterNet",
@@ -202,6 +204,7 @@ _HOMES = {
     "GainLaw": "theory.gain",
     "GinibreProduct": "theory.ginibre_products",
     "LayerNorm": "theory.network",
+    "LogLaw": "theory.log_law",
     "LogNormLaw": "theory.finite_width",
     "LyapunovSpectrum": "theory.lyapunov",
     "OrthogonalFilterNet": "theory.network",
