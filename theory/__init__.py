@@ -14,7 +14,7 @@ from theory.outlier import outlier
 if TYPE_CHECKING:
     from theory import catalogue
     from theory.activations import ACTIVATION_NAMES, get_activation
-    from theory.angles import AngleStep, angle_step, small_angle_step
+    from theory.angles import AngleStep, angle_step, norm_spread_step, small_angle_step
     from theory.derivation import derive
     from theory.escape import descend, escape_steps, flow_time, gradient_flow
     from theory.extremes import condition_number, largest_eigenvalue, spectral_norm
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from theory.jacobian import jacobian_law
     from theory.limits import limit_law
+    from theory.log_law import LogLaw
     from theory.lyapunov import LyapunovSpectrum, lyapunov_spectrum
     from theory.network import (
         Activation,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
         batch_norm_correlation,
         batch_norm_gain,
         decay_constant,
+        finite_width_ratio,
         layer_norm_gain,
         rms_ratio,
         split_variance,
@@ -112,6 +114,7 @@ __all__ = [
     "GainLaw",
     "GinibreProduct",
     "LayerNorm",
+    "LogLaw",
     "LogNormLaw",
     "LyapunovSpectrum",
     "OrthogonalFilterNet",
@@ -151,6 +154,7 @@ __all__ = [
     "filter_law",
     "filter_limit_bounds",
     "finite_depth_corrections",
+    "finite_width_ratio",
     "fixed_point",
     "flow_time",
     "fourth_moments",
@@ -169,6 +173,7 @@ __all__ = [
     "log_spread",
     "lyapunov_spectrum",
     "minimum_width",
+    "norm_spread_step",
     "outlier",
     "phase_diagram",
     "propagate",
@@ -202,6 +207,7 @@ _HOMES = {
     "GainLaw": "theory.gain",
     "GinibreProduct": "theory.ginibre_products",
     "LayerNorm": "theory.network",
+    "LogLaw": "theory.log_law",
     "LogNormLaw": "theory.finite_width",
     "LyapunovSpectrum": "theory.lyapunov",
     "OrthogonalFilterNet": "theory.network",
@@ -240,6 +246,7 @@ _HOMES = {
     "filter_law": "theory.orthogonal_filters",
     "filter_limit_bounds": "theory.orthogonal_filters",
     "finite_depth_corrections": "theory.finite_depth",
+    "finite_width_ratio": "theory.sample_variance",
     "fixed_point": "theory.phases",
     "flow_time": "theory.escape",
     "fourth_moments": "theory.norm_growth",
@@ -258,6 +265,7 @@ _HOMES = {
     "log_spread": "theory.orthogonal_filters",
     "lyapunov_spectrum": "theory.lyapunov",
     "minimum_width": "theory.norm_growth",
+    "norm_spread_step": "theory.angles",
     "phase_diagram": "theory.phases",
     "propagate": "theory.propagation",
     "random_features_equation": "theory.random_features",

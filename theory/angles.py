@@ -16,7 +16,7 @@ from scipy.special import digamma, gammaln, polygamma
 from rmt.parameters import check_number
 from theory.log_law import check_count
 
-__all__ = ["AngleStep", "angle_step", "small_angle_step"]
+__all__ = ["AngleStep", "angle_step", "norm_spread_step", "small_angle_step"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -91,6 +91,30 @@ def angle_step(theta: float, width: float = math.inf) -> AngleStep:
     hessian = np.array([[aa, af, ah], [af, ff, fh], [ah, fh, hh]])
     mean = math.log(p) + float(np.sum(hessian * covariance)) / (2 * width)
     return AngleStep(mean, float(gradient @ covariance @ gradient) / width)
+
+
+def norm_spread_step(theta: float, width: float) -> float:
+    """Variance that a ReLU layer adds to ln(|a|²/|b|²) of two signals at the angle θ, to order 1/n.
+
+    The variance of 2 relu(g)² - 2 relu(h)² over n (derived here): 10/n for orthogonal signals, of order θ²/n for small
+    angles, so that signals that have become parallel keep the ratio of their norms.
+
+    Parameters
+    ----------
+    theta : float
+        In (0, π].
+    width : float
+        n >= 1.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    t = float(check_number("theta", theta, above=0, at_most=math.pi))
+    check_number("width", width, at_least=1)
+    change = np.array([0.0, 1.0, 2.0])  # B - A = F + 2H
+    return float(change @ _statistics(t)[1] @ change) / width
 
 
 def _statistics(t: float) -> tuple[FloatArray, FloatArray]:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from rmt.parameters import check_number
 from theory.activations import get_activation
+from theory.angles import angle_step, norm_spread_step
 from theory.gaussian import smooth_rule
 from theory.log_law import check_count
 from theory.nonlinearity import Nonlinearity
@@ -29,6 +30,7 @@ __all__ = [
     "batch_norm_correlation",
     "batch_norm_gain",
     "decay_constant",
+    "finite_width_ratio",
     "layer_norm_gain",
     "rms_ratio",
     "split_variance",
@@ -254,8 +256,8 @@ def rms_ratio(signals: npt.ArrayLike) -> float:
     """m/v of a network: √(mean_i <y_i>² / mean_i var(y_i)), averages over samples inside, over neurons outside.
 
     At finite width the ratio of a single neuron has heavy tails, while the ratio of the means converges; it is compared
-    with `SampleVariance.ratio`. The variance is unbiased, and the bias v²/B of the squared mean over B samples is taken
-    off.
+    with `SampleVariance.ratio` while depth << width, and with `finite_width_ratio`. The variance is unbiased, and the
+    bias v²/B of the squared mean over B samples is taken off.
 
     Parameters
     ----------
@@ -274,6 +276,51 @@ def rms_ratio(signals: npt.ArrayLike) -> float:
     if variance == 0:
         raise ValueError("signals: all samples are equal; the ratio is infinite")
     return math.sqrt(max(0.0, float(np.mean(np.mean(y, axis=0) ** 2)) / variance - 1 / len(y)))
+
+
+def finite_width_ratio(
+    depth: int, width: int, *, correlation0: float = 0.0, spread0: float | None = None
+) -> FloatArray:
+    """m/v of a ReLU network of width n at every layer, to leading order in 1/n: it saturates.
+
+    At infinite width m/v grows like the depth. At finite width angles vanish, typically along `angle_step`, but the
+    norms of two signals that have become parallel keep a ratio, whose logarithm has collected the variance s² from the
+    layers in which they were not (`norm_spread_step`). So C/(1-C) is the limit of (m/v)², with C = cos θ exp(-s²/8),
+    and s² of order 1/n: m/v stays below √(8/s²), of order √n (derived here; the saturation was observed by Luther and
+    Seung, arXiv:1902.04942).
+
+    Parameters
+    ----------
+    depth : int
+        Number of layers.
+    width : int
+        n.
+    correlation0 : float
+        cos θ of two inputs, in [-1, 1).
+    spread0 : float, optional
+        Variance of ln(|x|²/|x'|²) of two inputs; by default 4/n, Gaussian inputs of dimension n.
+
+    Returns
+    -------
+    array of shape (depth + 1,)
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    depth, width = check_count("depth", depth, 0), check_count("width", width, 2)
+    check_number("correlation0", correlation0, at_least=-1, below=1)
+    spread = 4 / width if spread0 is None else float(check_number("spread0", spread0, at_least=0))
+    theta = math.acos(correlation0)
+    out = np.zeros(depth + 1)
+    for layer in range(depth + 1):
+        # 1 - C without cancellation when both parts are small
+        rest = 2 * math.sin(theta / 2) ** 2 - math.cos(theta) * math.expm1(-spread / 8)
+        out[layer] = math.sqrt(max(0.0, 1 - rest) / rest)
+        spread += norm_spread_step(theta, width)
+        theta = math.asin(min(1.0, math.exp(angle_step(theta, width).mean / 2)))
+    return out
 
 
 def batch_norm_gain(activation: str | Nonlinearity = "relu", scale: float = 1.0) -> float:

@@ -8,10 +8,12 @@ import pytest
 from scipy.stats import t as student
 
 from theory.activations import get_activation
+from theory.angles import norm_spread_step
 from theory.sample_variance import (
     batch_norm_correlation,
     batch_norm_gain,
     decay_constant,
+    finite_width_ratio,
     layer_norm_gain,
     rms_ratio,
     split_variance,
@@ -110,6 +112,40 @@ def test_sampled_networks():
     assert not agrees(np.array(variances), expected.variance[-2])
     assert agrees(np.array(squares), expected.squared_mean[-1])  # the ratio takes off what 12 samples add
     assert not agrees(np.array(squares) + np.array(variances) / samples, expected.total[-1])
+
+
+def test_ratio_saturates_at_finite_width():
+    n, samples, depth, replicas = 60, 16, 80, 100
+    predicted, infinite = finite_width_ratio(depth, n), split_variance(depth).ratio
+    rng = np.random.default_rng(30)
+    y = rng.standard_normal((replicas, samples, n))
+    for _ in range(depth):
+        y = np.maximum(y, 0) @ (rng.standard_normal((replicas, n, n)) * math.sqrt(2 / n))
+    # v²/m² of each network, 1/(m/v)²; leading order in 1/n
+    inverse = np.array([rms_ratio(one) ** -2 for one in y])
+    error = 6 * inverse.std() / math.sqrt(replicas)
+    assert abs(inverse.mean() - predicted[-1] ** -2) < error + 0.15 * predicted[-1] ** -2
+    assert inverse.mean() - infinite[-1] ** -2 > 2 * error  # power: infinite width is far off
+    assert predicted[-1] - predicted[-10] < 0.02 * predicted[-1]
+    # n -> oo at a fixed depth is the recursion of wide networks; the limit at great depth is of order √n
+    np.testing.assert_allclose(finite_width_ratio(20, 10**7)[1:], split_variance(20).ratio[1:], rtol=1e-4)
+    wide, wider = (finite_width_ratio(40 * k, 10 * k)[-1] for k in (40, 160))
+    assert wider / wide == pytest.approx(2, rel=0.1)
+    assert finite_width_ratio(0, 8, spread0=0.0, correlation0=0.5)[0] == pytest.approx(1, rel=1e-14)
+
+
+def test_norms_of_two_signals_part_at_the_rate():
+    n, count, theta = 400, 4000, 0.7
+    rng = np.random.default_rng(31)
+    g, k = rng.standard_normal((2, count, n))
+    a, b = np.maximum(g, 0), np.maximum(math.cos(theta) * g + math.sin(theta) * k, 0)
+    logs = np.log(np.sum(a**2, axis=1) / np.sum(b**2, axis=1))
+    assert agrees(logs**2, norm_spread_step(theta, n))
+    assert not agrees(logs**2, 1.3 * norm_spread_step(theta, n))
+    assert norm_spread_step(math.pi / 2, n) == pytest.approx(10 / n, rel=1e-13)
+    # E relu(g)² relu(h)² in closed form
+    both = ((math.pi - theta) * (1 + 2 * math.cos(theta) ** 2) + 3 * math.sin(theta) * math.cos(theta)) / (2 * math.pi)
+    assert norm_spread_step(theta, n) == pytest.approx((12 - 8 * both) / n, rel=1e-12)
 
 
 def test_rms_ratio():
