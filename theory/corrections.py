@@ -265,7 +265,7 @@ def limit_steps(a: Any, weights: str, depth: Any) -> tuple[Step, ...]:
 def correction_steps(expansion: DepthExpansion, a: Any, depth: Any) -> tuple[Step, ...]:
     """The corrections of log S, of the edges and of the moments, and what they are corrections of."""
     log_s, log_x = sp.Symbol("log S"), sp.symbols("log(x_-) log(x_+)")
-    fourth, identity, haar = sp.Function("m_4"), *sp.symbols("identity Haar")
+    fourth, (identity, haar) = sp.Function("m_4"), sp.symbols("identity Haar")
     shift = 2 * depth * sp.log(a)
 
     def series_of(coefficients: tuple[Any, ...], last: int) -> Any:

@@ -15,6 +15,7 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.empirical import Empirical
 from rmt.laws.free_jacobi import FreeJacobi
 from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
+from rmt.laws.free_multiplicative_poisson import FreeMultiplicativePoisson
 from rmt.laws.free_poisson import FreePoisson
 from rmt.laws.free_stable import FreeStable
 from rmt.laws.fuss_catalan import FussCatalan
@@ -58,6 +59,28 @@ def _(law: UniversalResNet) -> Derivation:
 @derive.register
 def _(law: FreeMultiplicativeBrownian) -> Derivation:
     return _exponential(repr(law), s_transform(law), to_sympy(law.time) / 2, sp.Integer(1))
+
+
+@derive.register
+def _(law: FreeMultiplicativePoisson) -> Derivation:
+    rate = to_sympy(law.rate)
+    w = sp.LambertW(-rate * sp.exp(-rate) / z)
+    solution = sp.Eq(G, rate / (z * (rate + w)), evaluate=False)
+    step = Step(
+        "Solution",
+        solution,
+        "With $u = m/(1+m)$ the equation of z is $z u = e^{λ (u - 1)}$, solved by Lambert's W, principal branch. For "
+        "$λ < 1$ the point $z = 1$ is a pole: W is $-λ$ there, the atom has the mass $1 - λ$.",
+        "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979",
+    )
+    return derive_from_s(
+        repr(law),
+        s_transform(law),
+        equation=sp.Eq(G, (z * G - 1) * sp.exp(rate / (z * G))),
+        edges=(sp.Integer(0), rate * sp.exp(1 - rate)),
+        closed_form=solution.rhs,
+        more_steps=(step,),
+    )
 
 
 def _exponential(subject: str, transform: STransform, c: Any, prefactor: Any) -> Derivation:

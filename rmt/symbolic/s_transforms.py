@@ -24,6 +24,7 @@ from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete
 from rmt.laws.free_jacobi import FreeJacobi
 from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
+from rmt.laws.free_multiplicative_poisson import FreeMultiplicativePoisson
 from rmt.laws.free_poisson import FreePoisson
 from rmt.laws.fuss_catalan import FussCatalan
 from rmt.laws.marchenko_pastur import MarchenkoPastur
@@ -439,6 +440,24 @@ def raise_transform(inner: STransform, exponent: Any) -> STransform:
     reason = "S multiplies over free factors, so that a free power raises S to the same power."
     step = _s_step("Free power", raised.readable, reason, VOICULESCU_S, inner.steps[-1].formula)
     return replace(raised, steps=(*inner.steps, *step))
+
+
+@s_transform.register
+def _(law: FreeMultiplicativePoisson) -> STransform:
+    rate = to_sympy(law.rate)
+    step = Step(
+        "S-transform of the free multiplicative Poisson law",
+        sp.Eq(_S, sp.exp(rate / (1 + m)), evaluate=False),
+        "A projection of trace $p = 1 - λ/n$ has $S = (1+m)/(m+p)$; S multiplies, and the n-th power tends to the "
+        "exponential.",
+        "Bercovici, Voiculescu 1992",
+    )
+    return STransform(
+        factors=((sp.E, rate / (1 + m)),),
+        mean=sp.exp(-rate),
+        coefficients=lambda n: series.exp([0, *((-1) ** k * rate for k in range(1, n + 1))][:n]),
+        steps=(step,),
+    )
 
 
 def universal_parameters(law: UniversalResNet) -> tuple[Any, Any, Any]:

@@ -39,6 +39,7 @@ LAWS = {
     "fuss-catalan, deep": rmt.FussCatalan(50),
     "universal": rmt.UniversalResNet(c=0.6, skip=0.9, depth=7),
     "brownian": rmt.FreeMultiplicativeBrownian(Fraction(3, 2)),
+    "multiplicative_poisson": rmt.FreeMultiplicativePoisson(Fraction(3, 2)),
     "uniform": rmt.Uniform(-1, 2),
     "arcsine": rmt.Arcsine(0, 3),
     "kesten-mckay": rmt.KestenMcKay(3),
