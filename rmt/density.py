@@ -153,7 +153,9 @@ class Density:
         if "closed_form" in self.law.methods("cdf") or "pushforward" in self.law.methods("cdf"):
             return float(self._continuous(np.array([a.upper]))[0])
         # they touch at a cusp, or where the density is infinite: from a little below, and the rest by the exponent
-        x = a.upper - (a.extent if a.bounded else 1.0) * np.array([1e-12, 1e-10, 1e-8, 1e-6])
+        # (next to 0 points keep their digits, and the closer they are the better one power alone is the density)
+        steps = [1e-80, 1e-60, 1e-40, 1e-20] if a.upper == 0 else []
+        x = a.upper - (a.extent if a.bounded else 1.0) * np.array([*steps, 1e-12, 1e-10, 1e-8, 1e-6])
         solution = solve(self.law.numeric, x)
         if not np.any(solution.converged):
             return math.nan
