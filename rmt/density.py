@@ -201,8 +201,8 @@ class Density:
                 if rest < _ENDED or (reach[-1] > 1e30 and rest < _SHOWS):
                     break
                 look(middle + side * scale * reach)
-        first, last = np.searchsorted(levels, 0.1) - 1, np.searchsorted(levels, 0.9)
-        first, last = max(int(first), 0), min(int(last), seen.size - 1)
+        first = max(int(np.searchsorted(levels, 0.1)) - 1, 0)
+        last = min(int(np.searchsorted(levels, 0.9)), seen.size - 1)
         look(np.linspace(seen[first], seen[last], 35)[1:-1])
         return piece.scaled(seen, levels)
 

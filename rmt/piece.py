@@ -38,9 +38,9 @@ class Piece:
     ``lower_exponent`` and ``upper_exponent`` are those of the density at finite ends. ``centre`` (if both ends are
     infinite) and ``size`` set the scale of the map where an end is infinite, and ``lower_growth``, ``upper_growth``
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
-    wants ``1/alpha``, one that falls faster than any power 0; of the latter less than rounding lies below ``dark_below``
-    and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on both sides
-    touches 0.
+    wants ``1/alpha``, one that falls faster than any power 0. Of the latter no more than rounding lies below
+    ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on
+    both sides touches 0.
     """
 
     lower: float

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 __all__ = ["unbounded_sides"]
 
 Word = tuple[int, ...]
-# Sizes at which an unbounded variable is looked at, in standard deviations, and what an eigenvalue grows by between them.
+# Sizes at which an unbounded variable is looked at, in standard deviations, and by what an eigenvalue must grow between
+# them.
 _NEAR, _FAR = 1e3, 1e5
 _GROWS = 3.0
 # Eigenvalues below this share of the largest are rounding.
@@ -18,7 +21,10 @@ _ROUNDING = 1e-9
 
 
 def unbounded_sides(
-    terms: Mapping[Word, Any], unbounded: Sequence[tuple[bool, bool]], sizes: Sequence[float], tau: Callable[[Word], Any]
+    terms: Mapping[Word, Any],
+    unbounded: Sequence[tuple[bool, bool]],
+    sizes: Sequence[float],
+    tau: Callable[[Word], Any],
 ) -> tuple[bool, bool]:
     """Whether the law of a polynomial reaches -oo, and +oo.
 
@@ -46,7 +52,7 @@ def unbounded_sides(
     return bool(sides[0]), bool(sides[1])
 
 
-def _growth(terms: Mapping[Word, Any], index: int, size: float, tau: Callable[[Word], Any]) -> np.ndarray:
+def _growth(terms: Mapping[Word, Any], index: int, size: float, tau: Callable[[Word], Any]) -> npt.NDArray[np.bool_]:
     """Whether there are eigenvalues that run off to -oo, and to +oo, as variable ``index`` does."""
     split = {word: _split(word, index) for word in terms if index in word}
     outer = sorted({end for parts in split.values() for end in (parts[0], parts[-1][::-1])})
@@ -62,7 +68,7 @@ def _growth(terms: Mapping[Word, Any], index: int, size: float, tau: Callable[[W
         values = np.linalg.eigvals(matrix @ gram).real
         values[np.abs(values) < _ROUNDING * np.max(np.abs(values), initial=0.0)] = 0.0
         levels.append([max(0.0, -values.min()), max(0.0, values.max())])
-    grows = np.array(levels[1]) > _GROWS * np.array(levels[0])
+    grows: npt.NDArray[np.bool_] = np.array(levels[1]) > _GROWS * np.array(levels[0])
     # where all inner expectations vanish, as of x y x with y centred, both signs occur at every size
     return grows if np.any(grows) else np.ones(2, dtype=bool)
 
@@ -70,4 +76,4 @@ def _growth(terms: Mapping[Word, Any], index: int, size: float, tau: Callable[[W
 def _split(word: Word, index: int) -> list[Word]:
     """The words between the occurrences of a variable."""
     places = [-1, *(k for k, letter in enumerate(word) if letter == index), len(word)]
-    return [word[a + 1 : b] for a, b in zip(places, places[1:], strict=False)]
+    return [word[a + 1 : b] for a, b in itertools.pairwise(places)]
