@@ -38,8 +38,8 @@ _FITS = 1e-9
 # Powers of the distance to an atom that are told from a finite density, and from a simple fraction.
 _INFINITE = 1e-2
 _CLOSE = 1e-4
-# How far out, in scales of the law, the tails of the heaviest laws are looked at.
-_FARTHEST = 10.0 ** np.arange(30.0, 290.0, 20.0)
+# A tail of this mass has ended; one below this mass shows its power.
+_ENDED, _SHOWS = 1e-15, 1e-5
 # Where the value of a density at a jump at 0 is asked for, in widths of the interval.
 _INSIDE = 1e-17
 
@@ -153,7 +153,9 @@ class Density:
         if "closed_form" in self.law.methods("cdf") or "pushforward" in self.law.methods("cdf"):
             return float(self._continuous(np.array([a.upper]))[0])
         # they touch at a cusp, or where the density is infinite: from a little below, and the rest by the exponent
-        x = a.upper - (a.extent if a.bounded else 1.0) * np.array([1e-12, 1e-10, 1e-8, 1e-6])
+        # (next to 0 points keep their digits, and the closer they are the better one power alone is the density)
+        steps = [1e-80, 1e-60, 1e-40, 1e-20] if a.upper == 0 else []
+        x = a.upper - (a.extent if a.bounded else 1.0) * np.array([*steps, 1e-12, 1e-10, 1e-8, 1e-6])
         solution = solve(self.law.numeric, x)
         if not np.any(solution.converged):
             return math.nan
@@ -177,22 +179,31 @@ class Density:
             middle, scale = self.law.numeric.mean, math.sqrt(self.law.numeric.variance)
         except NotImplementedError:
             middle, scale = 0.0, 1.0
-        steps = scale * 4.0 ** np.arange(-12.0, 36.0)
         anchors = [middle, *(edge for edge in (piece.lower, piece.upper) if math.isfinite(edge))]
-        x = np.concatenate([anchor + side * steps for anchor in anchors for side in (-1, 1)])
         seen, levels = np.empty(0), np.empty(0)
-        for _ in range(2):
-            x = np.setdiff1d(x[(x > piece.lower) & (x < piece.upper)], self.atoms[0])
+
+        def look(x: FloatArray) -> None:
+            nonlocal seen, levels
+            x = np.setdiff1d(x[(x > piece.lower) & (x < piece.upper)], [*self.atoms[0], *seen])
             level = (self._continuous(x) - below) / mass
-            order = np.argsort(np.concatenate([seen, x]))
-            seen, levels = np.concatenate([seen, x])[order], np.concatenate([levels, level])[order]
-            seen, levels = seen[~np.isnan(levels)], levels[~np.isnan(levels)]
-            first, last = np.searchsorted(levels, 0.1) - 1, np.searchsorted(levels, 0.9)
-            first, last = seen[max(int(first), 0)], seen[min(int(last), seen.size - 1)]
-            x = np.linspace(first, last, 35)[1:-1]
-            # tails so heavy that their power does not show yet
-            heavy = [(side, far) for side, far in ((-1, levels[0]), (1, 1 - levels[-1])) if far > 1e-5]
-            x = np.concatenate([x, *(middle + side * scale * _FARTHEST for side, _ in heavy)])
+            fine = ~np.isnan(level)
+            seen, levels = np.concatenate([seen, x[fine]]), np.concatenate([levels, level[fine]])
+            order = np.argsort(seen)
+            seen, levels = seen[order], levels[order]
+
+        steps = scale * 4.0 ** np.arange(-12.0, 4.0)
+        look(np.concatenate([anchor + side * steps for anchor in anchors for side in (-1, 1)]))
+        # outwards until a tail has ended; where its power does not show by then, as far as numbers go
+        reaches = [4.0 ** np.arange(k, k + 4.0) for k in range(4, 36, 4)] + [10.0 ** np.arange(30.0, 290.0, 20.0)]
+        for side in (-1, 1):
+            for reach in reaches:
+                rest = levels[0] if side < 0 else 1 - levels[-1]
+                if rest < _ENDED or (reach[-1] > 1e30 and rest < _SHOWS):
+                    break
+                look(middle + side * scale * reach)
+        first = max(int(np.searchsorted(levels, 0.1)) - 1, 0)
+        last = min(int(np.searchsorted(levels, 0.9)), seen.size - 1)
+        look(np.linspace(seen[first], seen[last], 35)[1:-1])
         return piece.scaled(seen, levels)
 
     # --- density ----------------------------------------------------------------------------------------------
@@ -215,6 +226,12 @@ class Density:
                 out.density[at_edge & ~inside] = 0.0 if exponent is not None and exponent > 0 else np.inf
                 if exponent == 0:  # a jump: the value inside
                     inside |= at_edge
+            if method != "closed_form":
+                for dark, below in ((x < piece.dark_below, True), (x > piece.dark_above, False)):
+                    # the tail that falls faster than any power has ended: rounding, and nothing to solve for
+                    out.tail[dark] = self.atoms[1].sum() - self.jumps(x[dark]) + (self.masses.sum() if below else 0.0)
+                    out.error[dark] = np.finfo(float).eps / np.abs(x[dark])
+                    inside &= ~dark
             if not np.any(inside):
                 continue
             points, factor, _, _ = piece.off_edges(x[inside])

@@ -20,6 +20,8 @@ _HARD_ZONE = 3e-8
 _WIDE = 50.0
 # A tail that falls faster than this power of x ends like that of a Gaussian law.
 _STEEPEST = 10.0
+# Mass of a tail that is rounding.
+_DARK = 1e-14
 # The share of its value at one point that a tail must have fallen to at the next, a multiple of the distance away.
 _FALLS = 0.99
 # Stretch of an edge where the density is 1/(x log(x)**2).
@@ -36,8 +38,9 @@ class Piece:
     ``lower_exponent`` and ``upper_exponent`` are those of the density at finite ends. ``centre`` (if both ends are
     infinite) and ``size`` set the scale of the map where an end is infinite, and ``lower_growth``, ``upper_growth``
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
-    wants ``1/alpha``, one that falls faster than any power 0. ``cusp_at_zero`` says that an end at 0 is where the
-    density of a law on both sides touches 0.
+    wants ``1/alpha``, one that falls faster than any power 0. Of the latter no more than rounding lies below
+    ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on
+    both sides touches 0.
     """
 
     lower: float
@@ -49,6 +52,8 @@ class Piece:
     lower_growth: float = 0.0
     upper_growth: float = 0.0
     cusp_at_zero: bool = False
+    dark_below: float = -math.inf
+    dark_above: float = math.inf
 
     @property
     def bounded(self) -> bool:
@@ -209,13 +214,16 @@ class Piece:
         free_below, free_above = self.lower == -math.inf, self.upper == math.inf
         below = _growth(median - x[::-1], level[::-1]) if free_below else 0.0
         above = _growth(x - median, 1 - level) if free_above else 0.0
+        dark_below = np.max(x[level < _DARK], initial=-math.inf) if free_below and below == 0 else -math.inf
+        dark_above = np.min(x[1 - level < _DARK], initial=math.inf) if free_above and above == 0 else math.inf
+        own = replace(self, dark_below=float(dark_below), dark_above=float(dark_above))
         if free_below and free_above:
-            unit = Piece(self.lower, self.upper, None, None, lower_growth=below, upper_growth=above)
+            unit = replace(own, lower_growth=below, upper_growth=above)
             left, right = unit.grid(np.array([np.pi / 3, 2 * np.pi / 3]))[0]
             return replace(unit, centre=float(median), size=float((last - first) / (right - left)))
         # at a finite end the angle is stretched, and all the way with it
         power = stretch(self.upper_exponent if free_below else self.lower_exponent)
-        unit = replace(self, lower_growth=below / power, upper_growth=above / power)
+        unit = replace(own, lower_growth=below / power, upper_growth=above / power)
         edge = self.upper if free_below else self.lower
         middle = min(unit.distances(np.array([np.pi / 2])))[0]
         return replace(unit, size=float(abs(median - edge) / middle))

@@ -16,6 +16,7 @@ from rmt.algebra.free_power import FreeSumPower
 from rmt.algebra.free_sum import FreeSum
 from rmt.algebra.polynomial_atoms import atoms_of_polynomial
 from rmt.algebra.polynomial_image import PolynomialImage
+from rmt.algebra.polynomial_tails import unbounded_sides
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
@@ -125,7 +126,16 @@ class PolynomialLaw(Law):
         scales = [math.sqrt(as_float(law.moments(2)[1], "second moment")) for law in laws]
         m1, m2 = (as_float(m, "moment") for m in self.moments(2))
         variables = [_rational_r(law) or law.numeric for law in laws]
-        return PencilNode(linearise_polynomial(words, scales), variables, m1, m2 - m1 * m1)
+        ends = [(False, False) if isinstance(v, RationalR) else v.unbounded for v in variables]
+        unbounded = (False, False)
+        if any(map(any, ends)):
+
+            def tau(word: Word) -> Any:
+                cumulants = [law.free_cumulants(max(1, len(word))) for law in laws]
+                return polynomial_moments({word: 1}, cumulants, 1)[0] if word else 1
+
+            unbounded = unbounded_sides(words, ends, scales, tau)
+        return PencilNode(linearise_polynomial(words, scales), variables, m1, m2 - m1 * m1, unbounded)
 
     def _edges(self) -> tuple[Edge, ...]:
         """Edges found numerically; hard ones next to the constant term are at the constant term."""

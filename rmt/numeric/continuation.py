@@ -160,7 +160,7 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
     # an edge, an atom or any other singularity shows in the second difference
     size = np.maximum(np.abs(g), 1 / scale)
     bend = np.abs(near.g - 2 * g + other.g) / size
-    converged = far.converged & near.converged & other.converged & beyond.converged & (bend < 1e4 * step**2 + 1e-12)
+    converged = far.converged & near.converged & other.converged & beyond.converged & (bend < 3e3 * step**2 + 1e-12)
     error = (near.error + other.error) + bend**2
     residual = np.maximum(near.residual, other.residual)
     return Solution(near.unknowns, g, middle("m"), middle("potential"), residual, error, converged)

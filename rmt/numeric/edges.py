@@ -265,11 +265,14 @@ def _true_edge(
 
 def _reach(node: Node, side: int) -> float:
     """A point beyond which, above (+1) or below (-1), a law has next to no mass, or that is very far away."""
-    x = node.mean + side * np.sqrt(node.variance) * 4.0 ** np.arange(1, 31)
-    s = solve(node, x)
-    above = s.potential.imag / np.pi
-    light = s.converged & ((above if side > 0 else 1 - above) < 1e-7)
-    return float(x[np.argmax(light)] if np.any(light) else x[-1])
+    for first in range(1, 31, 3):
+        x = node.mean + side * np.sqrt(node.variance) * 4.0 ** np.arange(first, first + 3)
+        s = solve(node, x)
+        above = s.potential.imag / np.pi
+        light = s.converged & ((above if side > 0 else 1 - above) < 1e-7)
+        if np.any(light):
+            return float(x[np.argmax(light)])
+    return float(x[-1])
 
 
 def _far_point(node: Node, side: int) -> _GapPoint:

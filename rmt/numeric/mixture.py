@@ -62,7 +62,9 @@ class MixtureNode(ManyNode):
             # far away the means of a symmetric mixture cancel in m, and leave rounding
             size = np.sum([p * np.abs(lin.jet.m) for p, lin in zip(self.weights, lins, strict=True)], axis=0)
             lost = (np.abs(m) < _CANCELLED * size) & (np.abs(z) > np.sqrt(self.variance) / _CANCELLED)
-            if np.any(lost) and not any(self.unbounded):
+            if any(self.unbounded):  # the tail is not told exactly where means cancel, but no m is 0
+                lost = m == 0
+            if np.any(lost):
                 order, log_c = self.tail()
                 m[lost] = np.exp(log_c - order * log_upper(z[lost]))
                 dm[lost] = -order * m[lost] * dz[lost] / z[lost]

@@ -360,12 +360,21 @@ class PencilNode(Node):
         One for each variable.
     mean, variance : float
         Of the polynomial.
+    unbounded : pair of bool
+        Whether its continuous part reaches -oo, and +oo.
     """
 
     positive = False
 
-    def __init__(self, pencil: Pencil, laws: Sequence[RationalR | Node], mean: float, variance: float) -> None:
-        self.mean, self.variance = mean, variance
+    def __init__(
+        self,
+        pencil: Pencil,
+        laws: Sequence[RationalR | Node],
+        mean: float,
+        variance: float,
+        unbounded: tuple[bool, bool] = (False, False),
+    ) -> None:
+        self.mean, self.variance, self.unbounded = mean, variance, unbounded
         self.symmetric = pencil.is_real
         self.constant = pencil.constant
         self.channels: list[_Channel] = [

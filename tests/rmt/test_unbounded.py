@@ -10,12 +10,15 @@ import pytest
 from rmt import (
     Cauchy,
     Discrete,
+    FreePoisson,
     FreeStable,
     Gaussian,
     MarchenkoPastur,
+    PolynomialLaw,
     PreconditionError,
     Semicircle,
     Status,
+    Uniform,
 )
 from rmt.numeric.continuation import solve
 
@@ -518,3 +521,72 @@ def test_the_system_is_solved_however_slowly_the_tail_decays():
     g = s.g
     z = 1 / g + g - np.exp(0.05j * np.pi) * g**-0.9 - np.exp(0.25j * np.pi) * g**-0.75
     np.testing.assert_allclose(z.real, x, rtol=1e-9, atol=1e-9)
+
+
+# --- what random compositions have found ------------------------------------------------------------------------------
+
+
+def test_next_to_zero_a_positive_stable_law_keeps_its_digits():
+    # m = -(-scale g)**alpha is -1 at z = 0: E 1/X = -G(0) = 1/scale
+    law = FreeStable(0.59, rho=1, scale=1.3)
+    sizes = np.array([1e-3, 1e-6, 1e-9, 1e-12])
+    reciprocal = -law.cauchy(sizes * np.exp(3.0j), method="subordination")
+    assert np.all(np.abs(reciprocal - 1 / 1.3) < 2 * sizes + 1e-14)
+    # the atom at 0 of a compound law over it, from above
+    heights = np.array([1e-4, 1e-6, 1e-8])
+    seen = -heights * FreePoisson(0.3, jump=law).sqrt().symmetrized().cauchy(1j * heights).imag
+    assert np.all(np.abs(seen - 0.7) < 1e-7)
+
+
+@pytest.mark.parametrize("x", [1e20, -1e60])
+def test_far_tails_of_sums_with_inverses_and_symmetric_squares(x):
+    # the density of 1/S at x is that of S at 1/x over x**2, and a bounded summand changes it by 1/x
+    heavy = Semicircle(2).inverse() + Discrete({-1: Fraction(1, 2), 1: Fraction(1, 2)})
+    expected = float(Semicircle(2).pdf(0.0)) / x**2
+    assert heavy.cdf(x) == pytest.approx(float(x > 0), abs=2e-3)
+    if x > 0:
+        assert heavy.pdf(x) == pytest.approx(expected, rel=1e-5 if x < 1e15 else 0.02)
+    both = MP(0.5).square() + FreeStable(1.81)
+    assert both.cdf(x) == pytest.approx(float(x > 0), abs=1e-4)
+
+
+def test_a_jump_at_zero_with_an_atom_there():
+    law = FreePoisson(Fraction(1, 2), jump=Uniform(0, 3))
+    assert law.support().edges[0].exponent == 0
+    assert law.cdf(0.0) == pytest.approx(0.5, abs=1e-14)
+    assert law.pdf(0.0) == pytest.approx(law.pdf(1e-12), rel=1e-9)
+
+
+def test_moments_of_the_modulus_of_a_signed_law():
+    s, m = math.sqrt(1.07), 0.25
+    mean = s * math.sqrt(2 / math.pi) * math.exp(-m * m / (2 * s * s)) + m * math.erf(m / (s * math.sqrt(2)))
+    assert Gaussian(1.07, m).square().sqrt().mean() == pytest.approx(mean, rel=1e-12)
+
+
+def test_quantiles_of_a_tail_of_tiny_index():
+    # F(1/x) ~ x**(-1/54.29): next to none of the tail is within reach of a scale of the law
+    law = MP(1).free_power(50).inverse()
+    q = np.array([0.3, 0.9, 0.99])
+    assert_close(law.cdf(law.ppf(q)), q, 1e-9)
+    assert law.law.support().edges[0].exponent == pytest.approx(-50 / 51, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("word", "sides"),
+    [("xy+yx", (True, True)), ("i(xy-yx)", (True, True)), ("xyx+y", (False, True)), ("xx+y", (False, True))],
+)
+def test_polynomials_know_which_ends_of_their_support_are_infinite(word, sides):
+    terms = {
+        "xy+yx": ((1, (0, 1)), (1, (1, 0))),
+        "i(xy-yx)": ((1j, (0, 1)), (-1j, (1, 0))),
+        "xyx+y": ((1, (0, 1, 0)), (1, (1,))),
+        "xx+y": ((1, (0, 0)), (1, (1,))),
+    }[word]
+    law = PolynomialLaw(terms, (Gaussian(1), MP(0.5)))
+    assert law.numeric.unbounded == sides
+
+
+def test_the_commutator_of_a_gaussian_law_adds_up():
+    law = PolynomialLaw(((1j, (0, 1)), (-1j, (1, 0))), (Gaussian(0.5), Semicircle(1)))
+    x, w = law._quadrature_rule()
+    assert [float(np.sum(w * x**k)) for k in (0, 2, 4)] == pytest.approx([1, *law.moments(4)[1::2]], rel=1e-9)
