@@ -21,7 +21,7 @@ from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
-from rmt.numeric.edges import find_intervals
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.linearisation import linearise_polynomial
 from rmt.numeric.node import Node

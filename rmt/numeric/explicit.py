@@ -19,7 +19,7 @@ import numpy.typing as npt
 from numpy.polynomial import Polynomial
 
 from rmt.numeric.continuation import solve
-from rmt.numeric.edges import Interval
+from rmt.numeric.intervals import Interval
 from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node

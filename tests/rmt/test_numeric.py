@@ -8,7 +8,7 @@ import pytest
 
 from rmt import Discrete, FussCatalan, MarchenkoPastur, ResidualSum, Semicircle, UniversalResNet
 from rmt.numeric.continuation import newton_to, solve
-from rmt.numeric.edges import find_intervals
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.quadrature import QuadratureLeaf, gauss_rule
 
 GATES = Discrete({0: 0.25, 1: 0.35, 3: 0.4})
