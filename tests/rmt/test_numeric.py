@@ -211,7 +211,7 @@ def test_quadrature_leaf_is_resolved_on_its_own_support():
 
 def test_quadrature_leaf_in_a_product_agrees_with_many_atoms():
     # 400 atoms at Gauss nodes: the same law off the axis
-    from rmt.numeric.operations import ProductNode
+    from rmt.numeric.convolutions import ProductNode
 
     nodes, weights = np.polynomial.legendre.leggauss(400)
     atoms = Discrete(dict(zip(1.5 + nodes, weights / 2, strict=True)))
