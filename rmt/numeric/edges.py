@@ -109,13 +109,28 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
         z_there = complex(after.jet.z[0])
         real = abs(z_there.imag) <= REAL * (abs(z_there) + scale)  # beyond an edge z leaves the axis
         new_slope = _slope(after, coordinate) if ok[0] and real else np.nan
+        reached = z_there.real
+        if np.isfinite(new_slope):
+            # z must have moved by what its slope says: else the step went over an edge and a pole behind it
+            off = abs(reached - z - way * h * (slope + new_slope) / 2)
+            if off > 0.2 * h * (abs(slope) + abs(new_slope)) and h > 1e-4:
+                h /= 4
+                continue
+            if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
+                break
+            if np.sign(new_slope) != np.sign(slope):
+                try:
+                    return _refine(node, u, coordinate, t, wanted), 0.5
+                except ArithmeticError:
+                    # the step went past the edge and past a fold of the coordinate as well, or over a pole
+                    new_slope = np.nan
         if not np.isfinite(new_slope):
             h /= 4
             if h > 1e-7:
                 continue
             if any(abs(z - x) < 1e-5 * (abs(x) + scale) for x in atoms):
                 break
-            # A subordination point of a law on [0, oo) passes 0, where its unknown is infinite: go round.
+            # A subordination point of a law on [0, oo) passes 0 or infinity: go round.
             beyond = _beyond(node, z, direction, start.cdf)
             if beyond is None:
                 break
@@ -124,22 +139,6 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
             t, slope = coordinate(lin)[0], _slope(lin, coordinate)
             way, h = float(np.sign(slope) * direction), 0.25
             continue
-        reached = z_there.real
-        # z must have moved by what its slope says: else the step went over an edge and a pole behind it
-        if abs(reached - z - way * h * (slope + new_slope) / 2) > 0.2 * h * (abs(slope) + abs(new_slope)) and h > 1e-4:
-            h /= 4
-            continue
-        if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
-            break
-        if np.sign(new_slope) != np.sign(slope):
-            try:
-                return _refine(node, u, coordinate, t, wanted), 0.5
-            except ArithmeticError:
-                # the step went past the edge and past a fold of the coordinate as well: come closer first
-                h /= 4
-                if h < 1e-7:
-                    break
-                continue
         decay = -np.log(new_slope / slope) / h
         u, t, slope, z = moved, wanted, new_slope, reached
         h = min(2 * h, 0.5)
