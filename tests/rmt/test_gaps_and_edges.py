@@ -12,6 +12,7 @@ from rmt import (
     Discrete,
     FreeMultiplicativeBrownian,
     FreePoisson,
+    FreeStable,
     FussCatalan,
     MarchenkoPastur,
     RectangularSum,
@@ -108,3 +109,13 @@ def test_a_density_that_jumps_at_zero_beside_an_atom():
     law = FreePoisson(Fraction(1, 2), jump=Uniform(0, 3))
     assert law.cdf(0.0) == pytest.approx(0.5, abs=1e-14)
     assert law.pdf(0.0) == pytest.approx(float(law.pdf(1e-9)), rel=1e-6)
+
+
+def test_a_walk_round_a_subordination_point_at_infinity():
+    """In the gap below this sum the uniform law is met at infinity, where its unknown is."""
+    heavy = RectangularSum((Uniform(0.2, 0.78), FreeStable(0.82, rho=1, scale=1.54)), 0.867)
+    law = heavy + Discrete({-0.75: Fraction(1, 2), 0.75: Fraction(1, 2)})
+    edge = float(law.support().intervals[0][0])
+    assert -0.3 < edge < -0.29
+    assert law.cdf(edge + 1e-9) < 1e-9
+    assert law.pdf(edge + 2e-6) / law.pdf(edge + 1e-6) == pytest.approx(2**0.5, rel=1e-3)
