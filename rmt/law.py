@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from rmt import functionals, transforms
 from rmt.density import Density
-from rmt.numeric.edges import find_intervals
 from rmt.numeric.explicit import ExplicitCurve, explicit_interval, explicit_s
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.node import Node
 from rmt.parameters import parameter_repr
 from rmt.results import ConvergenceError, Curve, PreconditionError

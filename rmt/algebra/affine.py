@@ -14,7 +14,7 @@ from rmt.density import on_atoms
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ScaledNode, ShiftedNode
+from rmt.numeric.unary import ScaledNode, ShiftedNode
 from rmt.parameters import as_float, check_number
 from rmt.support import Edge
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rmt.law import Law
 from rmt.numeric.node import Node
-from rmt.numeric.operations import CompressionNode
+from rmt.numeric.unary import CompressionNode
 from rmt.parameters import as_float, check_number
 from rmt.series import free_cumulants_to_moments
 

@@ -13,7 +13,7 @@ from rmt.law import Law
 from rmt.numeric.continuation import solve
 from rmt.numeric.endpoints import find_atoms
 from rmt.numeric.node import Node
-from rmt.numeric.operations import PowerNode, SumPowerNode
+from rmt.numeric.unary import PowerNode, SumPowerNode
 from rmt.numeric.validity import moment_violation, transform_violation
 from rmt.parameters import as_float, check_number, is_symbolic, normalised
 from rmt.results import PreconditionError

@@ -11,10 +11,11 @@ from typing import Any
 from rmt.algebra.free_sum import heavy_atoms, joint_mass
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.convolutions import ProductNode
 from rmt.numeric.family import with_families
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import PowerNode, ProductNode, ScaledNode
+from rmt.numeric.unary import PowerNode, ScaledNode
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import moments_to_s_series, multiply, product_moments, s_series_to_moments

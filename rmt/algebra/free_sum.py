@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
+from rmt.numeric.convolutions import SumNode
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ShiftedNode, SumNode, SumPowerNode
+from rmt.numeric.unary import ShiftedNode, SumPowerNode
 from rmt.parameters import is_symbolic
 from rmt.series import free_cumulants_to_moments
 

@@ -21,11 +21,12 @@ from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
-from rmt.numeric.edges import find_intervals
+from rmt.numeric.channels import RationalR
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.linearisation import linearise_polynomial
 from rmt.numeric.node import Node
-from rmt.numeric.operator_valued import PencilNode, RationalR
+from rmt.numeric.operator_valued import PencilNode
 from rmt.parameters import as_float
 from rmt.results import ConvergenceError
 from rmt.series.word_moments import polynomial_moments

@@ -16,7 +16,7 @@ from rmt.laws.discrete import Discrete
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.mixture import MixtureNode
 from rmt.numeric.node import Node
-from rmt.numeric.operations import SquareNode, SymmetrisedRootNode
+from rmt.numeric.unary import SquareNode, SymmetrisedRootNode
 from rmt.parameters import exact_sqrt
 from rmt.results import PreconditionError
 from rmt.support import Edge

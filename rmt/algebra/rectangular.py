@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
+from rmt.numeric.convolutions import SumNode
 from rmt.numeric.node import Node
-from rmt.numeric.operations import SquareNode, SumNode, SymmetrisedRootNode
 from rmt.numeric.rectangular import RectangularNode
+from rmt.numeric.unary import SquareNode, SymmetrisedRootNode
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import moments_to_rectangular_cumulants, rectangular_cumulants_to_moments

@@ -9,9 +9,11 @@ import numpy as np
 
 from rmt.law import Law
 from rmt.numeric.continuation import solve
+from rmt.numeric.convolutions import SumNode
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ResidualNode, SquareNode, SumNode, SymmetrisedRootNode
+from rmt.numeric.residual import ResidualNode
+from rmt.numeric.unary import SquareNode, SymmetrisedRootNode
 from rmt.parameters import as_float, check_number, is_symbolic
 from rmt.results import PreconditionError
 from rmt.series import moments_to_rectangular_cumulants, rectangular_cumulants_to_moments

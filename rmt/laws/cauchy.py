@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ShiftedNode
+from rmt.numeric.unary import ShiftedNode
 from rmt.numeric.unbounded import StableLeaf
 from rmt.parameters import as_float, check_number
 from rmt.results import PreconditionError

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.laws.semicircle import Semicircle
+from rmt.numeric.convolutions import SumNode
 from rmt.numeric.empirical import EmpiricalLeaf, smoothed, smoothed_intervals
 from rmt.numeric.node import Node
-from rmt.numeric.operations import SumNode
 from rmt.parameters import as_float, check_number, normalised, parameter_repr
 from rmt.results import PreconditionError
 from rmt.series import free_cumulants_to_moments, moments_to_free_cumulants

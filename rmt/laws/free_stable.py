@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rmt.law import Law
 from rmt.numeric.node import Node
-from rmt.numeric.operations import ShiftedNode
+from rmt.numeric.unary import ShiftedNode
 from rmt.numeric.unbounded import PositiveStableLeaf, StableLeaf
 from rmt.parameters import as_float, check_number, normalised
 from rmt.results import PreconditionError

@@ -14,8 +14,8 @@ from rmt.law import Law
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
-from rmt.numeric.operations import SumPowerNode
 from rmt.numeric.resolvent import sqrt_upper
+from rmt.numeric.unary import SumPowerNode
 from rmt.parameters import as_float, check_number, exact_sqrt
 from rmt.series import free_cumulants_to_moments
 from rmt.support import Edge

@@ -6,7 +6,7 @@ import numpy as np
 
 from rmt.numeric.jet import ComplexArray, Jet, log_lower, log_of_w
 from rmt.numeric.node import Linearised, Node, continued_log_z
-from rmt.numeric.operations import UnaryNode
+from rmt.numeric.unary import UnaryNode
 
 __all__ = ["CompoundPoissonNode"]
 

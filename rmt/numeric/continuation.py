@@ -214,9 +214,11 @@ def _start(node: Node, points: ComplexArray, route: _Route, farther: float) -> t
         return node.start(far * far, 2 * np.log(far)), [(root, far)]
     log_z = continued_log_z(points)
     log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
-    far = np.maximum(log_z.real, _log_far(node)) + np.log(farther) + 1j * np.pi
-    turn = log_z.real + 1j * np.pi
-    return node.start(np.exp(far), far), [(turn, far), (log_z, turn.copy())]
+    outside: ComplexArray = np.asarray(
+        np.maximum(log_z.real, _log_far(node)) + np.log(farther) + 1j * np.pi, dtype=complex
+    )
+    turn: ComplexArray = np.asarray(log_z.real + 1j * np.pi, dtype=complex)
+    return node.start(np.exp(outside), outside), [(turn, outside), (log_z, turn.copy())]
 
 
 def newton_to(

@@ -19,11 +19,12 @@ import numpy.typing as npt
 from numpy.polynomial import Polynomial
 
 from rmt.numeric.continuation import solve
-from rmt.numeric.edges import Interval
+from rmt.numeric.convolutions import ProductNode
+from rmt.numeric.intervals import Interval
 from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Node
-from rmt.numeric.operations import CompressionNode, PowerNode, ProductNode, ScaledNode
+from rmt.numeric.unary import CompressionNode, PowerNode, ScaledNode
 
 __all__ = ["ExplicitCurve", "explicit_interval", "explicit_s"]
 

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt.numeric.convolutions import ProductNode, leading_child
 from rmt.numeric.explicit import explicit_s
 from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.leaves import DiscreteLeaf, ExplicitSLeaf
 from rmt.numeric.node import Linearised, Node
-from rmt.numeric.operations import PowerNode, ProductNode, ResidualNode, ScaledNode, leading_child
 from rmt.numeric.quadrature import QuadratureLeaf
+from rmt.numeric.residual import ResidualNode
+from rmt.numeric.unary import PowerNode, ScaledNode
 
 __all__ = ["FamilyNode", "with_families"]
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_upper
 from rmt.numeric.node import Linearised, Node, jet_of_g, log_like_w
-from rmt.numeric.operations import ManyNode, added_tails, leading_child
+from rmt.numeric.tails import added_tails
 
 __all__ = ["MixtureNode"]
 

@@ -12,10 +12,6 @@ eigenbasis R needs the scalar curve of x_i at r = rank A_i points only. These ar
 node, so that the whole is one flattened Newton system, and any node may be a variable. Where R is rational (semicircle,
 Marchenko–Pastur and their affine images and sums) it is evaluated at T itself.
 
-In the upper half-plane ``-Im G >= 0``, and the eigenvalues of ``T^{-1} + R(T)`` (the subordination points of x_i) lie
-in the upper half-plane for each positive eigenvalue of M, in the lower one for each negative eigenvalue: the latter
-are met at the conjugate point.
-
 G is carried as ``G = Λ Ĝ Ρ`` with ``Ĝ = g ⊕ S`` and triangular ``Λ = [1, 0; l, 1]``, ``Ρ = [1, r; 0, 1]``. Next to
 an atom or a hard edge G is large along one direction, and its entries lose what lies across; g, l, r and S do not. The
 equation keeps its form with ``Ρ A Λ`` in place of each matrix A (and ``Ρ E_11 Λ = E_11``).
@@ -29,7 +25,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,80 +33,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from rmt.numeric.channels import Channel, Frame, NodeChannel, RationalChannel, RationalR, Term
 from rmt.numeric.continuation import newton_to
-from rmt.numeric.jet import ComplexArray, log_lower, log_upper
+from rmt.numeric.jet import ComplexArray, log_upper
 from rmt.numeric.linearisation import Pencil, equilibrate
-from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_g
+from rmt.numeric.matrices import Packing, eigenvalues_of_each, inverse_of_each, solve_each
+from rmt.numeric.node import Linearised, Node, jet_of_g
 
-__all__ = ["PencilNode", "RationalR"]
+__all__ = ["PencilNode"]
 
 FloatArray = npt.NDArray[np.float64]
 
-# Closer arguments than this share take the derivative for the divided difference of R.
-_CLOSE = 1e-5
-# Eigenvalues of a coefficient matrix below this share of its largest are rounding.
-_RANK_TOLERANCE = 1e-12
 # The start lies this many standard deviations above the mean.
 _HEIGHT = 20.0
-
-
-@dataclass(frozen=True)
-class RationalR:
-    """The R-transform ``constant + slope g + Σ a/(1 - c g)`` over the pairs (a, c) of ``poles``, c != 0."""
-
-    constant: float
-    slope: float
-    poles: tuple[tuple[float, float], ...] = ()
-
-    @property
-    def mean(self) -> float:
-        """First cumulant."""
-        return self.constant + sum(a for a, _ in self.poles)
-
-    @property
-    def variance(self) -> float:
-        """Second cumulant."""
-        return self.slope + sum(a * c for a, c in self.poles)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """G at n points in its factors: ``Ĝ`` (block diagonal), ``Λ`` and ``Ρ``, each of shape (n, N, N)."""
-
-    g: ComplexArray
-    left: ComplexArray
-    right: ComplexArray
-
-    @property
-    def whole(self) -> ComplexArray:
-        """G itself."""
-        return self.left @ self.g @ self.right
-
-
-@dataclass(frozen=True)
-class _Scalar:
-    """One eigenvalue g of T, with its part ``column row R(g)`` of the term.
-
-    The point of the scalar curve has its own parameter e, by which R and g have the derivatives ``dr`` and ``dg`` (g
-    itself would not do: R has a branch point where dg = 0). ``gap`` is how far g is from the eigenvalue, which moves as
-    ``row dĜ column``. Arrays of shape (n,) and (n, N).
-    """
-
-    column: ComplexArray
-    row: ComplexArray
-    gap: ComplexArray
-    dg: ComplexArray
-    dr: ComplexArray
-
-
-@dataclass(frozen=True)
-class _Term:
-    """``A R(G A)`` in the frame: value, derivative dĜ -> Σ X dĜ Y over ``pairs``, and what moves with the scalars."""
-
-    value: ComplexArray
-    pairs: list[tuple[ComplexArray, ComplexArray]]
-    scalars: list[_Scalar]
-    lins: list[Linearised]
 
 
 @dataclass(frozen=True)
@@ -120,229 +54,6 @@ class _Step:
 
     g: ComplexArray
     scalars: ComplexArray
-
-
-class _Channel(ABC):
-    """One variable: the term ``A R(G A)``, with its unknowns (``rows`` of them).
-
-    ``A = U M U*`` with M invertible of rank r, and U made of coordinate vectors where that is possible: next to a hard
-    edge the entries of G differ by orders of magnitude, and must not be mixed.
-    """
-
-    rows = 0
-    law: RationalR | Node
-
-    def __init__(self, matrix: ComplexArray) -> None:
-        touched = np.flatnonzero(np.any(matrix != 0, axis=1))
-        values, vectors = np.linalg.eigh(matrix)
-        kept = np.abs(values) > _RANK_TOLERANCE * np.max(np.abs(values))
-        if touched.size == np.sum(kept):
-            self.u = np.eye(matrix.shape[0])[:, touched]
-            self.middle = matrix[np.ix_(touched, touched)]
-        else:
-            self.u, self.middle = vectors[:, kept], np.diag(values[kept])
-        self.d = np.linalg.eigvalsh(self.middle)
-        self.inverse = np.linalg.inv(self.middle)
-
-    def ends(self, frame: _Frame) -> tuple[ComplexArray, ComplexArray]:
-        """``Ρ U`` (n, N, r) and ``U* Λ`` (n, r, N)."""
-        return frame.right @ self.u, self.u.conj().T @ frame.left
-
-    def compressed(self, g: ComplexArray) -> ComplexArray:
-        """U* G U, of shape (n, r, r)."""
-        return self.u.conj().T @ g @ self.u
-
-    @abstractmethod
-    def start(self, g: complex) -> ComplexArray:
-        """Unknowns where G is nearly the multiple ``g`` of 1, shape (rows, 1)."""
-
-    @abstractmethod
-    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
-        """The term in the frame and how it moves."""
-
-    @abstractmethod
-    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
-        """Increments of the unknowns for those of the scalars' parameters, (r, n)."""
-
-    @abstractmethod
-    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        """Size of an increment, from G before and after it and the unknowns."""
-
-    @abstractmethod
-    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
-        """Sum of Γ over the eigenvalues of T."""
-
-
-class _RationalChannel(_Channel):
-    """A variable with rational R: no unknowns."""
-
-    law: RationalR
-
-    def __init__(self, matrix: ComplexArray, law: RationalR) -> None:
-        super().__init__(matrix)
-        self.law = law
-
-    def start(self, g: complex) -> ComplexArray:
-        return np.empty((0, 1), dtype=complex)
-
-    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
-        law = self.law
-        first, last = self.ends(frame)
-        a = first @ self.middle @ last
-        term = law.constant * a
-        pairs: list[tuple[ComplexArray, ComplexArray]] = []
-        if law.slope:
-            term = term + law.slope * (a @ frame.g @ a)
-            pairs.append((law.slope * a, a))
-        for weight, c in law.poles:
-            # A (1 - c G A)^-1 = U (M^-1 - c U* G U)^-1 U*
-            s = first @ _inverse(self.inverse - c * (last @ frame.g @ first)) @ last
-            term = term + weight * s
-            pairs.append((weight * c * s, s))
-        return _Term(term, pairs, [], [])
-
-    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
-        return eps
-
-    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        out = np.zeros(before.shape[0])
-        for _, c in self.law.poles:
-            shifted = self.inverse - c * self.compressed(before)
-            weight = equilibrate(shifted)
-            scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
-            step = _solve(shifted / scale, c * self.compressed(before - after) / scale)
-            out = np.maximum(out, np.linalg.norm(step, axis=(1, 2)))
-        return out
-
-    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
-        h = self.compressed(g)
-        t = h @ self.middle
-        total: ComplexArray = self.law.slope / 2 * np.trace(t @ t, axis1=1, axis2=2)
-        for a, c in self.law.poles:
-            # M^-1 - c H lies in the matrix half-plane that tells the branch of each eigenvalue's logarithm
-            shifted = self.inverse - c * h
-            log = log_upper if c > 0 else log_lower
-            log_det = np.sum(log(_eigenvalues(shifted)), axis=1)
-            log_det = log_det + np.sum(np.log(np.abs(self.d))) - 1j * np.pi * np.sign(c) * np.sum(self.d < 0)
-            trace = np.trace(_inverse(shifted) @ self.inverse, axis1=1, axis2=2)
-            total = total + a / c * (trace - self.d.size + log_det)
-        return total
-
-
-class _NodeChannel(_Channel):
-    """A variable given by its node, whose unknowns at each eigenvalue of T are met in the upper half-plane."""
-
-    law: Node
-
-    def __init__(self, matrix: ComplexArray, node: Node) -> None:
-        super().__init__(matrix)
-        self.law = node
-        self.rows = self.d.size * node.size
-
-    def _side(self, k: int, value: ComplexArray) -> ComplexArray:
-        """From the upper half-plane to that of the k-th subordination point, and back."""
-        return value if self.d[k] > 0 else value.conj()
-
-    def _stacked(self, values: list[ComplexArray]) -> ComplexArray:
-        return np.stack([self._side(k, value) for k, value in enumerate(values)], axis=1)
-
-    def start(self, g: complex) -> ComplexArray:
-        out = []
-        for k, d in enumerate(self.d):
-            own = self._side(k, np.array([d * g]))
-            z = 1 / own + self.law.mean + self.law.variance * own
-            out.append(self.law.start(z, continued_log_z(z)))
-        return np.concatenate(out)
-
-    def linearise(self, frame: _Frame, u: ComplexArray) -> _Term:
-        lins = [self.law.linearise(part) for part in np.split(u, self.d.size)]
-        jets = [lin.jet for lin in lins]
-        own = self._stacked([jet.g for jet in jets])
-        first, last = self.ends(frame)
-        values, vectors, inverse = self._eigen(last @ frame.g @ first @ self.middle, own)
-        r = self._stacked([jet.m / jet.g for jet in jets])
-        dg = self._stacked([jet.g * jet.dlog_g for jet in jets])
-        dr = self._stacked([(jet.dm - jet.m * jet.dlog_g) / jet.g for jet in jets])
-        left = first @ self.middle @ vectors  # A R(G A) = U M V R(g) V^-1 U*
-        right = inverse @ last
-        pairs = []
-        for j in range(self.d.size):
-            distance = own - own[:, j : j + 1]
-            close = np.abs(distance) <= _CLOSE * (np.abs(own) + np.abs(own[:, j : j + 1]))
-            quotient = (r - r[:, j : j + 1]) / np.where(close, 1, distance)
-            quotient = np.where(close, dr / dg, quotient)
-            quotient[:, j] = 0
-            x = (left * quotient[:, np.newaxis, :]) @ right
-            pairs.append((x, left[:, :, j, np.newaxis] * right[:, j, np.newaxis, :]))
-        scalars = [
-            _Scalar(left[:, :, k], right[:, k], (values - own)[:, k], dg[:, k], dr[:, k]) for k in range(self.d.size)
-        ]
-        value = (left * r[:, np.newaxis, :]) @ right
-        return _Term(value, pairs if self.d.size > 1 else [], scalars, lins)
-
-    def _eigen(self, t: ComplexArray, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-        """Eigenvalues of T in the order of ``wanted`` (n, r), eigenvectors and their inverse."""
-        rank = self.d.size
-        if rank == 1:
-            one = np.ones_like(t)
-            return t[:, :, 0], one, one
-        lost = ~np.all(np.isfinite(t), axis=(1, 2))
-        usable = np.where(lost[:, np.newaxis, np.newaxis], np.diag(np.arange(rank) + 0j), t)
-        values, vectors = _eigen_of_pairs(usable) if rank == 2 else np.linalg.eig(usable)
-        order = _matching(values, wanted)
-        values = np.take_along_axis(values, order, axis=1)
-        values[lost] = np.nan
-        vectors = np.take_along_axis(vectors, order[:, np.newaxis, :], axis=2)
-        return values, vectors, _inverse(vectors)
-
-    def spread(self, term: _Term, eps: ComplexArray) -> ComplexArray:
-        return np.concatenate([self.law.spread(lin, self._side(k, eps[k])) for k, lin in enumerate(term.lins)])
-
-    def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        parts = zip(np.split(u, self.d.size), np.split(du, self.d.size), strict=True)
-        out: FloatArray = np.max([self.law.strain(a, b) for a, b in parts], axis=0)
-        return out
-
-    def potential(self, g: ComplexArray, u: ComplexArray, term: _Term) -> ComplexArray:
-        parts = zip(np.split(u, self.d.size), term.lins, strict=True)
-        out: ComplexArray = np.sum(self._stacked([self.law.potential(part, lin) for part, lin in parts]), axis=1)
-        return out
-
-
-def _eigen_of_pairs(t: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-    """Eigenvalues and eigenvectors of stacked two-by-two matrices (LAPACK is four times slower on them)."""
-    (a, b), (c, d) = np.moveaxis(t, 0, -1)
-    half = (a - d) / 2
-    root = np.sqrt(half * half + b * c)
-    root = np.where((root * half.conj()).real < 0, -root, root)  # half + root does not cancel
-    far = half + root
-    values = np.stack([d + far, a - far], axis=1)
-    whole = far != 0
-    vectors = np.empty_like(t)
-    vectors[:, 0, 0], vectors[:, 1, 0] = np.where(whole, far, 1), np.where(whole, c, 0)
-    vectors[:, 0, 1], vectors[:, 1, 1] = np.where(whole, -b, 0), np.where(whole, far, 1)
-    return values, vectors
-
-
-def _matching(values: ComplexArray, wanted: ComplexArray) -> npt.NDArray[np.intp]:
-    """Order (n, r) in which ``values`` come closest to ``wanted``: exhaustive up to three, greedy beyond."""
-    rank = values.shape[1]
-    distance = np.abs(values[:, np.newaxis, :] - wanted[:, :, np.newaxis])  # [wanted, value]
-    distance = np.where(np.isfinite(distance), distance, 0.0)
-    if rank <= 3:
-        orders = np.array(list(itertools.permutations(range(rank))))
-        cost = np.stack([np.sum(distance[:, np.arange(rank), order] ** 2, axis=1) for order in orders])
-        best: npt.NDArray[np.intp] = orders[np.argmin(cost, axis=0)]
-        return best
-    order = np.empty(values.shape, dtype=np.intp)
-    points = np.arange(values.shape[0])
-    for _ in range(rank):
-        flat = np.argmin(distance.reshape(points.size, -1), axis=1)
-        row, column = np.divmod(flat, rank)
-        order[points, row] = column
-        distance[points, row, :] = np.inf
-        distance[points, :, column] = np.inf
-    return order
 
 
 class PencilNode(Node):
@@ -377,15 +88,15 @@ class PencilNode(Node):
         self.mean, self.variance, self.unbounded = mean, variance, unbounded
         self.symmetric = pencil.is_real
         self.constant = pencil.constant
-        self.channels: list[_Channel] = [
-            _RationalChannel(a, law) if isinstance(law, RationalR) else _NodeChannel(a, law)
+        self.channels: list[Channel] = [
+            RationalChannel(a, law) if isinstance(law, RationalR) else NodeChannel(a, law)
             for a, law in zip(map(_real_if_real, pencil.coefficients), laws, strict=True)
             if np.any(a)
         ]
         n = self.width = pencil.constant.shape[0]
         # entries of a matrix that are unknown, the others being their mirror images
-        self.entries = _Packing(n, self.symmetric)
-        self.inner = _Packing(n - 1, self.symmetric)
+        self.entries = Packing(n, self.symmetric)
+        self.inner = Packing(n - 1, self.symmetric)
         self.border_rows = (n - 1) * (1 if self.symmetric else 2)
         self.own = 1 + self.border_rows + self.inner.size
         self.size = self.own + sum(channel.rows for channel in self.channels)
@@ -405,7 +116,7 @@ class PencilNode(Node):
         right = left if self.symmetric else u[self.width : 2 * self.width - 1].T
         return u[0], left, right, self.inner.matrices(u[1 + self.border_rows : self.own].T)
 
-    def _frame(self, u: ComplexArray) -> _Frame:
+    def _frame(self, u: ComplexArray) -> Frame:
         corner, left, right, rest = self._factors(u)
         count, n = corner.size, self.width
         g = np.zeros((count, n, n), dtype=complex)
@@ -413,7 +124,7 @@ class PencilNode(Node):
         identity = np.broadcast_to(np.eye(n) + 0j, g.shape)
         lower, upper = identity.copy(), identity.copy()
         lower[:, 1:, 0], upper[:, 0, 1:] = left, right
-        return _Frame(g, lower, upper)
+        return Frame(g, lower, upper)
 
     def _packed(
         self, corner: ComplexArray, left: ComplexArray, right: ComplexArray, rest: ComplexArray
@@ -441,7 +152,7 @@ class PencilNode(Node):
         )
         top = 20 * (size + abs(z))
         b = z * self.direction + 1j * top * np.eye(self.width) - self.constant
-        g = _inverse(b[np.newaxis])
+        g = inverse_of_each(b[np.newaxis])
         left, right = g[:, 1:, 0] / g[:, 0, :1], g[:, 0, 1:] / g[:, 0, :1]
         start = self._packed(g[:, 0, 0], left, right, g[:, 1:, 1:] - left[:, :, np.newaxis] * g[:, :1, 1:])
         u = np.concatenate([start, *(channel.start(1 / (1j * top)) for channel in self.channels)])
@@ -488,7 +199,7 @@ class PencilNode(Node):
         mismatch = g + g @ (energy - frame.right @ self.offset @ frame.left) @ g
         right[:, :k, 0] = self.entries.vectors(mismatch) / scale
         right[:, -1, 1] = 1
-        answer = _solve(matrix, right)
+        answer = solve_each(matrix, right)
         inner, along = (
             _Step(self.entries.matrices(answer[:, :k, side] * scale), answer[:, k:-1, side].T) for side in (0, 1)
         )
@@ -500,7 +211,7 @@ class PencilNode(Node):
         jet = jet_of_g(g[:, 0, 0] + inner.g[:, 0, 0], along.g[:, 0, 0], m, dm, positive=False)
         return Linearised(jet, (z, dz, frame, inner, along, terms))
 
-    def _response(self, g: ComplexArray, terms: list[_Term]) -> ComplexArray:
+    def _response(self, g: ComplexArray, terms: list[Term]) -> ComplexArray:
         """Matrix of dĜ -> Ĝ C[dĜ] Ĝ on the unknown entries, the scalars held fixed."""
         count, n = g.shape[0], self.width
         total = np.zeros((count, n, n, n, n), dtype=complex)  # [row, column] of the image, [row, column] of dĜ
@@ -516,7 +227,7 @@ class PencilNode(Node):
         weight = equilibrate(frame.g)
         scale = weight[:, :, np.newaxis] * weight[:, np.newaxis, :]
         g, d = frame.g / scale, dg / scale
-        moved = (g + _solve((g - d / 2).swapaxes(1, 2), d.swapaxes(1, 2)).swapaxes(1, 2) @ g) * scale
+        moved = (g + solve_each((g - d / 2).swapaxes(1, 2), d.swapaxes(1, 2)).swapaxes(1, 2) @ g) * scale
         corner = moved[:, 0, 0]
         left, right = moved[:, 1:, 0] / corner[:, np.newaxis], moved[:, 0, 1:] / corner[:, np.newaxis]
         rest = moved[:, 1:, 1:] - left[:, :, np.newaxis] * moved[:, 0, np.newaxis, 1:] - frame.g[:, 1:, 1:]
@@ -530,7 +241,7 @@ class PencilNode(Node):
         corner, left, right, rest = self._factors(du)
         weight = equilibrate(frame.g)
         inner = weight[:, 1:, np.newaxis] * weight[:, np.newaxis, 1:]
-        relative = _solve(frame.g[:, 1:, 1:] / inner, rest / inner)
+        relative = solve_each(frame.g[:, 1:, 1:] / inner, rest / inner)
         parts = [
             np.abs(corner / u[0]),
             np.linalg.norm(relative, axis=(1, 2)),
@@ -548,7 +259,7 @@ class PencilNode(Node):
         frame = self._frame(u)
         whole = frame.whole
         # b - energy = G^-1 lies in the matrix upper half-plane, where the logarithm has one branch
-        turns = np.sum(log_upper(_eigenvalues(_inverse(whole))), axis=1)
+        turns = np.sum(log_upper(eigenvalues_of_each(inverse_of_each(whole))), axis=1)
         phi: ComplexArray = -np.log(frame.g[:, 0, 0]) - np.log(np.linalg.det(frame.g[:, 1:, 1:]))
         phi = phi + 2j * np.pi * np.round((turns - phi).imag / (2 * np.pi)) - self.log_det
         for channel, part, own in zip(self.channels, self._parts(u), lin.inner[-1], strict=True):
@@ -556,37 +267,7 @@ class PencilNode(Node):
         return phi + lin.jet.log_g
 
 
-class _Packing:
-    """Matrices (n, N, N), symmetric or not, as vectors (n, size) of their independent entries."""
-
-    def __init__(self, width: int, symmetric: bool) -> None:
-        grid = np.arange(width * width).reshape(width, width)
-        self.width, self.symmetric = width, symmetric
-        self.rows = grid[np.triu_indices(width)] if symmetric else grid.ravel()
-        self.mirror = grid.T.ravel()[self.rows]
-        self.size = self.rows.size
-        self.places = np.empty(width * width, dtype=np.intp)
-        if symmetric:
-            self.places[self.mirror] = np.arange(self.size)
-        self.places[self.rows] = np.arange(self.size)
-
-    def vectors(self, matrices: Any) -> Any:
-        return matrices.reshape(matrices.shape[0], self.width**2)[:, self.rows]
-
-    def adjoint(self, forms: Any) -> Any:
-        """Linear forms on matrices, (…, N, N), as forms on the independent entries, (…, size)."""
-        flat = forms.reshape(*forms.shape[:-2], self.width**2)
-        out = flat[..., self.rows]
-        if self.symmetric:
-            off = self.rows != self.mirror
-            out[..., off] += flat[..., self.mirror[off]]
-        return out
-
-    def matrices(self, vectors: ComplexArray) -> ComplexArray:
-        return vectors[:, self.places].reshape(vectors.shape[0], self.width, self.width)
-
-
-def _first(frame: _Frame) -> ComplexArray:
+def _first(frame: Frame) -> ComplexArray:
     """The first column of Λ^-1, (n, N, 1)."""
     out = -frame.left[:, :, :1]
     out[:, 0] = 1
@@ -598,7 +279,7 @@ def _corner(g: ComplexArray, column: ComplexArray) -> ComplexArray:
     return out
 
 
-def _moved(g: ComplexArray, step: _Step, terms: list[_Term], frame: _Frame) -> ComplexArray:
+def _moved(g: ComplexArray, step: _Step, terms: list[Term], frame: Frame) -> ComplexArray:
     """The corner of ``Ĝ (change of the energy) Λ^-1`` for a step."""
     first = _first(frame)
     corner = g[:, :1, :]
@@ -616,40 +297,7 @@ def _real_if_real(matrix: ComplexArray) -> Any:
     return matrix if np.any(matrix.imag) else matrix.real
 
 
-def _solve(matrix: ComplexArray, right: ComplexArray) -> ComplexArray:
-    """Batched solve; NaN where it fails, so that a refused trial step does not stop the others."""
-    try:
-        return np.asarray(np.linalg.solve(matrix, right), dtype=complex)
-    except np.linalg.LinAlgError:
-        out = np.full(right.shape, np.nan, dtype=complex)
-        for k in range(matrix.shape[0]):
-            try:
-                out[k] = np.linalg.solve(matrix[k], right[k])
-            except np.linalg.LinAlgError:
-                continue
-        return out
-
-
-def _eigenvalues(matrix: ComplexArray) -> ComplexArray:
-    """Batched eigenvalues; NaN for matrices that are not finite."""
-    usable = np.all(np.isfinite(matrix), axis=(1, 2))[:, np.newaxis, np.newaxis]
-    values = np.linalg.eigvals(np.where(usable, matrix, 0))
-    out: ComplexArray = np.where(usable[:, 0], values, np.nan).astype(complex)
-    return out
-
-
-def _inverse(matrix: ComplexArray) -> ComplexArray:
-    """Batched inverse, rows and columns scaled first."""
-    rows = 1 / np.maximum(np.max(np.abs(matrix), axis=2, keepdims=True), 1e-150)
-    columns = 1 / np.maximum(np.max(np.abs(matrix * rows), axis=1, keepdims=True), 1e-150)
-    identity = np.broadcast_to(np.eye(matrix.shape[1]) + 0j, matrix.shape)
-    out: ComplexArray = columns.swapaxes(1, 2) * _solve(matrix * rows * columns, identity) * rows.swapaxes(1, 2)
-    return out
-
-
-def _march(
-    node: PencilNode, u: ComplexArray, path: Callable[[float], ComplexArray]
-) -> ComplexArray:
+def _march(node: PencilNode, u: ComplexArray, path: Callable[[float], ComplexArray]) -> ComplexArray:
     """Unknowns at path(1) from those near path(0), all points with the same steps in [0, 1]."""
 
     def coordinate(lin: Linearised) -> tuple[ComplexArray, ComplexArray]:

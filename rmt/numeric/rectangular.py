@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_of_w
 from rmt.numeric.node import FloatArray, Linearised, Node, continued_log_z
-from rmt.numeric.operations import ManyNode, leading_child
 from rmt.numeric.tracking import tracked
 
 __all__ = ["RectangularNode"]

@@ -22,7 +22,7 @@ from rmt import (
 from rmt.numeric.analytic import Analytic, gauss_panel, path_integral, power_series_end, taylor, upper_jet
 from rmt.numeric.continuation import solve
 from rmt.numeric.implicit import RLeaf, SLeaf
-from rmt.numeric.operations import PowerNode
+from rmt.numeric.unary import PowerNode
 from rmt.numeric.validity import moment_violation, transform_violation
 
 t = sp.Symbol("t")

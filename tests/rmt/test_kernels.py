@@ -13,11 +13,11 @@ import theory
 from rmt import Discrete, FussCatalan, MarchenkoPastur, Semicircle, UniversalResNet
 from rmt.numeric import axis
 from rmt.numeric.continuation import solve
-from rmt.numeric.edges import find_intervals
+from rmt.numeric.convolutions import ProductNode
 from rmt.numeric.explicit import explicit_interval, explicit_s
 from rmt.numeric.family import FamilyNode, with_families
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.log_s import LogS
-from rmt.numeric.operations import ProductNode
 from rmt.numeric.quadrature import QuadratureLeaf
 from rmt.numeric.roots import bracketed_root
 from rmt.piece import Piece

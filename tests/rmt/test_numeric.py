@@ -8,7 +8,7 @@ import pytest
 
 from rmt import Discrete, FussCatalan, MarchenkoPastur, ResidualSum, Semicircle, UniversalResNet
 from rmt.numeric.continuation import newton_to, solve
-from rmt.numeric.edges import find_intervals
+from rmt.numeric.intervals import find_intervals
 from rmt.numeric.quadrature import QuadratureLeaf, gauss_rule
 
 GATES = Discrete({0: 0.25, 1: 0.35, 3: 0.4})
@@ -211,7 +211,7 @@ def test_quadrature_leaf_is_resolved_on_its_own_support():
 
 def test_quadrature_leaf_in_a_product_agrees_with_many_atoms():
     # 400 atoms at Gauss nodes: the same law off the axis
-    from rmt.numeric.operations import ProductNode
+    from rmt.numeric.convolutions import ProductNode
 
     nodes, weights = np.polynomial.legendre.leggauss(400)
     atoms = Discrete(dict(zip(1.5 + nodes, weights / 2, strict=True)))

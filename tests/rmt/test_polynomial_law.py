@@ -10,9 +10,10 @@ import sympy as sp
 
 import rmt
 from rmt import Discrete, FussCatalan, GatedLayer, MarchenkoPastur, PolynomialLaw, Semicircle, Status, polynomial_law
+from rmt.numeric.channels import RationalR
 from rmt.numeric.continuation import solve
 from rmt.numeric.linearisation import linearise_polynomial
-from rmt.numeric.operator_valued import PencilNode, RationalR
+from rmt.numeric.operator_valued import PencilNode
 from rmt.series import free_cumulants_to_moments
 from rmt.series.word_moments import polynomial_moments
 from rmt.symbolic.words import words_of
