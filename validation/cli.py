@@ -89,7 +89,7 @@ def _expression(text: str) -> Any:
     try:
         return parse_number(text)
     except GrammarError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(f"neither a finite number nor an expression in symbols: {error}") from None
 
 
 def _whole_expression(text: str) -> Any:
@@ -103,7 +103,7 @@ def _whole_expression(text: str) -> Any:
     try:
         return parse_number(text, integer=True)
     except GrammarError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(f"neither a whole number nor a symbol for one: {error}") from None
 
 
 def _add_network(parser: argparse.ArgumentParser, *, symbolic: bool = False) -> None:

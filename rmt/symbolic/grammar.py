@@ -42,6 +42,7 @@ __all__ = ["FAMILIES", "OPERATIONS", "GrammarError", "parse_law", "parse_number"
 
 _LENGTH, _DEPTH, _DIGITS, _LARGEST_EXPONENT, _BITS = 400, 24, 40, 1000, 4000
 _RESERVED = frozenset("GzmgSRwI")
+_NOT_NUMBERS = frozenset(("nan", "inf", "infinity", "oo", "zoo"))  # a symbol of such a name would be a slip of the pen
 _TOKEN = re.compile(r"\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)|([A-Za-z]\w*)|(\*\*|[-+*/@^(),:]))")
 
 _FUNCTIONS: Final[Mapping[str, Callable[[Any], Any]]] = {"sqrt": sp.sqrt, "exp": sp.exp, "log": sp.log}
@@ -243,6 +244,8 @@ class _Parser:
         if self._peek() != "(":
             if name in _CONSTANTS:
                 return _CONSTANTS[name]
+            if name.lower() in _NOT_NUMBERS:
+                raise self._error(place, f"{name!r} is no finite number")
             if name in _RESERVED:
                 raise self._error(place, f"{name!r} names a variable of the formulas; choose another name")
             if name in FAMILIES or name in OPERATIONS or name in ("discrete", "mixture"):
