@@ -76,7 +76,9 @@ def explicit_interval(s: LogS) -> Interval | None:
     bend = s.slope * s.mass
 
     def falls(eta: float) -> bool:
-        slope = -1 - np.sum(powers * ratios * eta / (1 - ratios * eta)) - bend * eta / (1 - eta) ** 2
+        slope = -1 - np.sum(powers * ratios * eta / (1 - ratios * eta))
+        if bend:
+            slope -= bend * eta / (1 - eta) ** 2
         return bool(slope < 0 and abs(np.sum(powers[ratios * eta > 1])) < 1e-9)
 
     # the numerator of the slope as a polynomial in a multiple of eta that is of order one at the upper edge

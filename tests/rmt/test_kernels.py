@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+from fractions import Fraction
 
 import mpmath as mp
 import numpy as np
@@ -505,3 +506,13 @@ def test_bracketed_root_needs_a_change_of_sign():
     for function in (lambda x: x + 1, lambda _: math.nan):
         with pytest.raises(ValueError, match="no change of sign"):
             bracketed_root(function, 0.0, 1.0)
+
+
+def test_orthogonal_relu_chains_at_criticality():
+    # the critical points of four layers lie at the inverse of each other, so that eta = 1 is asked about
+    half = Fraction(1, 2)
+    for depth in (2, 3, 4, 5):
+        law = rmt.FreePower(rmt.Affine(rmt.Discrete({0: half, 1: half}), 2, 0), depth)
+        support = law.support()
+        assert float(support.upper) == pytest.approx(depth**depth / (depth - 1) ** (depth - 1), rel=1e-13)
+        assert float(support.edges[0].exponent) == pytest.approx(1 / depth - 1, rel=1e-12)
