@@ -99,8 +99,9 @@ class Affine(Law):
 
     def _back(self, x: FloatArray) -> FloatArray:
         scale, shift = self._numbers()
-        positions = self.law._density.atoms[0]
-        # the atoms exactly: beside one that sits at a hard edge there is mass within a rounding
+        # atoms and edges exactly: beside a hard edge there is mass within a rounding
+        edges = np.array([float(edge.position) for edge in self.law.support().edges])
+        positions = np.concatenate([self.law._density.atoms[0], edges[np.isfinite(edges)]])
         return on_atoms((x - shift) / scale, positions, np.abs(positions) + abs(shift / scale))
 
     def _pdf_closed_form(self, x: FloatArray) -> FloatArray:

@@ -150,7 +150,9 @@ def test_density_and_distribution_function_by_mpmath(law, density):
 
 def test_log_moments_in_closed_form_against_the_potential():
     for law in [*CLOSED, Arcsine(-1, 3), Uniform(-1, 1), KestenMcKay(5)]:
-        if 0 not in law.support().atoms and law.support().upper > 0:
+        # (of 1/(x log(x)**2) the numerical rule, which is for powers, does not know that it diverges)
+        known = all(edge.exponent != -1 for edge in law.support().edges)
+        if known and 0 not in law.support().atoms and law.support().upper > 0:
             tolerance = 1e-7 if law.support().lower == 0 else 1e-11
             assert law.log_moment() == pytest.approx(Law._log_moment(law), abs=tolerance)
     assert Uniform(0, 1).log_moment() == -1

@@ -332,3 +332,11 @@ def test_moments_of_mixed_words_of_free_variables():
         assert float((a + b).moment(4)) == pytest.approx(
             a4 + 4 * a3 * b1 + 4 * a2 * b2 + 2 * crossing + 4 * a1 * b3 + b4
         )
+
+
+def test_ends_of_a_scaled_law_with_hard_edges():
+    # (x - shift)/scale rounds to a point inside, and the mass beside a hard edge is the root of the distance
+    for scale, shift in ((2.25, 1.7), (-0.3, 0.9), (1 / 3, -1e-3)):
+        law = scale * rmt.Arcsine(1, 1.8451943271511957) + shift
+        low, high = law.support().intervals[0]
+        assert law.cdf([float(low), float(high)]).tolist() == [0.0, 1.0]
