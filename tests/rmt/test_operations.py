@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import rmt
 from rmt import Discrete, FreeProduct, FreeSum, FussCatalan, MarchenkoPastur, ResidualSum, Semicircle, UniversalResNet
 
 NARROW, TALL = MarchenkoPastur(0.4), MarchenkoPastur(2.5)
