@@ -7,6 +7,7 @@ auxiliary unknown each. This module loads sympy: import it inside functions only
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -29,11 +30,24 @@ from rmt.symbolic.s_transforms import (
     scale_transform,
 )
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
-from theory.network import Activation, Dense, Layer, Repeat, Residual, ResNet, Sequential
+from theory.network import (
+    Activation,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+)
 
 __all__ = ["derive_network"]
 
 PASTUR = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979; Pastur 2020, arXiv:2001.06188"
+Diagonal = Activation | Scale | Dropout | LayerNorm | BatchNorm
 _S = sp.Function("S")
 
 
@@ -60,29 +74,35 @@ class _Walk:
     definitions: list[Any] = field(default_factory=list)
     signal: list[Step] = field(default_factory=list)
     met: int = 0
+    norms: int = 0
     dense: Dense | None = None
+    after_diagonal: bool = False
 
     def transform(self, layers: Iterable[Layer]) -> STransform:
-        """S-transform of a composition."""
-        parts = [self._of(layer) for layer in layers]
+        """S-transform of a composition; neighbouring diagonal layers commute, and are one factor."""
+        parts: list[STransform] = []
+        for diagonal, run in itertools.groupby(_flat(layers), lambda layer: isinstance(layer, Diagonal)):
+            if diagonal:
+                parts.append(self._diagonal(list(run)))
+            else:
+                parts += [self._of(layer) for layer in run]
         return parts[0] if len(parts) == 1 else multiply_transforms(parts)
 
     def _of(self, layer: Layer) -> STransform:
         match layer:
             case Dense():
-                self.dense = layer
+                self.dense, self.after_diagonal = layer, False
                 return _dense(layer)
-            case Activation():
-                return self._activation(layer)
             case Residual():
                 branch = self.transform(layer.branch)
+                self.after_diagonal = False  # the block is bi-invariant
                 skip = abs(parameter(layer.skip)) if not _is_symbolic(layer.skip) else parameter(layer.skip)
                 return branch if skip == 0 else residual_transform(branch, skip)
             case Repeat():
                 inner, times = self.transform(layer.layers), parameter(layer.times)
+                if times != 1 and self.after_diagonal and isinstance(next(_flat(layer.layers)), Activation | Dropout):
+                    raise NotImplementedError("a repeated sequence that begins and ends with a diagonal layer")
                 return inner if times == 1 else raise_transform(inner, times)
-            case Sequential():
-                return self.transform(layer.layers)
             case _ if hasattr(layer, "expand"):
                 return self._of(_exact(layer))
             case _:
@@ -90,7 +110,37 @@ class _Walk:
                     f"{type(layer).__name__} has no S-transform here: ask theory.jacobian_law(net) for its law"
                 )
 
-    def _activation(self, layer: Activation) -> STransform:
+    def _diagonal(self, run: list[Any]) -> STransform:
+        """One factor D² of a run of diagonal layers, of which at most one is an activation."""
+        slopes = [layer for layer in run if isinstance(layer, Activation | Dropout)]
+        if sum(isinstance(layer, Activation) for layer in run) > 1 or (slopes and self.after_diagonal):
+            raise NotImplementedError(
+                "diagonal layers that meet across a Repeat, or two activations without weights between them, commute "
+                "and are not free: put the layers into one sequence, or ask theory.jacobian_law(net)"
+            )
+        self.after_diagonal = bool(slopes)
+        factor, kept = sp.Integer(1), sp.Integer(1)
+        activation: Activation | None = None
+        for layer in run:
+            match layer:
+                case Activation():
+                    activation = layer
+                case Scale():
+                    factor *= parameter(layer.factor) ** 2
+                case Dropout():
+                    rate = parameter(layer.rate)
+                    kept, factor = kept * (1 - rate), factor / (1 - rate) ** 2
+                case _:  # a normalisation divides by the standard deviation of the signal
+                    self.norms += 1
+                    factor /= sp.Symbol(f"v_{self.norms}", positive=True)
+        if activation is not None:
+            transform = self._activation(activation, kept)
+        else:
+            transform = s_transform(Discrete({0: 1 - kept, 1: kept})) if kept != 1 else _constant(factor, "Scale")
+        return transform if factor == 1 or (activation is None and kept == 1) else scale_transform(transform, factor)
+
+    def _activation(self, layer: Activation, kept: Any) -> STransform:
+        """S of φ'(h)² where dropout keeps a share of the components."""
         self.met += 1
         label = "" if self.count == 1 else f"_{self.met}"
         own = sp.Symbol(f"q{label}", positive=True)
@@ -109,21 +159,24 @@ class _Walk:
                 )
             )
         if formulas.slope_masses is None:
-            return self._smooth(formulas, own, label)
+            return self._smooth(formulas, own, label, kept)
         masses = {x: mass.subs(q, own) for x, mass in formulas.slope_masses.items()}
         one = sp.Integer(1)
         if masses[one].has(own):
             p = sp.Symbol(f"p{label}", positive=True)
             self.definitions.append(sp.Eq(p, masses[one], evaluate=False))
             masses = {sp.Integer(0): 1 - p, one: p}
+        if kept != 1:
+            masses = {x: kept * mass for x, mass in masses.items()}
+            masses[sp.Integer(0)] = masses.get(sp.Integer(0), sp.Integer(0)) + 1 - kept
         if set(masses) == {one}:
             return _constant(one, "Slopes of the linear activation")
         return s_transform(Discrete(masses))
 
-    def _smooth(self, formulas: ActivationFormulas, own: Any, label: str) -> STransform:
+    def _smooth(self, formulas: ActivationFormulas, own: Any, label: str, kept: Any) -> STransform:
         """S of φ'(h)²: by definition, with its own spectral variable w as an unknown."""
         w = sp.Symbol(f"w{label}")
-        psi = gaussian_average(formulas.slope**2 / (w - formulas.slope**2)).subs(q, own)
+        psi = kept * gaussian_average(formulas.slope**2 / (w - formulas.slope**2)).subs(q, own)
         one = sp.Integer(1)
         factors: Factors = ((1 + m, one), (m, -one), (w, -one))
 
@@ -133,7 +186,7 @@ class _Walk:
             definition = sp.Eq(name, formulas.moment(k).subs(q, own), evaluate=False)
             if definition not in self.definitions:
                 self.definitions.append(definition)
-            return name
+            return kept * name
 
         mean = moment(1)
 
@@ -155,6 +208,15 @@ class _Walk:
         return STransform(
             factors, mean, coefficients, steps, constraints={w: constraint}, starts={w: mean / m}
         )
+
+
+def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers with sequences opened."""
+    for layer in layers:
+        if isinstance(layer, Sequential):
+            yield from _flat(layer.layers)
+        else:
+            yield layer
 
 
 def _dense(layer: Dense) -> STransform:

@@ -294,7 +294,7 @@ def derive_from_polynomial(law: Any) -> Derivation:
 
 
 def _two_edges(critical: Any) -> tuple[Any, ...]:
-    """The zeros of a quadratic discriminant, which are both edges as there is no other branch point; or the equation."""
+    """Both zeros of a quadratic discriminant, edges as there is no other branch point; or the equation."""
     discriminant = sp.Poly(critical.lhs, z)
     if discriminant.degree() != 2:
         return (critical,)

@@ -54,7 +54,7 @@ def test_integers_and_symbols_for_them():
         ("1 - mp(2)", -1 * MP(2) + 1),
         ("-mp(2)/3", Fraction(-1, 3) * MP(2)),
         ("semicircle() - mp(1)", rmt.Semicircle() + -1 * MP(1)),
-        ("mixture(mp(1): 1/3, semicircle(): 2/3)", rmt.Mixture({MP(1): Fraction(1, 3), rmt.Semicircle(): Fraction(2, 3)})),
+        ("mixture(mp(1): 1/4, semicircle(): 3/4)", rmt.Mixture({MP(1): HALF**2, rmt.Semicircle(): 1 - HALF**2})),
         ("rectangular(mp(1/2), uniform(), 1/2)", rmt.RectangularSum((MP(HALF), rmt.Uniform()), HALF)),
         ("sqrt(mp(1))", MP(1).sqrt()),
         ("free_poisson(2, uniform(1, 2))", rmt.FreePoisson(2, rmt.Uniform(1, 2))),

@@ -16,7 +16,19 @@ from theory.activation_formulas import activation_formulas, q
 from theory.activations import ACTIVATION_NAMES, get_activation
 from theory.derivation import derive
 from theory.jacobian import jacobian_law
-from theory.network import Activation, Chain, Dense, Repeat, Residual, ResNet, Sequential
+from theory.network import (
+    Activation,
+    Chain,
+    Dense,
+    Dropout,
+    LayerNorm,
+    OrthogonalFilterNet,
+    Repeat,
+    Residual,
+    ResNet,
+    Scale,
+    Sequential,
+)
 from theory.resnet_derivation import block_expansion, c, v
 
 G, z, m, w = sp.symbols("G z m w")
@@ -283,10 +295,23 @@ def test_smooth_activations_have_their_own_unknowns():
     assert [str(unknown) for unknown in derivation.unknowns] == ["w_1", "m_0", "w_2"]
     names = {str(x.lhs): x.rhs for x in derivation.definitions}
     assert {"mu_1_1", "mu_1_2"} <= set(names)
-    value = derivation.mean.subs({L: 3, **{s: 0.5 for s in derivation.mean.free_symbols if str(s) == "mu_1_2"}})
-    assert float(value.subs(dict.fromkeys(value.free_symbols, 0.8))) == pytest.approx(1.44 * 0.8 * 1.125**3)
+    values = {"mu_1_1": 0.8, "mu_1_2": 0.5, "L": 3}
+    mean = derivation.mean.subs({symbol: values[str(symbol)] for symbol in derivation.mean.free_symbols})
+    assert float(mean) == pytest.approx(1.44 * 0.8 * 1.125**3)
     with pytest.raises(NotImplementedError, match="ask the law"):
         derivation.lambdify()
+
+
+def test_filters_scales_and_dropout():
+    filters = OrthogonalFilterNet(10, "leaky_relu", filter_gain=0.9, branch_gain=0.4, sigma_w=1.1)
+    assert len(agrees(filters).unknowns) == 2
+    agrees(Sequential([Dense(1.2), Activation("leaky_relu", alpha=0.5), Dropout(0.2), Dense(0.7), Scale(0.5)]))
+    with pytest.raises(NotImplementedError, match="commute and are not free"):
+        derive(Sequential([Repeat([Dense(), Activation("relu")], 2), Dropout(0.1)]))
+    rate = sp.Symbol("r", positive=True)
+    smooth = derive(Sequential([Dense(1), Activation("tanh"), Dropout(rate), LayerNorm()]))
+    names = {str(s): s for s in smooth.mean.free_symbols}
+    assert sp.simplify(smooth.mean - names["mu_1"] / (1 - rate) / names["v_1"]) == 0
 
 
 def test_chains_by_either_way_are_one():
