@@ -21,14 +21,14 @@ from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, Step, m, to_sympy
 from rmt.symbolic.products import Factors, merge
 from rmt.symbolic.routes import derive_from_s
-from rmt.symbolic.s_transforms import (
+from rmt.symbolic.s_algebra import (
     STransform,
     multiply_transforms,
     raise_transform,
     residual_transform,
-    s_transform,
     scale_transform,
 )
+from rmt.symbolic.s_transforms import s_transform
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
 from theory.network import (
     Activation,

@@ -2,6 +2,7 @@
 
 # the rules of `derive` register themselves
 import rmt.symbolic.families
+import rmt.symbolic.given
 import rmt.symbolic.images
 import rmt.symbolic.matrix_models
 import rmt.symbolic.operations  # noqa: F401

@@ -8,7 +8,6 @@ from typing import Any
 
 import sympy as sp
 
-from rmt import series
 from rmt.laws.arcsine import Arcsine
 from rmt.laws.cauchy import Cauchy
 from rmt.laws.discrete import Discrete
@@ -16,11 +15,9 @@ from rmt.laws.empirical import Empirical
 from rmt.laws.free_jacobi import FreeJacobi
 from rmt.laws.free_multiplicative_brownian import FreeMultiplicativeBrownian
 from rmt.laws.free_multiplicative_poisson import FreeMultiplicativePoisson
-from rmt.laws.free_poisson import FreePoisson
 from rmt.laws.free_stable import FreeStable
 from rmt.laws.fuss_catalan import FussCatalan
 from rmt.laws.gaussian import Gaussian
-from rmt.laws.implicit import ImplicitLaw
 from rmt.laws.kesten_mckay import KestenMcKay
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.laws.semicircle import Semicircle
@@ -31,20 +28,17 @@ from rmt.symbolic.derivation import Derivation, ParametricDensity, Step, to_symp
 from rmt.symbolic.dispatch import derive
 from rmt.symbolic.forms import in_r, in_s, small_root
 from rmt.symbolic.letters import G, R, S, g, m, z
-from rmt.symbolic.products import Factors, merge
-from rmt.symbolic.r_transforms import RTransform, r_transform
+from rmt.symbolic.r_transforms import r_transform
 from rmt.symbolic.routes import (
     derive_from_r,
     derive_from_s,
     edges_step,
     moments_step,
-    solution_step,
 )
-from rmt.symbolic.s_transforms import STransform, s_transform, unavailable, universal_parameters
+from rmt.symbolic.s_transforms import STransform, s_transform, universal_parameters
 from rmt.symbolic.special import Faddeeva
-from rmt.symbolic.subordination import finish, part_of
 
-__all__ = ["density_of_edges"]
+__all__ = ["density_of_edges", "explicit"]
 
 # Beyond so many atoms a sum is written with an index.
 _MOST_ATOMS = 40
@@ -159,7 +153,7 @@ def density_of_edges(edges: tuple[Any, ...], of: Callable[[Any, Any], Any]) -> t
 # --- laws whose Cauchy transform is a formula ------------------------------------------------------------------------
 
 
-def _explicit(
+def explicit(
     subject: str,
     equation: Any,
     solution: Any,
@@ -212,7 +206,7 @@ def _atomic(subject: str, atoms: list[tuple[Any, Any]], law: Any) -> Derivation:
     equation = sp.Eq(G, sp.Add(*(p / (z - x) for x, p in atoms)))
     small = len(atoms) <= 2
     transform = s_transform(law) if small and sp.factor(sp.Add(*(p * x for x, p in atoms))) != 0 else None
-    return _explicit(
+    return explicit(
         subject,
         equation,
         equation.rhs,
@@ -235,7 +229,7 @@ def _(law: Empirical) -> Derivation:
     if len(law._counts) > _MOST_ATOMS:
         samples, index = sp.IndexedBase("x"), sp.Symbol("k", integer=True)
         solution = sp.Sum(1 / (z - samples[index]), (index, 1, size)) / size
-        return _explicit(
+        return explicit(
             f"Empirical of {size} samples x[k]",
             sp.Eq(G, solution),
             solution,
@@ -255,7 +249,7 @@ def _(law: Uniform) -> Derivation:
     solution = 2 * sp.atanh((b - a) / (2 * z - a - b)) / (b - a)
     x = sp.Symbol("x", real=True)
     transform = r_transform(law)
-    return _explicit(
+    return explicit(
         repr(law),
         sp.Eq(G, solution, evaluate=False),
         solution,
@@ -274,7 +268,7 @@ def _(law: Arcsine) -> Derivation:
     a, b = to_sympy(law.a), to_sympy(law.b)
     edges = (a, b)
     equation = sp.Eq(sp.collect(sp.expand((z - a) * (z - b)), z) * G**2 - 1, 0)
-    return _explicit(
+    return explicit(
         repr(law),
         equation,
         1 / (sp.sqrt(z - a) * sp.sqrt(z - b)),
@@ -293,7 +287,7 @@ def _(law: KestenMcKay) -> Derivation:
     edges = (-radius, radius)
     equation = sp.Eq((d**2 - z**2) * G**2 - (d - 2) * z * G + d - 1, 0, evaluate=False)
     coin = r_transform(law)
-    derivation = _explicit(
+    derivation = explicit(
         repr(law),
         equation,
         2 * (d - 1) / ((d - 2) * z + d * sp.sqrt(z - radius) * sp.sqrt(z + radius)),
@@ -314,7 +308,7 @@ def _(law: Cauchy) -> Derivation:
     location, scale = to_sympy(law.location), to_sympy(law.scale)
     x = sp.Symbol("x", real=True)
     solution = 1 / (z - location + sp.I * scale)
-    return _explicit(
+    return explicit(
         repr(law),
         sp.Eq(G, solution, evaluate=False),
         solution,
@@ -333,7 +327,7 @@ def _(law: Gaussian) -> Derivation:
     x = sp.Symbol("x", real=True)
     solution = -sp.I * sp.sqrt(sp.pi / (2 * variance)) * Faddeeva((z - mean) / sp.sqrt(2 * variance))
     density = sp.exp(-((x - mean) ** 2) / (2 * variance)) / sp.sqrt(2 * sp.pi * variance)
-    return _explicit(
+    return explicit(
         repr(law),
         sp.Eq(G, solution, evaluate=False),
         solution,
@@ -372,91 +366,3 @@ def _(law: FreeStable) -> Derivation:
         moment_rule=lambda n: [to_sympy(v) for v in law.moments(n)],
         pieces=density,
     )
-
-
-# --- laws given by a transform ---------------------------------------------------------------------------------------
-
-
-@derive.register
-def _(law: FreePoisson) -> Derivation:
-    rate = to_sympy(law.rate)
-    if isinstance(law.jump, Discrete):
-        return derive_from_r(repr(law), r_transform(law))
-    inner = derive(law.jump)
-    # R(g) = rate (w G_J(w) - 1)/g at w = 1/g, with H = G_J(1/G)
-    H = sp.Symbol("H")
-    equation = sp.Eq(z * G, 1 + rate * (H / G - 1), evaluate=False)
-    part = part_of(inner, "J")
-    constraints = part.at(H, 1 / G)
-    starts = {H: 1 / z, **part.starts}
-    steps = (
-        *inner.steps,
-        Step(
-            "Compound free Poisson law",
-            (equation, *constraints),
-            "Free cumulants are rate times the moments of the jump: $R(g) = λ (G_J(1/g)/g - 1)/g$; $H = G_J(1/G)$.",
-            "Nica, Speicher 2006, proposition 12.15",
-            inner.equation,
-        ),
-    )
-    return finish(law, equation, constraints, starts, steps)
-
-
-@derive.register
-def _(law: ImplicitLaw) -> Derivation:
-    transform = law._transform
-    if not hasattr(transform, "free_symbols"):
-        raise unavailable(
-            law, "derivation", "a Python function is no formula; give the transform as a sympy expression instead"
-        )
-    (variable,) = transform.free_symbols
-
-    def moments(n: int) -> list[Any]:
-        return [to_sympy(x) for x in law.moments(n)]
-
-    if law.psi is not None:
-        psi = transform.subs(variable, z)
-        solution = (1 + psi) / z
-        return _explicit(
-            repr(law),
-            sp.Eq(G, solution, evaluate=False),
-            solution,
-            "The moment transform is given, and $G = (1 + psi)/z$.",
-            "definition",
-            edges=(),
-            moments=moments,
-        )
-    if law.r is not None:
-        expression = transform.subs(variable, g)
-        given = Step("R-transform", sp.Eq(sp.Function("R")(g), expression, evaluate=False), "Given.", "definition")
-        return derive_from_r(repr(law), RTransform(expression, law.free_cumulants, (given,)))
-    expression = transform.subs(variable, m)
-    given = Step("S-transform", sp.Eq(sp.Function("S")(m), expression, evaluate=False), "Given.", "definition")
-    mean = moments(1)[0]
-    factors = _factors_of(expression)
-    rule = STransform(
-        factors=factors,
-        mean=mean,
-        coefficients=lambda n: series.moments_to_s_series([x / mean**k for k, x in enumerate(moments(n), 1)]),
-        steps=(given,),
-    )
-    solution = densities.lambert(factors)
-    reason = "Solved by the principal branch of Lambert's W."
-    steps = () if solution is None else (solution_step(solution, reason),)
-    return derive_from_s(
-        repr(law),
-        rule,
-        edges=(),
-        closed_form=solution,
-        more_steps=steps,
-        moments=moments,
-    )
-
-
-def _factors_of(expression: Any) -> Factors:
-    """A product of powers; exponentials with the base E."""
-    parts = []
-    for factor in sp.Mul.make_args(sp.powsimp(expression)):
-        base, exponent = (sp.E, factor.exp) if isinstance(factor, sp.exp) else factor.as_base_exp()
-        parts.append((base, exponent))
-    return merge(tuple(parts))

@@ -6,11 +6,7 @@ node without a rule raises NotImplementedError with what to do instead.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
-from functools import reduce, singledispatch
+from functools import singledispatch
 from typing import Any
 
 import sympy as sp
@@ -32,7 +28,18 @@ from rmt.laws.semicircle import Semicircle
 from rmt.laws.universal_resnet import UniversalResNet
 from rmt.symbolic.derivation import Step, to_sympy
 from rmt.symbolic.letters import m
-from rmt.symbolic.products import Factors, merge, power, to_expression
+from rmt.symbolic.products import Factors, merge
+from rmt.symbolic.s_algebra import (
+    VOICULESCU_S,
+    STransform,
+    multiply_transforms,
+    raise_transform,
+    relations,
+    residual_transform,
+    s_step,
+    scale_transform,
+    unavailable,
+)
 
 __all__ = [
     "STransform",
@@ -45,66 +52,6 @@ __all__ = [
 ]
 
 _S = sp.Function("S")(m)
-VOICULESCU_S = "Voiculescu 1987, theorem 2.6"
-
-
-def unavailable(law: Any, question: str, advice: str) -> NotImplementedError:
-    """The error of a reading that a node lacks."""
-    return NotImplementedError(f"{type(law).__name__} has no {question} in closed form: {advice}")
-
-
-@dataclass(frozen=True)
-class STransform:
-    """S(m) as a product of powers, with its Taylor series.
-
-    Attributes
-    ----------
-    factors : tuple of (base, exponent)
-        S(m) = Π base^exponent.
-    mean : sympy expression
-        1/S(0).
-    coefficients : callable
-        n -> the first n coefficients of S(m)/S(0).
-    domain : tuple of sympy relations
-        What the parameters must satisfy.
-    constraints : mapping of symbol to sympy.Eq
-        The auxiliary unknowns of the factors, each with its equation.
-    starts : mapping of symbol to expression in m
-        The auxiliary unknowns as m tends to 0.
-    positive : bool
-        Whether the law lives on [0, oo).
-    radicals : tuple of (base, exponent), or None
-        S(m) without auxiliary unknowns but with square roots, where `factors` have unknowns instead: a formula to
-        read, correct on the branch at small m only.
-    steps : tuple of Step
-        How S was found; the last step gives S itself.
-    """
-
-    factors: Factors
-    mean: Any
-    coefficients: Callable[[int], list[Any]] = field(repr=False)
-    steps: tuple[Step, ...]
-    domain: tuple[Any, ...] = ()
-    constraints: Mapping[Any, Any] = field(default_factory=dict)
-    starts: Mapping[Any, Any] = field(default_factory=dict)
-    positive: bool = True
-    radicals: Factors | None = None
-
-    @property
-    def readable(self) -> Factors:
-        """The factors to show: with radicals rather than auxiliary unknowns where there is the choice."""
-        return self.factors if self.radicals is None else self.radicals
-
-    @property
-    def expression(self) -> Any:
-        """S(m) as one expression."""
-        return to_expression(self.readable)
-
-    def moments(self, n: int) -> list[Any]:
-        """Moments m_1 … m_n by Lagrange inversion, m_k = (1/k) [m^{k-1}] ((1+m)/S(m))^k."""
-        normalised = series.s_series_to_moments([to_sympy(c) for c in self.coefficients(n)])
-        # The polynomial part is factored apart from mean^k: factoring e^{ck} as well is slow and ugly.
-        return [self.mean**k * sp.factor(to_sympy(x)) for k, x in enumerate(normalised, 1)]
 
 
 @singledispatch
@@ -134,7 +81,7 @@ def _(law: MarchenkoPastur) -> STransform:
         mean=sp.Integer(1),
         coefficients=lambda n: [(-c) ** k for k in range(n)],
         steps=(step,),
-        domain=_relations(c > 0),
+        domain=relations(c > 0),
     )
 
 
@@ -152,7 +99,7 @@ def _(law: FussCatalan) -> STransform:
         mean=sp.Integer(1),
         coefficients=lambda n: series.power(_linear(1, n), -depth),
         steps=(step,),
-        domain=_relations(depth > 0),
+        domain=relations(depth > 0),
     )
 
 
@@ -172,7 +119,7 @@ def _(law: UniversalResNet) -> STransform:
         mean=prefactor * sp.exp(rate),
         coefficients=lambda n: series.exp([0, -2 * rate, *[0] * n][:n]),
         steps=(step,),
-        domain=_relations(c > 0, a > 0),
+        domain=relations(c > 0, a > 0),
     )
 
 
@@ -191,7 +138,7 @@ def _(law: FreeMultiplicativeBrownian) -> STransform:
         mean=sp.exp(time / 2),
         coefficients=lambda n: series.exp([0, -time, *[0] * n][:n]),
         steps=(step,),
-        domain=_relations(time > 0),
+        domain=relations(time > 0),
     )
 
 
@@ -212,7 +159,7 @@ def _(law: FreeJacobi) -> STransform:
         mean=t,
         coefficients=lambda n: series.multiply([1, s, *[0] * n][:n], [(-s / t) ** k for k in range(n)]),
         steps=(step,),
-        domain=_relations(s > 0, s < 1, t > 0, t < 1),
+        domain=relations(s > 0, s < 1, t > 0, t < 1),
     )
 
 
@@ -248,10 +195,10 @@ def _(law: Discrete) -> STransform:
         ((x, p),) = nonzero
         factors = merge(((1 + m, one), (p + m, -one), (x, -one)))
         reason = "Solved for $w$; $S(m) = (1+m)/(m w)$."
-        step = _s_step("S-transform of a discrete law", factors, reason, "derived here", definition.formula)
+        step = s_step("S-transform of a discrete law", factors, reason, "derived here", definition.formula)
         positive = not x.is_negative
         return STransform(
-            factors, mean, coefficients, (definition, *step), _relations(p > 0, p <= 1, x > 0), positive=positive
+            factors, mean, coefficients, (definition, *step), relations(p > 0, p <= 1, x > 0), positive=positive
         )
     factors = ((1 + m, one), (m, -one), (unknown, -one))
     radicals: Factors | None = None
@@ -262,7 +209,7 @@ def _(law: Discrete) -> STransform:
         root = sp.sqrt(sp.expand(b**2 - 4 * m * x * y * (m + p + q)))
         radicals = ((1 + m, one), (sp.Rational(1, 2) * (b + root), -one))
     reason = "By definition, with $w(m)$ the solution that tends to infinity as $m$ tends to 0."
-    step = _s_step("S-transform of a discrete law", radicals or factors, reason, "derived here", definition.formula)
+    step = s_step("S-transform of a discrete law", radicals or factors, reason, "derived here", definition.formula)
     constraints = {unknown: sp.Eq(m, psi, evaluate=False)}
     return STransform(
         factors,
@@ -307,139 +254,18 @@ def _(law: Square) -> STransform:
         raise unavailable(law, "S-transform", "only squares of square roots and of centred semicircles have one here")
     variance = semicircle_parameters(inner)[0]
     factors = merge(((1 + m, sp.Integer(-1)), (variance, sp.Integer(-1))))
-    step = _s_step(
+    step = s_step(
         "Square of a centred semicircle",
         factors,
         "It is the Marchenko-Pastur law of ratio 1, scaled by the variance.",
         "Nica, Speicher 2006, lecture 12",
     )
-    return STransform(factors, variance, lambda n: [(-1) ** k for k in range(n)], step, _relations(variance > 0))
+    return STransform(factors, variance, lambda n: [(-1) ** k for k in range(n)], step, relations(variance > 0))
 
 
 @s_transform.register
 def _(law: ResidualSum) -> STransform:
     return residual_transform(s_transform(law.branch), to_sympy(law.skip))
-
-
-def residual_transform(branch: STransform, a: Any) -> STransform:
-    """S-transform of |a O + Y|² from that of the branch Y Yᵀ (the block formula of a residual network)."""
-    taken = {str(unknown) for unknown in branch.constraints}
-    m0 = next(name for k in itertools.count() if str(name := sp.Symbol(f"m_{k}")) not in taken)
-    at_m0 = tuple((b.subs(m, m0), e.subs(m, m0)) for b, e in branch.factors)
-    one = sp.Integer(1)
-    t_factors = merge(((m0, one), (1 + m0, one)), at_m0)
-    t = to_expression(t_factors)
-    constraint = sp.Eq((m - m0) * (m - m0 + 1), a**2 * t, evaluate=False)
-    factors = merge(t_factors, ((m, -one), (1 + m, -one)))
-    mean = a**2 + branch.mean
-
-    def coefficients(n: int) -> list[Any]:
-        s0 = 1 / branch.mean
-        inner = [0, *(s0 * to_sympy(c) for c in branch.coefficients(n))]  # m0 S_Y(m0)
-        t_series = series.multiply(inner, [1, 1, *[0] * n])
-        root = series.power(series.add([1, *[0] * n], [4 * a**2 * c for c in t_series]), Fraction(1, 2))
-        m_series = series.add([0, 1, *[0] * n], [c / sp.Integer(2) for c in series.add([-1, *[0] * n], root)])
-        t_of_m = series.compose(t_series, series.reversion(m_series))
-        quotient = series.multiply(t_of_m[1:], [(-1) ** k for k in range(n)])  # t / (m (1+m))
-        return [c * mean for c in quotient]
-
-    share = m * branch.mean / mean  # m0 for small m
-    before = branch.steps[-1].formula
-    steps = (
-        *branch.steps,
-        Step(
-            "Branch in bipolar form",
-            sp.Eq(sp.Symbol("t"), t, evaluate=False),
-            f"$t = {m0} (1 + {m0}) S_Y({m0})$ parametrises the branch $Y$ by its own moment transform ${m0}$.",
-            "derived here",
-            before,
-        ),
-        Step(
-            "Residual sum",
-            constraint,
-            "The symmetrised singular law of $a O + Y$, $Y$ bi-invariant, is the free sum of those of $a O$ "
-            f"(two atoms) and of $Y$; eliminating its R-transform leaves $(m - {m0})(m - {m0} + 1) = a^2 t$.",
-            "Nica, Speicher 2006, lecture 15; derived here",
-            sp.Eq(sp.Symbol("t"), t, evaluate=False),
-        ),
-        *_s_step("S-transform of the block", factors, "$S(m) = t / (m (1 + m))$.", "derived here", constraint),
-    )
-    inner = {unknown: c.subs(m, m0) for unknown, c in branch.constraints.items()}
-    return STransform(
-        factors,
-        mean,
-        coefficients,
-        steps,
-        (*branch.domain, *_relations(a > 0)),
-        constraints={m0: constraint, **inner},
-        starts={m0: share, **{unknown: start.subs(m, share) for unknown, start in branch.starts.items()}},
-        positive=branch.positive,
-    )
-
-
-def scale_transform(inner: STransform, scale: Any) -> STransform:
-    """S-transform of a law scaled by a factor."""
-    factor = ((scale, sp.Integer(-1)),)
-    scaled = replace(
-        inner,
-        factors=merge(inner.factors, factor),
-        radicals=None if inner.radicals is None else merge(inner.radicals, factor),
-        mean=scale * inner.mean,
-        domain=(*inner.domain, *_relations(scale > 0)),
-        positive=inner.positive and not scale.is_negative,
-    )
-    reason = "Scaling a law divides its S by the factor."
-    step = _s_step("Scale", scaled.readable, reason, "definition", inner.steps[-1].formula)
-    return replace(scaled, steps=(*inner.steps, *step))
-
-
-def multiply_transforms(transforms: Sequence[STransform]) -> STransform:
-    """S-transform of a free product: the product of the factors', auxiliary unknowns kept apart."""
-    constraints: dict[Any, Any] = {}
-    starts: dict[Any, Any] = {}
-    parts: list[Factors] = []
-    for transform in transforms:
-        renamed: dict[Any, Any] = {}
-        for unknown, constraint in transform.constraints.items():
-            if constraints.get(unknown, constraint) != constraint:
-                names = (sp.Symbol(f"{unknown.name}_{k}") for k in itertools.count(1))
-                taken = {*constraints, *transform.constraints, *renamed.values()}
-                renamed[unknown] = next(name for name in names if name not in taken)
-        constraints |= {renamed.get(u, u): c.subs(renamed) for u, c in transform.constraints.items()}
-        starts |= {renamed.get(u, u): start for u, start in transform.starts.items()}
-        parts.append(tuple((b.subs(renamed), e.subs(renamed)) for b, e in transform.factors))
-    # radicals replace all unknowns or none
-    has_radicals = all(t.radicals is not None or not t.constraints for t in transforms) and bool(constraints)
-    steps = tuple(dict.fromkeys(step for transform in transforms for step in transform.steps))
-    product = STransform(
-        factors=merge(*parts),
-        mean=sp.Mul(*(t.mean for t in transforms)),
-        coefficients=lambda n: reduce(series.multiply, (t.coefficients(n) for t in transforms)),
-        steps=steps,
-        domain=tuple(dict.fromkeys(r for t in transforms for r in t.domain)),
-        constraints=constraints,
-        starts=starts,
-        positive=all(t.positive for t in transforms),
-        radicals=merge(*(t.readable for t in transforms)) if has_radicals else None,
-    )
-    before = tuple(t.steps[-1].formula for t in transforms)
-    step = _s_step("Free product", product.readable, "S multiplies over free factors.", VOICULESCU_S, before)
-    return replace(product, steps=(*steps, *step))
-
-
-def raise_transform(inner: STransform, exponent: Any) -> STransform:
-    """S-transform of a free multiplicative power; the exponent may be a symbol."""
-    raised = replace(
-        inner,
-        factors=power(inner.factors, exponent),
-        radicals=None if inner.radicals is None else power(inner.radicals, exponent),
-        mean=sp.expand_power_base(inner.mean**exponent),
-        coefficients=lambda n: series.power(inner.coefficients(n), exponent),
-        domain=(*inner.domain, *_relations(exponent > 1)),
-    )
-    reason = "S multiplies over free factors, so that a free power raises S to the same power."
-    step = _s_step("Free power", raised.readable, reason, VOICULESCU_S, inner.steps[-1].formula)
-    return replace(raised, steps=(*inner.steps, *step))
 
 
 @s_transform.register
@@ -473,14 +299,5 @@ def semicircle_parameters(law: Semicircle) -> tuple[Any, Any]:
     return to_sympy(law.variance), to_sympy(law.mean_value)
 
 
-def _s_step(title: str, factors: Factors, reason: str, source: str, before: Any = ()) -> tuple[Step, ...]:
-    return (Step(title, sp.Eq(_S, to_expression(factors), evaluate=False), reason, source, before),)
-
-
 def _linear(slope: Any, n: int) -> list[Any]:
     return [1, slope, *[0] * n][:n]
-
-
-def _relations(*conditions: Any) -> tuple[Any, ...]:
-    """Conditions that depend on symbols; those of numbers were checked when the law was made."""
-    return tuple(c for c in conditions if c not in (sp.true, sp.false))
