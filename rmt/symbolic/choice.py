@@ -14,7 +14,8 @@ from rmt.symbolic.derivation import Derivation
 from rmt.symbolic.dispatch import derive
 from rmt.symbolic.r_transforms import RTransform, r_transform
 from rmt.symbolic.routes import derive_from_polynomial
-from rmt.symbolic.s_transforms import STransform, s_transform
+from rmt.symbolic.s_algebra import STransform
+from rmt.symbolic.s_transforms import s_transform
 from rmt.symbolic.subordination import Part, part_of
 
 __all__ = ["algebraic", "has_moments", "parts_of", "r_or_none", "s_or_none"]

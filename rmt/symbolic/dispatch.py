@@ -6,7 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from rmt.symbolic.derivation import Derivation
-from rmt.symbolic.s_transforms import unavailable
+from rmt.symbolic.s_algebra import unavailable
 
 __all__ = ["derive"]
 

@@ -35,7 +35,8 @@ from rmt.symbolic.routes import (
     edges_step,
     moments_step,
 )
-from rmt.symbolic.s_transforms import STransform, s_transform, universal_parameters
+from rmt.symbolic.s_algebra import STransform
+from rmt.symbolic.s_transforms import s_transform, universal_parameters
 from rmt.symbolic.special import Faddeeva
 
 __all__ = ["density_of_edges", "explicit"]

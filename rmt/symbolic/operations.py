@@ -23,7 +23,7 @@ from rmt.symbolic.dispatch import derive
 from rmt.symbolic.letters import G, g, z
 from rmt.symbolic.r_transforms import add_transforms
 from rmt.symbolic.routes import derive_by_subordination, derive_from_r, derive_from_s
-from rmt.symbolic.s_transforms import multiply_transforms
+from rmt.symbolic.s_algebra import multiply_transforms
 from rmt.symbolic.subordination import derive_product, derive_sum, finish, part_of, written_in_m
 
 __all__: list[str] = []

@@ -39,7 +39,8 @@ from rmt.symbolic import polynomial_operations as operations
 from rmt.symbolic.bivariate import Bivariate, physical_factor
 from rmt.symbolic.derivation import to_sympy
 from rmt.symbolic.exact_coefficients import ring_elements
-from rmt.symbolic.s_transforms import semicircle_parameters, unavailable
+from rmt.symbolic.s_algebra import unavailable
+from rmt.symbolic.s_transforms import semicircle_parameters
 from rmt.symbolic.variable_changes import value_of
 
 __all__ = ["bivariate", "moments_from_polynomial", "polynomial"]

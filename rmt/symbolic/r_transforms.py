@@ -27,7 +27,8 @@ from rmt.laws.semicircle import Semicircle
 from rmt.laws.uniform import Uniform
 from rmt.symbolic.derivation import Step, to_sympy
 from rmt.symbolic.letters import g
-from rmt.symbolic.s_transforms import semicircle_parameters, unavailable
+from rmt.symbolic.s_algebra import unavailable
+from rmt.symbolic.s_transforms import semicircle_parameters
 
 __all__ = ["RTransform", "add_transforms", "r_transform"]
 

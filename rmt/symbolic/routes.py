@@ -29,7 +29,7 @@ from rmt.symbolic.products import (
     to_expression,
 )
 from rmt.symbolic.r_transforms import RTransform
-from rmt.symbolic.s_transforms import STransform
+from rmt.symbolic.s_algebra import STransform
 
 __all__ = [
     "derive_by_subordination",

@@ -41,15 +41,7 @@ from rmt.symbolic.s_algebra import (
     unavailable,
 )
 
-__all__ = [
-    "STransform",
-    "multiply_transforms",
-    "raise_transform",
-    "residual_transform",
-    "s_transform",
-    "unavailable",
-    "universal_parameters",
-]
+__all__ = ["s_transform", "semicircle_parameters", "universal_parameters"]
 
 _S = sp.Function("S")(m)
 

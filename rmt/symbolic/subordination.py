@@ -19,7 +19,7 @@ from rmt.symbolic.derivation import Derivation, Step, to_sympy
 from rmt.symbolic.letters import G, g, m, z
 from rmt.symbolic.r_transforms import RTransform
 from rmt.symbolic.routes import moments_step
-from rmt.symbolic.s_transforms import STransform
+from rmt.symbolic.s_algebra import STransform
 
 __all__ = ["Part", "derive_product", "derive_sum", "exact_moments", "finish", "part_of", "renamed", "written_in_m"]
 
