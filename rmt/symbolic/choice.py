@@ -28,7 +28,7 @@ def parts_of(laws: Sequence[Law]) -> list[Part]:
 
 def algebraic(law: Law) -> Derivation | None:
     """The polynomial route, where the law is algebraic and its parameters are exact."""
-    if _has_floats(law):
+    if _has_floats(law) or not has_moments(law):  # the physical factor is told by its moments
         return None
     try:
         return derive_from_polynomial(law)
