@@ -44,6 +44,7 @@ __all__ = [
     "blocks",
     "describe",
     "sees_a_batch",
+    "width_ratio",
 ]
 
 WEIGHTS: Final = ("gaussian", "orthogonal")
@@ -194,7 +195,7 @@ class Residual:
             _number("skip", self.skip)
         if not any(_contains_dense(layer) for layer in self.branch):
             raise PreconditionError("the branch of Residual has no Dense layer of its own: add one to the branch")
-        ratio = _width_ratio(self.branch)
+        ratio = width_ratio(self.branch)
         if not _is_symbolic(ratio) and abs(ratio - 1) > 1e-12:
             raise PreconditionError(
                 f"skip with unequal widths: the branch multiplies the width by {ratio}; "
@@ -522,7 +523,7 @@ def _contains_dense(layer: Layer) -> bool:
             return False
 
 
-def _width_ratio(layers: tuple[Layer, ...]) -> Any:
+def width_ratio(layers: tuple[Layer, ...]) -> Any:
     """Outputs over inputs of a sequence of layers; residual blocks keep the width."""
     ratio: Any = 1
     for layer in layers:
@@ -530,9 +531,9 @@ def _width_ratio(layers: tuple[Layer, ...]) -> Any:
             case Dense():
                 ratio = ratio * layer.width_ratio
             case Repeat():
-                ratio = ratio * _width_ratio(layer.layers) ** layer.times
+                ratio = ratio * width_ratio(layer.layers) ** layer.times
             case Sequential():
-                ratio = ratio * _width_ratio(layer.layers)
+                ratio = ratio * width_ratio(layer.layers)
             case _:
                 pass
     return ratio

@@ -27,6 +27,7 @@ from rmt.symbolic.s_algebra import (
     raise_transform,
     residual_transform,
     scale_transform,
+    widen_transform,
 )
 from rmt.symbolic.s_transforms import s_transform
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
@@ -42,6 +43,7 @@ from theory.network import (
     ResNet,
     Scale,
     Sequential,
+    width_ratio,
 )
 
 __all__ = ["derive_network"]
@@ -84,8 +86,17 @@ class _Walk:
         for diagonal, run in itertools.groupby(_flat(layers), lambda layer: isinstance(layer, Diagonal)):
             if diagonal:
                 parts.append(self._diagonal(list(run)))
-            else:
-                parts += [self._of(layer) for layer in run]
+                continue
+            for layer in run:
+                if isinstance(layer, Dense) and layer.width_ratio != 1:
+                    before = multiply_transforms(parts) if len(parts) > 1 else parts[0] if parts else _IDENTITY
+                    widened = widen_transform(
+                        before, parameter(layer.width_ratio), isometric=layer.weights == "orthogonal"
+                    )
+                    parts = [scale_transform(widened, _variance(layer))]
+                    self.dense, self.after_diagonal = layer, False
+                else:
+                    parts.append(self._of(layer))
         return parts[0] if len(parts) == 1 else multiply_transforms(parts)
 
     def _of(self, layer: Layer) -> STransform:
@@ -211,26 +222,31 @@ class _Walk:
 
 
 def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """The layers with sequences opened."""
+    """The layers with sequences opened, and repetitions that change the width."""
     for layer in layers:
-        if isinstance(layer, Sequential):
-            yield from _flat(layer.layers)
-        else:
-            yield layer
+        match layer:
+            case Sequential():
+                yield from _flat(layer.layers)
+            case Repeat() if width_ratio(layer.layers) != 1:
+                if _is_symbolic(layer.times):
+                    raise NotImplementedError(f"a change of width repeated {layer.times} times: give a number")
+                for _ in range(int(layer.times)):
+                    yield from _flat(layer.layers)
+            case _:
+                yield layer
 
 
 def _dense(layer: Dense) -> STransform:
-    if layer.width_ratio != 1:
-        raise NotImplementedError(
-            f"Dense(width_ratio={layer.width_ratio}): layers that change the width have no derivation; "
-            "use width_ratio=1"
-        )
+    if layer.weights == "orthogonal":
+        return _constant(_variance(layer), "Orthogonal weights")
+    return scale_transform(s_transform(MarchenkoPastur(1)), _variance(layer))
+
+
+def _variance(layer: Dense) -> Any:
     variance = parameter(layer.sigma_w) ** 2
     if variance == 0:
         raise PreconditionError("sigma_w=0: the Jacobian vanishes, and its law is the point mass at 0")
-    if layer.weights == "orthogonal":
-        return _constant(variance, "Orthogonal weights")
-    return scale_transform(s_transform(MarchenkoPastur(1)), variance)
+    return variance
 
 
 def _constant(value: Any, title: str) -> STransform:
@@ -238,6 +254,9 @@ def _constant(value: Any, title: str) -> STransform:
     factors = merge(((value, -sp.Integer(1)),))
     step = Step(title, sp.Eq(_S(m), 1 / value, evaluate=False), "A point mass has a constant S.", "definition")
     return STransform(factors, value, lambda n: [1, *[0] * n][:n], (step,))
+
+
+_IDENTITY = _constant(sp.Integer(1), "The identity")
 
 
 def _exact(net: Layer) -> Any:

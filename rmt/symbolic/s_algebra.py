@@ -29,6 +29,7 @@ __all__ = [
     "s_step",
     "scale_transform",
     "unavailable",
+    "widen_transform",
 ]
 
 VOICULESCU_S = "Voiculescu 1987, theorem 2.6"
@@ -107,6 +108,57 @@ def scale_transform(inner: STransform, scale: Any) -> STransform:
     reason = "Scaling a law divides its S by the factor."
     step = s_step("Scale", scaled.readable, reason, "definition", inner.steps[-1].formula)
     return replace(scaled, steps=(*inner.steps, *step))
+
+
+def widen_transform(inner: STransform, ratio: Any, *, isometric: bool) -> STransform:
+    """S-transform of W X Wᵀ, W with ``ratio`` times as many rows as columns.
+
+    The entries of W have variance 1/columns: Gaussian, or (isometric) an isometry times sqrt(ratio) or, for fewer rows
+    than columns, orthonormal rows.
+    """
+    one = sp.Integer(1)
+    moved = ratio * m
+
+    def dilated(factors: Factors) -> Factors:
+        parts = [((ratio, e), (m, e)) if b == m else ((b.subs(m, moved), e.subs(m, moved)),) for b, e in factors]
+        return merge(*parts)
+
+    if not isometric:
+        extra: Factors = ((1 + moved, -one),)
+        reason = (
+            "$W X W^T$ has the nonzero spectrum of $X W^T W$, whose $W^T W$ has $S = 1/(r + m)$; at the width of the "
+            "output, $r$ times that of the input, it is met at $r m$."
+        )
+    elif (ratio - 1).is_negative:
+        extra, reason = (), "Orthonormal rows cut out a corner of relative size $r$: a free compression, $S(r m)$."
+    elif (ratio - 1).is_nonnegative:
+        extra = ((1 + m, one), (1 + moved, -one))
+        reason = "An isometry keeps the nonzero spectrum, here times $r$; the width of the output is $r$ times larger."
+    else:
+        raise NotImplementedError(
+            f"width_ratio={ratio} of orthogonal weights: the formula depends on whether it exceeds 1; give a number"
+        )
+    factors = merge(dilated(inner.factors), extra)
+
+    def coefficients(n: int) -> list[Any]:
+        own = [ratio**k * c for k, c in enumerate(inner.coefficients(n))]
+        for base, exponent in extra:
+            slope = sp.diff(base, m)
+            geometric = [(-slope) ** k for k in range(n)]
+            own = series.multiply(own, geometric if exponent == -1 else [1, slope, *[0] * n][:n])
+        return own
+
+    source = "Chhaibi, Daouda, Kahn 2022; derived here"
+    step = s_step("Change of width", factors, reason, source, inner.steps[-1].formula)
+    return replace(
+        inner,
+        factors=factors,
+        radicals=None if inner.radicals is None else merge(dilated(inner.radicals), extra),
+        coefficients=coefficients,
+        constraints={unknown: c.subs(m, moved) for unknown, c in inner.constraints.items()},
+        starts={unknown: start.subs(m, moved) for unknown, start in inner.starts.items()},
+        steps=(*inner.steps, *step),
+    )
 
 
 def multiply_transforms(transforms: Sequence[STransform]) -> STransform:

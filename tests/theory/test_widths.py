@@ -6,12 +6,14 @@ from operator import mul
 
 import numpy as np
 import pytest
+import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rmt
+import theory
 from theory.jacobian import jacobian_law
-from theory.network import Activation, Dense, Residual, Sequential
+from theory.network import Activation, Dense, Repeat, Residual, Sequential
 from theory.propagation import propagate
 
 RATIOS = [(Fraction(1, 2), Fraction(3), Fraction(2, 3)), (Fraction(5, 2),), (Fraction(1, 3), 1), (2, 0.25, 0.75)]
@@ -128,6 +130,38 @@ def test_sampled_matrices(kinds):
 
     assert np.all(deviations(kinds) < 5)
     assert deviations(("gaussian",) * 3)[1] > 7
+
+
+@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("ratios", RATIOS)
+def test_derivation(ratios, weights):
+    exact = [Fraction(ratio) for ratio in ratios]
+    net = chain(exact, "relu", weights)
+    derivation = theory.derive(net)
+    assert [Fraction(str(m)) for m in derivation.moments(6)] == jacobian_law(net).moments(6)
+    block = Residual([Dense(0.5, width_ratio=2), Activation("relu"), Dense(0.5, weights=weights, width_ratio=0.5)])
+    assert [float(m) for m in theory.derive(block).moments(4)] == pytest.approx(jacobian_law(block).moments(4))
+
+
+def test_derived_density():
+    net = chain((Fraction(1, 2), Fraction(3)), "relu")
+    law, x = jacobian_law(net), np.array([0.4, 1.1, 5.0])
+    np.testing.assert_allclose(theory.derive(net).lambdify()(x), law.pdf(x), rtol=1e-9)
+
+
+def test_derivation_in_symbols():
+    r, sigma_w = sp.symbols("r sigma_w", positive=True)
+    wide = theory.derive(Dense(sigma_w, width_ratio=r))
+    assert sp.simplify(wide.s_transform - 1 / (sigma_w**2 * (1 + r * wide.m))) == 0
+    assert sp.expand(wide.moments(2)[1] - sigma_w**4 * (1 + r)) == 0
+    pair = [Dense(1, width_ratio=r), Activation("relu")]
+    assert theory.derive(Sequential([*pair, Dense(1, width_ratio=1 / r)])).mean == sp.Rational(1, 2)
+    halves = Repeat([Dense(1, width_ratio=Fraction(1, 2)), Activation("relu")], 2)
+    assert theory.derive(halves).moments(3) == [sp.Rational(str(m)) for m in jacobian_law(halves).moments(3)]
+    with pytest.raises(NotImplementedError, match="whether it exceeds 1"):
+        theory.derive(Dense(1, weights="orthogonal", width_ratio=r))
+    with pytest.raises(NotImplementedError, match="repeated L times"):
+        theory.derive(Repeat(pair, sp.Symbol("L", positive=True, integer=True)))
 
 
 def test_residual_block_with_a_wide_hidden_layer():
