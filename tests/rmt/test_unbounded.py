@@ -196,7 +196,9 @@ def test_cauchy_shifts_the_argument_into_the_half_plane(law):
 def test_sums_of_cauchy_laws_are_cauchy():
     total = Cauchy(1, 0.5) + Cauchy(-2, 1.5) + Cauchy(-2, 1.5)
     x = np.array([-1e6, -50.0, -3.0, 0.1, 40.0])
-    np.testing.assert_allclose(total.pdf(x), Cauchy(-3, 3.5).pdf(x), rtol=1e-10)
+    # far out Im G is Re G times 3.5/|x|, and has as many digits less
+    np.testing.assert_allclose(total.pdf(x), Cauchy(-3, 3.5).pdf(x), rtol=5e-10)
+    np.testing.assert_allclose(total.pdf(x[1:]), Cauchy(-3, 3.5).pdf(x[1:]), rtol=1e-12)
     assert_close(total.cdf(x), Cauchy(-3, 3.5).cdf(x), 1e-15)
     g = np.array([0.1 - 0.2j, -0.5 - 0.01j])
     assert_close(Cauchy(1, 0.5).r_transform(g), 1 - 0.5j, 1e-12)

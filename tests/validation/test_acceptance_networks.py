@@ -1,4 +1,4 @@
-"""Real networks of width 800 against the predicted law: every activation, residual networks and plain chains.
+"""Real networks of width 800 against the predicted law: residual networks, and plain chains of every activation.
 
 One BLAS thread and one process a test: run with ``pytest -n 2``. The seeds differ from case to case, because equal
 seeds are equal weights and would make the deviations of all cases one deviation.
@@ -33,7 +33,8 @@ def resnet(name):
     return theory.tune(ResNet(50, name, sigma_b=BIASED.get(name, 0.0)), c=0.25)
 
 
-@pytest.mark.parametrize("name", ACTIVATION_NAMES)
+# every activation is met in the chains below, at several times less cost
+@pytest.mark.parametrize("name", ["relu", "tanh", "hard_tanh", "selu", "softplus", "sin"])
 def test_residual_networks(name):
     net = resnet(name)
     run = Experiment(net, width=WIDTH, replicas=8, seed=100 + ACTIVATION_NAMES.index(name)).run(workers=1)
