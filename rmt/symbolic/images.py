@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -228,7 +229,30 @@ def _(law: Mixture) -> Derivation:
         "definition",
         tuple(part.equation for part in parts)[:3],
     )
-    return finish(law, equation, constraints, starts, (*(s for p in parts for s in p.steps), step))
+    derivation = finish(law, equation, constraints, starts, (*(s for p in parts for s in p.steps), step))
+    edges = _union([derive(part).edges for part, _ in law.parts])
+    return replace(derivation, edges=edges) if edges else derivation
+
+
+def _union(edges: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """Edges of a union of supports.
+
+    Empty where an edge has no closed form, symbols leave the order open, or two supports touch, where only the
+    densities tell whether there is an edge.
+    """
+    ends = [edge for part in edges for edge in part]
+    if any(isinstance(edge, sp.Eq) or not edge.is_number for edge in ends):
+        return ()
+    merged: list[tuple[Any, Any]] = []
+    pairs = [pair for part in edges for pair in zip(part[::2], part[1::2], strict=True)]
+    for low, high in sorted(pairs, key=lambda pair: float(pair[0])):
+        if merged and low == merged[-1][1]:
+            return ()
+        if merged and low < merged[-1][1]:
+            merged[-1] = merged[-1][0], max(high, merged[-1][1])
+        else:
+            merged.append((low, high))
+    return tuple(edge for pair in merged for edge in pair)
 
 
 @derive.register

@@ -112,9 +112,10 @@ def finish(
         rows = [[sp.diff(e.lhs - e.rhs, u) for u in (G, *starts)] for e in (equation, *constraints)]
         # sympy's determinant would expand
         jacobian = rows[0][0] if len(rows) == 1 else rows[0][0] * rows[1][1] - rows[0][1] * rows[1][0]
-        edges = (sp.Eq(jacobian, 0, evaluate=False),)
+        solved = jacobian.is_number  # G as a function of z: no branch of an equation to tell edges by
+        edges = () if solved else (sp.Eq(jacobian, 0, evaluate=False),)
         reason = "Edges of the support are where the solution branches: the Jacobian of the equations vanishes."
-        added.append(Step("Critical points", edges[0], reason, "derived here", (equation, *constraints)))
+        added += [Step("Critical points", edge, reason, "derived here", (equation, *constraints)) for edge in edges]
     with contextlib.suppress(PreconditionError):  # heavy tails: no moments to state
         added.append(moments_step(derivation.moment_rule))
     return replace(derivation, steps=(*derivation.steps, *added), edges=edges)

@@ -421,3 +421,15 @@ def test_code_refuses_what_it_cannot_do():
         derive(rmt.FussCatalan(3)).lambdify()(float("inf"))
     with pytest.raises(PreconditionError, match="none exists"):
         derive(rmt.Cauchy()).moments(1)
+
+
+def test_edges_of_mixtures():
+    half, mp = sp.Rational(1, 2), rmt.MarchenkoPastur(sp.Rational(1, 2))
+    overlapping = rmt.Mixture([(mp, half), (rmt.Semicircle(), half)])
+    assert derive(overlapping).edges == (-2, (1 + sp.sqrt(2) / 2) ** 2)
+    apart = rmt.Mixture([(mp, half), (rmt.Semicircle(half, 10), half)])
+    numeric = [float(edge.position) for edge in apart.support().edges]
+    assert [float(edge) for edge in derive(apart).edges] == pytest.approx(numeric, rel=1e-14)
+    # symbols leave the order open, and supports that touch need not have an edge there
+    assert derive(rmt.Mixture([(rmt.MarchenkoPastur(sp.Symbol("c", positive=True)), half), (mp, half)])).edges == ()
+    assert derive(rmt.Uniform(0, 1).symmetrized()).edges == ()
