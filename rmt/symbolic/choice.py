@@ -13,12 +13,12 @@ from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation
 from rmt.symbolic.dispatch import derive
 from rmt.symbolic.r_transforms import RTransform, r_transform
-from rmt.symbolic.routes import derive_from_polynomial
+from rmt.symbolic.routes import derive_from_polynomial, derive_from_s
 from rmt.symbolic.s_algebra import STransform
 from rmt.symbolic.s_transforms import s_transform
 from rmt.symbolic.subordination import Part, part_of
 
-__all__ = ["algebraic", "has_moments", "parts_of", "r_or_none", "s_or_none"]
+__all__ = ["algebraic", "by_one_equation", "has_moments", "parts_of", "r_or_none", "s_or_none"]
 
 
 def parts_of(laws: Sequence[Law]) -> list[Part]:
@@ -34,6 +34,12 @@ def algebraic(law: Law) -> Derivation | None:
         return derive_from_polynomial(law)
     except NotImplementedError:
         return None
+
+
+def by_one_equation(law: Law) -> Derivation | None:
+    """The route by S in closed form, or else by elimination; None where the law needs the equations of its parts."""
+    transform = s_or_none(law)
+    return algebraic(law) if transform is None else derive_from_s(repr(law), transform)
 
 
 def _has_floats(value: Any) -> bool:

@@ -17,12 +17,12 @@ from rmt.algebra.free_sum import FreeSum
 from rmt.algebra.rectangular import RectangularSum
 from rmt.algebra.residual import ResidualSum
 from rmt.laws.discrete import Discrete
-from rmt.symbolic.choice import algebraic, has_moments, parts_of, r_or_none, s_or_none
+from rmt.symbolic.choice import algebraic, by_one_equation, has_moments, parts_of, r_or_none, s_or_none
 from rmt.symbolic.derivation import Derivation, Step, to_sympy
 from rmt.symbolic.dispatch import derive
 from rmt.symbolic.letters import G, g, z
 from rmt.symbolic.r_transforms import add_transforms
-from rmt.symbolic.routes import derive_by_subordination, derive_from_r, derive_from_s
+from rmt.symbolic.routes import derive_by_subordination, derive_from_r
 from rmt.symbolic.s_algebra import multiply_transforms
 from rmt.symbolic.subordination import derive_product, derive_sum, finish, part_of, written_in_m
 
@@ -81,10 +81,7 @@ def _substituted(law: Any, cauchy: Any, point: Any, title: str, reason: str) -> 
 
 @derive.register
 def _(law: FreeProduct) -> Derivation:
-    transform = s_or_none(law)
-    if transform is not None:
-        return derive_from_s(repr(law), transform)
-    found = algebraic(law)
+    found = by_one_equation(law)
     if found is not None:
         return found
     known = [(factor, s_or_none(factor)) for factor in law.laws]
@@ -99,10 +96,7 @@ def _(law: FreeProduct) -> Derivation:
 
 @derive.register
 def _(law: FreePower) -> Derivation:
-    transform = s_or_none(law)
-    if transform is not None:
-        return derive_from_s(repr(law), transform)
-    found = algebraic(law)
+    found = by_one_equation(law)
     if found is not None:
         return found
     t = to_sympy(law.exponent)
@@ -128,10 +122,7 @@ def _(law: FreePower) -> Derivation:
 
 @derive.register
 def _(law: ResidualSum) -> Derivation:
-    transform = s_or_none(law)
-    if transform is not None:
-        return derive_from_s(repr(law), transform)
-    found = algebraic(law)
+    found = by_one_equation(law)
     if found is not None:
         return found
     a = to_sympy(law.skip)
