@@ -318,8 +318,9 @@ def test_chains_by_either_way_are_one():
 
 
 def test_networks_without_a_formula_are_refused_with_the_next_step():
-    with pytest.raises(NotImplementedError, match=r"width_ratio=2.*use width_ratio=1"):
-        derive(Sequential([Dense(width_ratio=2), Activation("tanh")]))
+    ratio = sp.Symbol("r", positive=True)
+    with pytest.raises(NotImplementedError, match=r"width_ratio=r of orthogonal weights.*give a number"):
+        derive(Sequential([Dense(weights="orthogonal", width_ratio=ratio), Activation("tanh")]))
     with pytest.raises(PreconditionError, match="point mass at 0"):
         derive(Sequential([Dense(sigma_w=0), Activation("tanh")]))
 
