@@ -110,7 +110,7 @@ class Inverse(Law):
             if float(lower.position) == -math.inf and float(upper.position) == math.inf:
                 below, above = [Edge(-math.inf, None, "lower")], [Edge(math.inf, None, "upper")]
             elif float(lower.position) < 0 < float(upper.position):
-                below = [Edge(-math.inf, None, "lower"), Edge(ends[1].position, ends[1].exponent, "upper")]
+                below = [Edge(-math.inf, None, "lower"), Edge(ends[1].position, ends[1].exponent, "upper"), *below]
                 above = [*above, Edge(ends[0].position, ends[0].exponent, "lower"), Edge(math.inf, None, "upper")]
             elif float(upper.position) <= 0:
                 below = [*ends, *below]

@@ -592,3 +592,13 @@ def test_the_commutator_of_a_gaussian_law_adds_up():
     law = PolynomialLaw(((1j, (0, 1)), (-1j, (1, 0))), (Gaussian(0.5), Semicircle(1)))
     x, w = law._quadrature_rule()
     assert [float(np.sum(w * x**k)) for k in (0, 2, 4)] == pytest.approx([1, *law.moments(4)[1::2]], rel=1e-9)
+
+
+def test_inverse_of_two_intervals_one_of_which_holds_zero():
+    law = Semicircle(0.05) + Discrete({-2: Fraction(1, 3), 0.1: Fraction(1, 3), 2: Fraction(1, 3)})
+    ends = [float(x) for pair in law.support().intervals for x in pair]
+    assert len(ends) == 6
+    inverse = law.inverse()
+    expected = [(-INF, 1 / ends[2]), (1 / ends[1], 1 / ends[0]), (1 / ends[5], 1 / ends[4]), (1 / ends[3], INF)]
+    np.testing.assert_allclose([[float(x) for x in pair] for pair in inverse.support().intervals], expected)
+    assert inverse.expectation(np.ones_like) == pytest.approx(1, abs=1e-11)
