@@ -96,8 +96,13 @@ def _from_expression(phi: Any, dphi: Any) -> tuple[ArrayFunction, ArrayFunction,
     if len(phi.free_symbols) != 1:
         raise ValueError(f"activation 'custom': phi={phi} must contain one symbol, the pre-activation")
     h = sp.Symbol("h", real=True)
-    expression = sp.sympify(phi).subs(next(iter(phi.free_symbols)), h)
-    derivative = sp.diff(expression, h) if dphi is None else sp.sympify(dphi).subs(next(iter(dphi.free_symbols), h), h)
+    expression = phi.subs(next(iter(phi.free_symbols)), h)
+    if dphi is None:
+        derivative = sp.diff(expression, h)
+    elif isinstance(dphi, sp.Basic):  # text, which a file may hold, is never parsed
+        derivative = dphi.subs(next(iter(dphi.free_symbols), h), h)
+    else:
+        raise ValueError(f"activation 'custom': dphi={dphi!r} must be a sympy expression like phi; or leave it out")
     if derivative.has(sp.DiracDelta):
         raise ValueError(f"activation 'custom': phi={phi} jumps; signal propagation needs a continuous function")
     arguments = {node.args[0] for node in expression.atoms(sp.Abs, sp.sign, sp.Heaviside)}

@@ -17,6 +17,7 @@ import sympy as sp
 from rmt import series
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
+from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, Step, m, to_sympy
 from rmt.symbolic.products import Factors, merge
@@ -107,7 +108,7 @@ class _Walk:
             case Residual():
                 branch = self.transform(layer.branch)
                 self.after_diagonal = False  # the block is bi-invariant
-                skip = abs(parameter(layer.skip)) if not _is_symbolic(layer.skip) else parameter(layer.skip)
+                skip = abs(parameter(layer.skip)) if not is_symbolic(layer.skip) else parameter(layer.skip)
                 return branch if skip == 0 else residual_transform(branch, skip)
             case Repeat():
                 inner, times = self.transform(layer.layers), parameter(layer.times)
@@ -228,7 +229,7 @@ def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
             case Sequential():
                 yield from _flat(layer.layers)
             case Repeat() if width_ratio(layer.layers) != 1:
-                if _is_symbolic(layer.times):
+                if is_symbolic(layer.times):
                     raise NotImplementedError(f"a change of width repeated {layer.times} times: give a number")
                 for _ in range(int(layer.times)):
                     yield from _flat(layer.layers)
@@ -301,7 +302,3 @@ def _network_steps(net: Layer) -> tuple[Step, ...]:
             sp.Eq(jacobian, factors, evaluate=False),
         ),
     )
-
-
-def _is_symbolic(value: Any) -> bool:
-    return bool(getattr(value, "free_symbols", None))

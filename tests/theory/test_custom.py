@@ -96,6 +96,7 @@ def test_copies_in_other_processes_and_files():
         ({"phi": sp.Symbol("y") * x}, "must contain one symbol"),
         ({"phi": _swish}, "dphi is missing"),
         ({"phi": _swish, "dphi": _bent_slope}, "at h = .* the slope of phi is .*, and dphi gives"),
+        ({"phi": sp.tanh(x), "dphi": "__import__('os').getcwd()"}, "dphi=.* must be a sympy expression"),
         ({"phi": sp.Heaviside(x)}, "phi=.* jumps"),
         ({"phi": x**3}, "its slope grows without bound"),
         ({"phi": sp.log(x)}, "not finite at h"),
