@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final, TypeAlias
 
+from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from theory.activations import Nonlinearity, get_activation
 
@@ -72,7 +73,7 @@ class Dense:
 
     def __post_init__(self) -> None:
         _check_weights(self.sigma_w, self.sigma_b, self.weights)
-        if not _is_symbolic(self.width_ratio) and not _number("width_ratio", self.width_ratio) > 0:
+        if not is_symbolic(self.width_ratio) and not _number("width_ratio", self.width_ratio) > 0:
             raise ValueError(f"width_ratio={self.width_ratio!r} must be > 0 (outputs over inputs)")
 
 
@@ -119,7 +120,7 @@ class Scale:
     factor: Any
 
     def __post_init__(self) -> None:
-        if not _is_symbolic(self.factor):
+        if not is_symbolic(self.factor):
             _number("factor", self.factor)
 
 
@@ -138,7 +139,7 @@ class Dropout:
     rate: Any
 
     def __post_init__(self) -> None:
-        if not _is_symbolic(self.rate) and not 0 <= _number("rate", self.rate) < 1:
+        if not is_symbolic(self.rate) and not 0 <= _number("rate", self.rate) < 1:
             raise ValueError(f"rate={self.rate!r} must be in [0, 1): the probability that a component is dropped")
 
 
@@ -191,12 +192,12 @@ class Residual:
         object.__setattr__(self, "shortcut", shortcut)
         if shortcut not in SHORTCUTS:
             raise ValueError(f"unknown shortcut {shortcut!r}: choose one of {', '.join(SHORTCUTS)}")
-        if not _is_symbolic(self.skip):
+        if not is_symbolic(self.skip):
             _number("skip", self.skip)
         if not any(_contains_dense(layer) for layer in self.branch):
             raise PreconditionError("the branch of Residual has no Dense layer of its own: add one to the branch")
         ratio = width_ratio(self.branch)
-        if not _is_symbolic(ratio) and abs(ratio - 1) > 1e-12:
+        if not is_symbolic(ratio) and abs(ratio - 1) > 1e-12:
             raise PreconditionError(
                 f"skip with unequal widths: the branch multiplies the width by {ratio}; "
                 "choose width_ratio of its Dense layers with product 1"
@@ -303,7 +304,7 @@ class ResNet:
 
     def __post_init__(self) -> None:
         _check_architecture(self)
-        if not _is_symbolic(self.skip):
+        if not is_symbolic(self.skip):
             _number("skip", self.skip)
 
     @property
@@ -353,7 +354,7 @@ class OrthogonalFilterNet:
     def __post_init__(self) -> None:
         _check_architecture(self)
         for name in ("filter_gain", "branch_gain"):
-            if not _is_symbolic(getattr(self, name)):
+            if not is_symbolic(getattr(self, name)):
                 _number(name, getattr(self, name))
 
     @property
@@ -453,10 +454,6 @@ def _indented(layers: tuple[Layer, ...]) -> list[str]:
 # ---------------------------------------------------------------------------------------------------------------------
 # checks
 # ---------------------------------------------------------------------------------------------------------------------
-def _is_symbolic(value: Any) -> bool:
-    return bool(getattr(value, "free_symbols", ()))
-
-
 def _number(name: str, value: Any) -> float:
     """Check that a non-symbolic `value` is a finite real number and return it as a float."""
     try:
@@ -469,7 +466,7 @@ def _number(name: str, value: Any) -> float:
 
 
 def _count(name: str, value: Any) -> Any:
-    if _is_symbolic(value):
+    if is_symbolic(value):
         return value
     try:
         count = None if isinstance(value, bool) else operator.index(value)
@@ -482,7 +479,7 @@ def _count(name: str, value: Any) -> Any:
 
 def _check_weights(sigma_w: Any, sigma_b: Any, weights: str) -> None:
     for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
-        if not _is_symbolic(value) and _number(name, value) < 0:
+        if not is_symbolic(value) and _number(name, value) < 0:
             raise ValueError(f"{name}={value!r} must be >= 0: it is a standard deviation")
     if weights not in WEIGHTS:
         raise ValueError(f"unknown weights {weights!r}: choose one of {', '.join(WEIGHTS)}")
@@ -540,7 +537,7 @@ def width_ratio(layers: tuple[Layer, ...]) -> Any:
 
 
 def _numeric_times(net: Repeat) -> int:
-    if _is_symbolic(net.times):
+    if is_symbolic(net.times):
         raise PreconditionError(f"times={net.times} is symbolic: substitute an integer to walk over the layers")
     return int(net.times)
 
