@@ -20,9 +20,11 @@ from tqdm.auto import tqdm
 
 from theory.network import Layer
 from validation.backend import get_backend
+from validation.chunk import Chunk
 from validation.description import network_from_json, network_to_json
+from validation.planner import Plan, make_plan
 from validation.runner import available_processors, map_unordered, one_blas_thread
-from validation.sampling import Chunk, ReplicaTable, sample_chunk
+from validation.sampling import ReplicaTable, sample_chunk
 from validation.store import ChunkStore, Columns, write_atomically
 
 __all__ = ["Experiment", "Run", "WidthSample"]
@@ -32,7 +34,7 @@ IntArray = npt.NDArray[np.int64]
 Progress = bool | Callable[[int, int], None]
 
 # Changes whenever the same experiment would give other numbers: stores of an older version are then refused.
-STREAM_VERSION = 1
+STREAM_VERSION = 2
 CHUNKS_PER_WIDTH = 64
 # Starting worker processes takes about this long; shorter experiments finish sooner in the calling process.
 POOL_START_SECONDS = 2.0
@@ -65,6 +67,9 @@ class Experiment:
     companion : bool
         Sample the same network at half the width too (an eighth of the work), so that `compare` can remove the bias of
         finite width by extrapolation in 1/width.
+    method : str, optional
+        How the spectra are sampled: a name of `validation.planner.METHODS`. Default: the planner's choice, which `plan`
+        shows. All methods draw from the same law, but not the same numbers.
 
     Raises
     ------
@@ -80,6 +85,7 @@ class Experiment:
     x: Sequence[float] | npt.NDArray[Any] | None = field(default=None, repr=False)
     q0: float = 1.0
     companion: bool = True
+    method: str | None = None
 
     def __post_init__(self) -> None:
         _check_integer("width", self.width, 4 if self.companion else 1)
@@ -90,11 +96,23 @@ class Experiment:
         if self.x is not None:
             object.__setattr__(self, "x", _input_vector(self.x, self.width))
         network_to_json(self.net)  # refuses symbolic parameters and unknown layers now rather than in a worker
+        self.plan()  # refuses a method that cannot sample this network
 
     @property
     def widths(self) -> tuple[int, ...]:
         """The widths that are sampled: `width` and, with a companion, half of it."""
         return (self.width, self.width // 2) if self.companion else (self.width,)
+
+    def plan(self) -> tuple[Plan, ...]:
+        """Which method samples each width, why, and why not the others; prints as a table a width."""
+        return tuple(self._plan(width) for width in self.widths)
+
+    def _plan(self, width: int) -> Plan:
+        return make_plan(self._chunk(width, 0, 0), self.method)
+
+    def _chunk(self, width: int, start: int, stop: int, method: str = "") -> Chunk:
+        x = None if self.x is None else tuple(float(value) for value in self.x)
+        return Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0, method)
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values; `from_json` reads it back."""
@@ -107,6 +125,7 @@ class Experiment:
             "x": None if self.x is None else [float(value) for value in self.x],
             "q0": self.q0,
             "companion": self.companion,
+            "method": self.method,
         }
 
     @classmethod
@@ -163,10 +182,10 @@ class Experiment:
                     tables[width].fill(start, stop, columns)
         resumed = sum(int(table.done.sum()) for table in tables.values())
         size = chunk_size or math.ceil(self.replicas / CHUNKS_PER_WIDTH)
-        x = None if self.x is None else tuple(float(value) for value in self.x)
+        plans = {plan.width: plan.method for plan in self.plan()}
         # narrow networks first: they tell early how long the rest will take
         tasks = [
-            Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0)
+            self._chunk(width, start, stop, plans[width])
             for width in sorted(tables)
             for start, stop in tables[width].missing_ranges(size)
         ]
@@ -190,6 +209,7 @@ class Experiment:
                 "wall_seconds": time.perf_counter() - started,
                 "resumed_replicas": resumed,
                 "executor": "default" if executor is None else type(executor).__name__,
+                "methods": {str(width): method for width, method in plans.items()},
             },
         )
 
@@ -200,7 +220,9 @@ class Experiment:
         """
         identity = self.to_json()
         del identity["replicas"], identity["companion"]
-        return {"stream": STREAM_VERSION, **identity}
+        # the methods themselves, not "planned": another version's planner may choose others
+        methods = [self._plan(width).method for width in (self.width, max(1, self.width // 2))]
+        return {"stream": STREAM_VERSION, **identity, "method": methods}
 
 
 def _results(

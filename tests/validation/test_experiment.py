@@ -16,8 +16,9 @@ import pytest
 import sympy as sp
 
 from theory.network import Activation, Chain, Dense, Residual, ResNet, Sequential
+from validation.chunk import Chunk, sample_input
 from validation.experiment import Experiment, Run
-from validation.sampling import Chunk, sample_chunk, sample_input
+from validation.sampling import sample_chunk
 from validation.store import CHUNK_NAME
 
 NET = ResNet(3, "tanh", sigma_w=1.1, sigma_b=0.2)
@@ -71,7 +72,7 @@ def test_shapes_and_columns():
     np.testing.assert_array_equal((run.eigenvalues > 0).sum(axis=1), run.samples[0].rank)
     assert np.all(np.diff(run.eigenvalues, axis=1) <= 0)
     assert run.samples[0].replicas == 10
-    assert set(run.metadata) == {"versions", "platform", "wall_seconds", "resumed_replicas", "executor"}
+    assert set(run.metadata) == {"versions", "platform", "wall_seconds", "resumed_replicas", "executor", "methods"}
 
 
 def test_spectrum_is_that_of_the_jacobian():

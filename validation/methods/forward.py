@@ -1,0 +1,49 @@
+"""The reference: every weight drawn, a real forward pass, the dense product of the layers' Jacobians, a dense SVD."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from validation.backend import get_backend
+from validation.chunk import Chunk, replica_seed, sample_input
+from validation.methods.method import Method
+from validation.networks import Sampler, sample_jacobian
+from validation.spectrum import log_singular_values
+from validation.store import Columns
+
+__all__ = ["METHOD"]
+
+
+def _sample(chunk: Chunk) -> Columns:
+    backend = get_backend(chunk.backend)
+    rows: list[dict[str, Any]] = []
+    for replica in range(chunk.start, chunk.stop):
+        began = time.perf_counter()
+        weights_seed, input_seed = replica_seed(chunk, replica).spawn(2)
+        x = sample_input(chunk, input_seed)
+        signal = sample_jacobian(chunk.net, x, Sampler(backend.generator(weights_seed), backend, chunk.q0))
+        spectrum = log_singular_values(signal.jacobian, backend, rank=signal.rank)
+        rows.append(
+            {
+                "log_singular_values": spectrum.values,
+                "rank": spectrum.rank,
+                "resolved": spectrum.resolved,
+                "log_floor": spectrum.log_floor,
+                "input_square": float(x @ x) / len(x),
+                "output_square": float((signal.x * signal.x).mean()),
+                "seconds": time.perf_counter() - began,
+            }
+        )
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+
+METHOD = Method(
+    name="forward",
+    summary="every weight drawn, a real forward pass, the dense product, a dense SVD: the reference for all others",
+    obstacle=lambda _chunk: None,
+    merit=lambda _chunk: "no cheaper method has the law of this network",
+    sample=_sample,
+)
