@@ -21,6 +21,7 @@ from theory.layers import (
     check_finite,
     check_weights,
 )
+from theory.weights import Weights
 
 __all__ = ["Chain", "OrthogonalFilterNet", "ResNet"]
 
@@ -37,15 +38,15 @@ class Chain(Architecture):
         A name, or an `Activation` with parameters.
     sigma_w, sigma_b : number
         Weights have variance sigma_w²/width, biases sigma_b².
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        As for `Dense`.
     """
 
     depth: Any
     activation: str | Activation
     sigma_w: Any = 1.0
     sigma_b: Any = 0.0
-    weights: str = "gaussian"
+    weights: Weights = "gaussian"
 
     def __post_init__(self) -> None:
         _check_architecture(self)
@@ -77,8 +78,8 @@ class ResNet(Architecture):
         Weights have variance sigma_w²/(width depth), biases sigma_b².
     skip : number
         Factor a of the skip connections.
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        As for `Dense`.
     """
 
     depth: Any
@@ -86,7 +87,7 @@ class ResNet(Architecture):
     sigma_w: Any = 1.0
     sigma_b: Any = 0.0
     skip: Any = 1.0
-    weights: str = "gaussian"
+    weights: Weights = "gaussian"
 
     def __post_init__(self) -> None:
         _check_architecture(self)
@@ -125,8 +126,8 @@ class OrthogonalFilterNet(Architecture):
         every depth.
     sigma_w, sigma_b : number
         Weights have variance sigma_w²/width, biases sigma_b².
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        As for `Dense`.
     """
 
     depth: Any
@@ -135,7 +136,7 @@ class OrthogonalFilterNet(Architecture):
     branch_gain: Any
     sigma_w: Any = 1.0
     sigma_b: Any = 0.0
-    weights: str = "gaussian"
+    weights: Weights = "gaussian"
 
     def __post_init__(self) -> None:
         _check_architecture(self)

@@ -18,13 +18,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from rmt.law import Law
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from theory.activations import Nonlinearity, get_activation
+from theory.weights import Weights, check_ensemble
 
 __all__ = [
     "SHORTCUTS",
-    "WEIGHTS",
     "Activation",
     "Architecture",
     "BatchNorm",
@@ -43,7 +44,6 @@ __all__ = [
     "width_ratio",
 ]
 
-WEIGHTS: Final = ("gaussian", "orthogonal")
 SHORTCUTS: Final = ("identity", "orthogonal")
 
 
@@ -55,21 +55,34 @@ class Dense:
     ----------
     sigma_w, sigma_b : number
         Standard deviations, >= 0: weights have variance sigma_w²/(number of inputs), biases sigma_b².
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        ``"gaussian"``, ``"orthogonal"``, ``"uniform"`` (independent entries on an interval), `Sparse(density)`, or a
+        law of mean 1: that of W Wᵀ at sigma_w = 1, W = O diag(√λ) O' with independent Haar matrices O, O'.
     width_ratio : number
         Number of outputs over number of inputs, > 0.
+
+    Raises
+    ------
+    ValueError
+        Parameters out of range.
+    PreconditionError
+        A law as `weights` where the width changes.
     """
 
     sigma_w: Any = 1.0
     sigma_b: Any = 0.0
-    weights: str = "gaussian"
+    weights: Weights = "gaussian"
     width_ratio: Any = 1
 
     def __post_init__(self) -> None:
         check_weights(self.sigma_w, self.sigma_b, self.weights)
         if not is_symbolic(self.width_ratio) and not check_finite("width_ratio", self.width_ratio) > 0:
             raise ValueError(f"width_ratio={self.width_ratio!r} must be > 0 (outputs over inputs)")
+        if isinstance(self.weights, Law) and self.width_ratio != 1:
+            raise PreconditionError(
+                f"width_ratio={self.width_ratio!r} with a law as weights: the law of W Wᵀ is that of square matrices; "
+                "put a Dense layer of gaussian or orthogonal weights beside it for the change of width"
+            )
 
 
 @dataclass(frozen=True, init=False, repr=False)
@@ -276,19 +289,18 @@ def check_count(name: str, value: Any) -> Any:
     return count
 
 
-def check_weights(sigma_w: Any, sigma_b: Any, weights: str) -> None:
+def check_weights(sigma_w: Any, sigma_b: Any, weights: Any) -> None:
     """Check what a dense layer is made of.
 
     Raises
     ------
     ValueError
-        For a negative standard deviation or an unknown kind of weights.
+        For a negative standard deviation or an unknown ensemble of weights.
     """
     for name, value in (("sigma_w", sigma_w), ("sigma_b", sigma_b)):
         if not is_symbolic(value) and check_finite(name, value) < 0:
             raise ValueError(f"{name}={value!r} must be >= 0: it is a standard deviation")
-    if weights not in WEIGHTS:
-        raise ValueError(f"unknown weights {weights!r}: choose one of {', '.join(WEIGHTS)}")
+    check_ensemble(weights)
 
 
 def _as_layers(name: str, layers: Any) -> tuple[Layer, ...]:

@@ -16,7 +16,6 @@ from rmt.results import PreconditionError
 from theory.architectures import Chain, OrthogonalFilterNet, ResNet
 from theory.layers import (
     SHORTCUTS,
-    WEIGHTS,
     Activation,
     Architecture,
     BatchNorm,
@@ -31,6 +30,7 @@ from theory.layers import (
     Sequential,
     width_ratio,
 )
+from theory.weights import WEIGHTS, Sparse, describe_weights
 
 __all__ = [
     "LAYER_TYPES",
@@ -51,6 +51,7 @@ __all__ = [
     "Residual",
     "Scale",
     "Sequential",
+    "Sparse",
     "blocks",
     "describe",
     "describe_lines",
@@ -115,7 +116,7 @@ def describe_lines(layer: Any) -> list[str]:
 def _(layer: Dense) -> list[str]:
     ratio = "" if layer.width_ratio == 1 else f", outputs/inputs = {layer.width_ratio}"
     bias = "no bias" if layer.sigma_b == 0 else f"bias variance {layer.sigma_b}²"
-    return [f"dense, {layer.weights} weights of variance {layer.sigma_w}²/inputs, {bias}{ratio}"]
+    return [f"dense, {describe_weights(layer.weights)} of variance {layer.sigma_w}²/inputs, {bias}{ratio}"]
 
 
 @describe_lines.register
