@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         ResNet,
         Scale,
         Sequential,
+        Sparse,
         describe,
     )
     from theory.norm_growth import (
@@ -127,6 +128,7 @@ __all__ = [
     "SampleVariance",
     "Scale",
     "Sequential",
+    "Sparse",
     "angle_step",
     "balanced_filter_law",
     "batch_norm_correlation",
@@ -220,6 +222,7 @@ _HOMES = {
     "SampleVariance": "theory.sample_variance",
     "Scale": "theory.network",
     "Sequential": "theory.network",
+    "Sparse": "theory.network",
     "angle_step": "theory.angles",
     "balanced_filter_law": "theory.orthogonal_filters",
     "batch_norm_correlation": "theory.sample_variance",

@@ -1,4 +1,4 @@
-"""Derivation of the law of plain chains at finite depth, Gaussian or orthogonal weights, any activation.
+"""Derivation of the law of plain chains at finite depth, independent or orthogonal weights, any activation.
 
 After Pennington, Schoenholz, Ganguli, arXiv:1711.04735 and 1802.09979. This module loads sympy: import it inside
 functions only.
@@ -18,10 +18,10 @@ from rmt.algebra.affine import Affine
 from rmt.algebra.free_power import FreePower
 from rmt.algebra.free_product import FreeProduct
 from rmt.laws.discrete import Discrete
-from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Derivation, G, Step, m, to_sympy, z
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
 from theory.network import Chain
+from theory.weights import Weights, describe_weights, has_independent_entries, is_isometric, weights_law
 
 __all__ = ["derive_chain"]
 
@@ -65,10 +65,10 @@ def derive_chain(net: Chain) -> Derivation:
     )
 
 
-def _chain_law(masses: Mapping[Any, Any], weights: str, variance: Any, depth: Any) -> Any:
+def _chain_law(masses: Mapping[Any, Any], weights: Weights, variance: Any, depth: Any) -> Any:
     """Law of J Jᵀ for slopes of a discrete law."""
     slopes = Discrete(dict(masses))
-    layer = FreeProduct((MarchenkoPastur(ratio=1), slopes)) if weights == "gaussian" else slopes
+    layer = slopes if is_isometric(weights) else FreeProduct((weights_law(weights), slopes))
     return FreePower(Affine(layer, variance, 0), depth)
 
 
@@ -83,7 +83,6 @@ def _named_probability(masses: Mapping[Any, Any]) -> tuple[dict[Any, Any], tuple
 def _network_steps(net: Chain, depth: Any) -> tuple[Step, ...]:
     x, pre, bias = (sp.IndexedBase(name) for name in ("x", "h", "b"))
     gates, matrices = (sp.IndexedBase(name) for name in ("D", "W"))
-    kind = "independent Gaussian entries" if net.weights == "gaussian" else "Haar orthogonal matrices, entries"
     return (
         Step(
             "The network",
@@ -91,7 +90,7 @@ def _network_steps(net: Chain, depth: Any) -> tuple[Step, ...]:
                 sp.Eq(x[l], sp.Function("phi")(pre[l]), evaluate=False),
                 sp.Eq(pre[l], matrices[l] * x[l - 1] + bias[l], evaluate=False),
             ),
-            f"Weights: {kind} of variance $σ_w^2/N$ at width $N$; biases of variance $σ_b^2$.",
+            f"Entries of the {describe_weights(net.weights)} have variance $σ_w^2/N$ at width $N$, biases $σ_b^2$.",
             PENNINGTON,
         ),
         Step(
@@ -122,7 +121,7 @@ def _criterion(formulas: ActivationFormulas, sigma_w: Any) -> Any:
     return sp.Eq(sigma_w**2 * formulas.moment(1), 1, evaluate=False)
 
 
-def _atom_steps(masses: Mapping[Any, Any], weights: str, depth: Any) -> tuple[Step, ...]:
+def _atom_steps(masses: Mapping[Any, Any], weights: Weights, depth: Any) -> tuple[Step, ...]:
     zero = sp.Integer(0)
     if masses.get(zero, zero) == 0:
         return ()
@@ -132,7 +131,7 @@ def _atom_steps(masses: Mapping[Any, Any], weights: str, depth: Any) -> tuple[St
         "The mass at 0 is that of the slopes: the rank of a free product is the smallest rank of its factors.",
         "Bercovici, Voiculescu 1998",
     )
-    if weights == "gaussian":
+    if not is_isometric(weights):
         return (at_zero,)
     top = 1 - depth * masses[zero]
     return (
@@ -151,7 +150,7 @@ def _atom_steps(masses: Mapping[Any, Any], weights: str, depth: Any) -> tuple[St
 
 def _derive_smooth(net: Chain, formulas: ActivationFormulas, steps: tuple[Step, ...]) -> Derivation:
     depth, sigma_w = parameter(net.depth), parameter(net.sigma_w)
-    is_gaussian = net.weights == "gaussian"
+    is_gaussian = has_independent_entries(net.weights)
     has_closed_moments = formulas.gain_moment is not None and not formulas.moment(2).has(sp.Integral)
     names = [sp.Symbol(f"mu_{k}", positive=True) for k in (1, 2, 3)]
     definitions = tuple(sp.Eq(name, formulas.moment(k), evaluate=False) for k, name in enumerate(names, 1))

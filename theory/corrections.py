@@ -28,6 +28,7 @@ from theory.depth_expansion import DepthExpansion, collected, edge_corrections
 from theory.jacobian import branch_laws
 from theory.network import Layer, ResNet
 from theory.propagation import propagate
+from theory.weights import is_standard
 
 __all__ = [
     "TARNOWSKI",
@@ -130,7 +131,7 @@ def _weights_of_symbols(order: int) -> dict[Any, int]:
 def averages(net: Layer, q0: float, order: int) -> dict[Any, float]:
     """See `theory.layer_averages`."""
     n = order + 1
-    rows = _gain_rows(net, q0, n) if isinstance(net, ResNet) else _branch_rows(net, q0, n)
+    rows = _gain_rows(net, q0, n) if isinstance(net, ResNet) and is_standard(net.weights) else _branch_rows(net, q0, n)
     products = {x for k in range(1, n + 1) for x, _ in _monomials(block_term(k, "gaussian"), k)}
     out: dict[Any, float] = {}
     for product in (*gain_cumulants(n), *sorted(products - set(gain_cumulants(n)), key=str)):

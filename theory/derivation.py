@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from theory.network import Chain, Layer, ResNet
+from theory.weights import is_standard
 
 if TYPE_CHECKING:
     from rmt.symbolic import Derivation
@@ -46,7 +47,7 @@ def derive(net: Layer, *, exact: bool = False) -> Derivation:
         from theory.resnet_derivation import derive_resnet
 
         return derive_resnet(net)
-    if isinstance(net, Chain):
+    if isinstance(net, Chain) and is_standard(net.weights):
         from theory.chain_derivation import derive_chain
 
         return derive_chain(net)

@@ -53,6 +53,7 @@ from rmt.series import moments_to_s_series
 from theory.gain import gain_law
 from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
+from theory.weights import has_independent_entries, is_isometric, weights_law
 
 __all__ = ["branch_laws", "jacobian_law"]
 
@@ -156,12 +157,12 @@ def _layer_law(dense: Dense | None, diagonal: tuple[Diagonal, ...], variances: S
     if strength == 0:
         return Discrete({0: 1})
     scaled = _thinned(_scaled(Discrete({1: 1}) if gain is None else gain, strength), kept)
-    if dense is None or dense.weights == "orthogonal" or dense.width_ratio != 1:
+    if dense is None or is_isometric(dense.weights) or dense.width_ratio != 1:
         return scaled
-    wishart = MarchenkoPastur(1)
+    weights = weights_law(dense.weights)
     if isinstance(scaled, Discrete) and len(scaled.masses) == 1:
-        return Affine(wishart, strength)
-    return FreeProduct((wishart, scaled))
+        return Affine(weights, strength)
+    return FreeProduct((weights, scaled))
 
 
 def _squared_diagonal(diagonal: tuple[Diagonal, ...], variances: Sequence[float]) -> tuple[Law | None, Any, Any]:
@@ -322,7 +323,7 @@ def _changes_of_width(chain: Sequence[_Block], widths: Sequence[Fraction]) -> li
     for block, before, after in zip(chain, shares, shares[1:], strict=False):
         if block.dense is None or before == after:
             continue
-        if block.dense.weights == "gaussian":
+        if has_independent_entries(block.dense.weights):
             below.append(after)
         elif after > before:
             above.append(before)

@@ -14,6 +14,7 @@ from rmt.results import PreconditionError
 from theory.network import Activation, Dense, Layer, Residual, ResNet, blocks
 from theory.nonlinearity import Nonlinearity
 from theory.propagation import effective_cumulant, preactivation_variances
+from theory.weights import Weights, weights_law
 
 __all__ = ["chain_class", "common_skip", "limit_law"]
 
@@ -107,7 +108,7 @@ def _chain_limit(net: Layer, items: list[Any], q0: float) -> Law:
     return Affine(FreeMultiplicativePoisson(spread), math.exp(log_scale + spread), 0)
 
 
-def chain_class(function: Nonlinearity, weights: set[str]) -> str:
+def chain_class(function: Nonlinearity, ensembles: set[Weights]) -> str:
     """``"smooth"`` or ``"bernoulli"``: the double-scaling limit of a chain of that activation.
 
     What decides is the spread of the gains φ'(h)² as the variance q of h goes to 0, on which a deep net that keeps σ_0²
@@ -118,10 +119,12 @@ def chain_class(function: Nonlinearity, weights: set[str]) -> str:
     PreconditionError
         If there is no such limit.
     """
-    if weights != {"orthogonal"}:
+    spread = max(weights_law(weights).var() for weights in ensembles)
+    if spread > 0:
         raise PreconditionError(
-            "a chain of Gaussian weights has no limit at infinite depth: each layer adds at least 1 to the relative "
-            "variance; use weights='orthogonal', or theory.jacobian_law(net) at its depth"
+            "a chain of weights that are not orthogonal has no limit at infinite depth: each layer adds the variance "
+            f"{float(spread):.6g} of W Wᵀ to the relative variance; use weights='orthogonal', or "
+            "theory.jacobian_law(net) at its depth"
         )
     if function.name == "linear":
         raise PreconditionError(

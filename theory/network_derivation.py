@@ -16,7 +16,6 @@ import sympy as sp
 
 from rmt import series
 from rmt.laws.discrete import Discrete
-from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, Step, m, to_sympy
@@ -46,6 +45,7 @@ from theory.network import (
     Sequential,
     width_ratio,
 )
+from theory.weights import is_isometric, weights_law
 
 __all__ = ["derive_network"]
 
@@ -92,7 +92,7 @@ class _Walk:
                 if isinstance(layer, Dense) and layer.width_ratio != 1:
                     before = multiply_transforms(parts) if len(parts) > 1 else parts[0] if parts else _IDENTITY
                     widened = widen_transform(
-                        before, parameter(layer.width_ratio), isometric=layer.weights == "orthogonal"
+                        before, parameter(layer.width_ratio), isometric=is_isometric(layer.weights)
                     )
                     parts = [scale_transform(widened, _variance(layer))]
                     self.dense, self.after_diagonal = layer, False
@@ -238,9 +238,9 @@ def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 
 def _dense(layer: Dense) -> STransform:
-    if layer.weights == "orthogonal":
+    if is_isometric(layer.weights):
         return _constant(_variance(layer), "Orthogonal weights")
-    return scale_transform(s_transform(MarchenkoPastur(1)), _variance(layer))
+    return scale_transform(s_transform(weights_law(layer.weights)), _variance(layer))
 
 
 def _variance(layer: Dense) -> Any:

@@ -17,6 +17,7 @@ from rmt.law import Law
 from rmt.laws.universal_resnet import UniversalResNet
 from rmt.parameters import check_number
 from theory.log_law import check_count
+from theory.weights import Weights, check_ensemble, is_isometric, weights_law
 
 __all__ = [
     "FilterComparison",
@@ -91,7 +92,7 @@ def filter_limit_bounds(strength: float, norm: float) -> tuple[float, float]:
     return math.exp(-strength * (1 + norm)), math.exp(-strength * (1 - norm))
 
 
-def branch_norm(activation: str, sigma_w: float = 1.0, q: float = 1.0, *, weights: str = "gaussian") -> float:
+def branch_norm(activation: str, sigma_w: float = 1.0, q: float = 1.0, *, weights: Weights = "gaussian") -> float:
     """‖D W‖ of one wide layer: the root of the upper edge of the law of D W Wᵀ D at pre-activations N(0, q).
 
     Parameters
@@ -102,26 +103,24 @@ def branch_norm(activation: str, sigma_w: float = 1.0, q: float = 1.0, *, weight
         Standard deviation of the weights times the root of the width.
     q : float
         Variance of the pre-activations.
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        As for `theory.Dense`.
 
     Raises
     ------
     ValueError
         If an argument is out of range.
     """
-    from rmt.laws.marchenko_pastur import MarchenkoPastur
     from theory.activations import get_activation
     from theory.gain import gain_law
 
     check_number("sigma_w", sigma_w, above=0)
     check_number("q", q, above=0)
     phi = get_activation(activation)
-    if weights == "orthogonal":
+    check_ensemble(weights)
+    if is_isometric(weights):
         return float(sigma_w * math.sqrt(phi.slope_range[1]))
-    if weights != "gaussian":
-        raise ValueError(f"weights={weights!r}: choose gaussian or orthogonal")
-    return float(sigma_w * math.sqrt(float((gain_law(phi, q) @ MarchenkoPastur(ratio=1)).support().upper)))
+    return float(sigma_w * math.sqrt(float((gain_law(phi, q) @ weights_law(weights)).support().upper)))
 
 
 def filter_law(depth: int, strength: float, chi: float = 1.0) -> Law:

@@ -52,6 +52,7 @@ from theory.activations import Nonlinearity, get_activation
 from theory.gaussian import composite_legendre
 from theory.network import Activation, Dense, Layer, OrthogonalFilterNet, Residual, ResNet, Scale, blocks
 from theory.propagation import Signal, advance, start
+from theory.weights import has_independent_entries, is_isometric
 
 __all__ = ["outlier"]
 
@@ -218,13 +219,19 @@ def _block(
         raise NotImplementedError(
             f"outlier with width_ratio={dense.width_ratio}: only layers of equal width are supported, set it to 1"
         )
+    isometric = is_isometric(dense.weights)
+    if not isometric and not has_independent_entries(dense.weights):
+        raise NotImplementedError(
+            f"outlier of weights with W Wᵀ of law {dense.weights!r}: only independent entries and orthogonal weights "
+            "are supported; theory.jacobian_law(net) has the bulk"
+        )
     return _Block(
         0.0 if residual is None else float(residual.skip),
         residual is not None and residual.shortcut == "orthogonal" and residual.skip != 0,
         float(factor),
         float(dense.sigma_w) ** 2,
         float(dense.sigma_b) ** 2,
-        dense.weights == "orthogonal",
+        isometric,
         nonlinearity,
         signal.second_moment,
         signal.mean,

@@ -23,6 +23,7 @@ from theory.activations import Nonlinearity, get_activation
 from theory.gaussian import pair_average
 from theory.network import Activation, Dense, Residual, Scale, Sequential
 from theory.tuning import critical_sigma_w
+from theory.weights import Weights
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -369,7 +370,7 @@ def stable_resnet(
     sigma_b: float = 0.0,
     *,
     scaling: str = "uniform",
-    weights: str = "gaussian",
+    weights: Weights = "gaussian",
 ) -> Sequential:
     """Residual network x -> x + λ_l φ(W x + b) whose branch scales λ_l keep signal and gradients finite at any depth.
 
@@ -382,8 +383,8 @@ def stable_resnet(
     scaling : str
         ``"uniform"``: λ_l = 1/√depth; ``"decreasing"``: λ_l = 1/(√l log(l+1)), whose squares have a finite sum and do
         not refer to the depth (Hayou et al., Stable ResNet, arXiv:2010.12859).
-    weights : str
-        ``"gaussian"`` or ``"orthogonal"``.
+    weights : str, Sparse or Law
+        As for `Dense`.
 
     Raises
     ------

@@ -30,6 +30,7 @@ from theory.corrections import (
 from theory.depth_expansion import DepthExpansion
 from theory.limits import common_skip
 from theory.network import Layer, ResNet
+from theory.weights import Weights, describe_weights, is_isometric, is_standard
 
 __all__ = ["block_expansion", "c", "derive_resnet", "expand_residual", "expand_resnet", "v"]
 
@@ -49,6 +50,9 @@ def _universal(a: Any, depth: Any) -> Derivation:
 
 def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion:
     """Expansion of a residual network in 1/depth with its steps; see `theory.finite_depth_corrections`."""
+    if not is_standard(net.weights):
+        return expand_residual(net, order, equal_layers)
+    kind = "orthogonal" if is_isometric(net.weights) else "gaussian"
     a, depth, sigma_w, sigma_b = (
         positive_skip(net.skip),
         *(parameter(x) for x in (net.depth, net.sigma_w, net.sigma_b)),
@@ -56,13 +60,13 @@ def expand_resnet(net: ResNet, order: int, equal_layers: bool) -> DepthExpansion
     symbol = depth if depth.is_Symbol else sp.Symbol("L", positive=True)  # of the expansion, whatever the depth
     formulas = activation_formulas(net.nonlinearity)
     definitions = gain_definitions(formulas, sigma_w, order + 1)
-    expansion = residual_expansion(repr(net), a, depth, net.weights, definitions, order, equal_layers)
+    expansion = residual_expansion(repr(net), a, depth, kind, definitions, order, equal_layers)
     universal = _universal(a, depth)
     steps = (
         *_network_steps(a, depth, net.weights),
         *_signal_steps(formulas, sigma_w, sigma_b, a, depth, expansion.definitions),
-        *_block_steps(a, net.weights),
-        *limit_steps(a, net.weights, symbol),
+        *_block_steps(a, kind),
+        *limit_steps(a, kind, symbol),
         *universal.steps,
         *correction_steps(expansion, a, symbol),
         *_outlier_steps(formulas),
@@ -105,11 +109,10 @@ def block_expansion(a: Any, weights: str, epsilon: Any, order: int = 2) -> Any:
     return sp.Add(*((epsilon / a**2) ** n * sp.expand(block_term(n, weights)) for n in range(1, order + 1)))
 
 
-def _network_steps(a: Any, depth: Any, weights: str) -> tuple[Step, ...]:
+def _network_steps(a: Any, depth: Any, weights: Weights) -> tuple[Step, ...]:
     x, pre, bias = (sp.IndexedBase(name) for name in ("x", "h", "b"))
     gates, matrices = (sp.IndexedBase(name) for name in ("D", "W"))
     product = sp.Product(a + gates[l] * matrices[l], (l, 1, depth))
-    kind = "independent Gaussian entries" if weights == "gaussian" else "Haar orthogonal matrices, entries"
     return (
         Step(
             "The network",
@@ -117,7 +120,8 @@ def _network_steps(a: Any, depth: Any, weights: str) -> tuple[Step, ...]:
                 sp.Eq(x[l], sp.Function("phi")(pre[l]) + a * x[l - 1], evaluate=False),
                 sp.Eq(pre[l], matrices[l] * x[l - 1] + bias[l], evaluate=False),
             ),
-            f"Weights: {kind} of variance $σ_w^2/(N L)$ at width $N$ and depth $L$; biases of variance $σ_b^2$.",
+            f"Entries of the {describe_weights(weights)} have variance $σ_w^2/(N L)$ at width $N$ and depth $L$, "
+            "biases $σ_b^2$.",
             TARNOWSKI,
         ),
         Step(

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 import rmt
 from theory.activations import ACTIVATION_NAMES
+from theory.weights import WEIGHTS
 
 __all__ = ["build_parser", "main"]
 
@@ -136,7 +137,7 @@ def _add_network(parser: argparse.ArgumentParser, *, symbolic: bool = False) -> 
     )
     group.add_argument("--sigma-b", type=number, default=0, metavar="S", help="biases have variance S^2 (0)")
     group.add_argument("--skip", type=number, metavar="A", help="factor of the skip connection, resnet only (1)")
-    group.add_argument("--weights", choices=("gaussian", "orthogonal"), default="gaussian", help="(gaussian)")
+    group.add_argument("--weights", choices=WEIGHTS, default="gaussian", help="(gaussian)")
 
 
 def _add_input(parser: argparse.ArgumentParser) -> None:

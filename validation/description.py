@@ -1,6 +1,7 @@
 """Network descriptions as JSON, for stores and saved runs: layer names and numbers, never code.
 
-Of an activation that a user wrote, a sympy expression is stored as the tree of its known functions, and a Python
+A law of weights is stored as the tree of its operations, by the names of `rmt` and with numbers as parameters. Of an
+activation that a user wrote, a sympy expression is stored as the tree of its known functions, and a Python
 function by its name alone: such a network cannot be made again from a file.
 """
 
@@ -12,6 +13,9 @@ from dataclasses import fields, is_dataclass
 from numbers import Integral
 from typing import Any
 
+import rmt
+from rmt import Law
+from theory.weights import Sparse
 from validation.networks import layer_types
 
 __all__ = ["network_from_json", "network_to_json"]
@@ -51,7 +55,11 @@ def _encode(value: Any, where: str) -> Any:
         return [_encode(item, where) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         name = type(value).__name__
-        if type(value) not in layer_types():
+        if isinstance(value, Law):
+            if getattr(rmt, name, None) is not type(value):
+                raise ValueError(f"{where}={value!r}: a law of type {name} cannot be stored in a file")
+            return {"law": name, "arguments": [_encode(getattr(value, entry.name), where) for entry in fields(value)]}
+        if type(value) not in (*layer_types(), Sparse):
             known = ", ".join(sorted(kind.__name__ for kind in layer_types()))
             raise ValueError(f"{where}: no sampling rule for {name}; use {known}")
         encoded = {entry.name: _encode(getattr(value, entry.name), f"{name}.{entry.name}") for entry in fields(value)}
@@ -79,12 +87,17 @@ def _decode(value: Any) -> Any:
         return value
     if "expression" in value:
         return _from_tree(value["expression"])
+    if "law" in value:
+        law = getattr(rmt, str(value["law"]), None)
+        if not (isinstance(law, type) and issubclass(law, Law) and law is not Law):
+            raise ValueError(f"the law {value['law']!r} of the weights is unknown: this file needs another version")
+        return law(*map(_decode, value["arguments"]))
     if "function" in value:
         raise ValueError(
             f"the activation is the Python function {value['function']}, which a file cannot hold: describe the "
             "network again in Python"
         )
-    types = {kind.__name__: kind for kind in layer_types()}
+    types: dict[Any, Any] = {kind.__name__: kind for kind in (*layer_types(), Sparse)}
     if value.get("type") not in types:
         raise ValueError(f"layer type {value.get('type')!r} is unknown; this file needs another version of the toolkit")
     arguments = {name: _decode(item) for name, item in value.items() if name != "type"}

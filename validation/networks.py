@@ -30,7 +30,7 @@ from theory.network import (
     sees_a_batch,
 )
 from validation.backend import Backend
-from validation.ensembles import weight_matrix
+from validation.ensembles import weight_matrix, weight_rank
 
 __all__ = ["Sampler", "Signal", "advance", "layer_types", "sample_jacobian"]
 
@@ -64,6 +64,7 @@ class Signal:
     rank : int
         Rank of the Jacobian, exact with probability 1: the smallest number of columns, rows or units with non-zero
         derivative met so far (generic factors lose no further rank; a skip connection restores what its branch loses).
+        An upper bound where several sparse matrices have rows or columns that are empty.
     shared : bool
         Whether a skip connection holds the same Jacobian array, which must then not be written into.
     alive : array of bool of shape (n,) or None
@@ -128,6 +129,7 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
     n_in = len(signal.x)
     n_out = max(1, round(n_in * float(layer.width_ratio)))
     weights = weight_matrix(layer.weights, n_out, n_in, sampler.generator, sampler.backend)
+    rank = min(signal.rank, weight_rank(layer.weights, weights, sampler.backend))
     weights *= float(layer.sigma_w)
     preactivation = weights @ signal.x
     batch = None if signal.batch is None else weights @ signal.batch
@@ -136,7 +138,7 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
         preactivation += bias
         batch = None if batch is None else batch + bias[:, None]
     jacobian = weights if signal.jacobian is None else weights @ signal.jacobian
-    return Signal(preactivation, jacobian, min(signal.rank, n_out), batch=batch)
+    return Signal(preactivation, jacobian, rank, batch=batch)
 
 
 @advance.register

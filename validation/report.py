@@ -94,7 +94,8 @@ def short_name(net: Any) -> str:
     """A name of the network for headings and tables: ``tanh ResNet, depth 50``."""
     if isinstance(net, theory.Chain | theory.ResNet):
         activation = net.activation if isinstance(net.activation, str) else net.activation.name
-        weights = "" if net.weights == "gaussian" else f"{net.weights} "
+        ensemble = net.weights if isinstance(net.weights, str) else type(net.weights).__name__
+        weights = "" if ensemble == "gaussian" else f"{ensemble} "
         return f"{weights}{activation} {type(net).__name__}, depth {net.depth}"
     return type(net).__name__
 
@@ -102,7 +103,10 @@ def short_name(net: Any) -> str:
 def reproduction(comparison: Comparison) -> tuple[str, str | None]:
     """The same comparison again: as Python code, and as a shell command where the shell can say it (else None)."""
     experiment = comparison.run.experiment
-    names = ", ".join(sorted(set(re.findall(r"\b([A-Z]\w+)\(", repr(experiment.net)))))
+    names = sorted(set(re.findall(r"\b([A-Z]\w+)\(", repr(experiment.net))))
+    laws = sorted(name for name in names if not hasattr(theory, name))
+    imports = f"from rmt import {', '.join(laws)}\n" if laws else ""
+    imports += f"from theory import {', '.join(name for name in names if name not in laws)}, jacobian_law\n"
     given = f", width={experiment.width}, replicas={experiment.replicas}, seed={experiment.seed}, q0={experiment.q0!r}"
     if experiment.x is not None:
         given += ", x=x"
@@ -111,7 +115,7 @@ def reproduction(comparison: Comparison) -> tuple[str, str | None]:
     if experiment.backend != "numpy":
         given += f", backend={experiment.backend!r}"
     code = (
-        f"from theory import {names}, jacobian_law\nfrom validation import Experiment, compare\n\n"
+        f"{imports}from validation import Experiment, compare\n\n"
         f"net = {experiment.net!r}\nrun = Experiment(net{given}).run()\n"
         f"print(compare(run, jacobian_law(net, q0={experiment.q0!r})))\n"
     )
@@ -120,7 +124,9 @@ def reproduction(comparison: Comparison) -> tuple[str, str | None]:
 
 def _shell_command(experiment: Any) -> str | None:
     net = experiment.net
-    if not isinstance(net, theory.Chain | theory.ResNet) or not isinstance(net.activation, str):
+    if not isinstance(net, theory.Chain | theory.ResNet):
+        return None
+    if not isinstance(net.activation, str) or not isinstance(net.weights, str):
         return None
     if experiment.x is not None or not experiment.companion or experiment.backend != "numpy":
         return None

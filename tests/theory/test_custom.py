@@ -1,5 +1,6 @@
 """Activations that a user writes: against the built-in ones, and refused where they make no sense."""
 
+import json
 import math
 import pickle
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 import sympy as sp
 
+import rmt
 from theory.activations import get_activation
 from theory.jacobian import jacobian_law
-from theory.network import Activation, Chain
+from theory.network import Activation, Chain, ResNet, Sparse
 from theory.propagation import propagate
 from validation.description import network_from_json, network_to_json
 
@@ -84,6 +86,11 @@ def test_copies_in_other_processes_and_files():
     described = network_to_json(Chain(2, Activation("custom", phi=_swish, dphi=_swish_slope)))
     with pytest.raises(ValueError, match=r"the Python function .*_swish, which a file cannot hold"):
         network_from_json(described)
+    law = rmt.FussCatalan(2) @ rmt.Discrete({0.5: 0.5, 1.5: 0.5})
+    for net in (Chain(2, "relu", weights=Sparse(0.25)), ResNet(3, "tanh", weights=law)):
+        assert network_from_json(json.loads(json.dumps(network_to_json(net)))) == net
+    with pytest.raises(ValueError, match="the law 'cite' of the weights is unknown"):
+        network_from_json({"type": "Dense", "weights": {"law": "cite", "arguments": []}})
     hostile = {"type": "Chain", "depth": 1, "activation": {"expression": ["sympify", ["Symbol", "x"]]}}
     with pytest.raises(ValueError, match="'sympify' of a stored activation is unknown"):
         network_from_json(hostile)

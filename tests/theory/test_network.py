@@ -156,7 +156,7 @@ def test_symbols_pass_and_stay_exact():
         (lambda: ResNet(5, "relu", sigma_b=math.inf), "sigma_b=inf"),
         (lambda: ResNet(5, "relu", sigma_b=-1), "sigma_b=-1"),
         (lambda: ResNet(5, "relu", skip=math.nan), "skip=nan"),
-        (lambda: ResNet(5, "relu", weights="uniform"), "unknown weights 'uniform'.*gaussian, orthogonal"),
+        (lambda: ResNet(5, "relu", weights="sparse"), "unknown weights 'sparse'.*gaussian, orthogonal"),
         (lambda: Chain(5, "relu", sigma_w="1"), "sigma_w='1'"),
         (lambda: Chain(5, "relu", sigma_w=None), "sigma_w=None"),
         (lambda: Chain(5, "relu", sigma_w=1j), "sigma_w=1j"),

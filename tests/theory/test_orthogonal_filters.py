@@ -162,7 +162,7 @@ def test_recurrent_linear_network_has_the_law_of_the_feedforward_one():
     [
         (lambda: filter_law(5, 6.0), "strength=6"),
         (lambda: balanced_filter_law(0.0), "time=0"),
-        (lambda: branch_norm("relu", weights="uniform"), "choose gaussian or orthogonal"),
+        (lambda: branch_norm("relu", weights="haar"), "choose one of gaussian, orthogonal"),
         (lambda: filter_limit_bounds(1.0, -1.0), "norm=-1"),
     ],
 )

@@ -4,17 +4,21 @@ from fractions import Fraction
 
 import pytest
 
+import rmt
 import theory
 from theory.network import (
     Activation,
     BatchNorm,
+    Chain,
     Dense,
     Dropout,
     LayerNorm,
     OrthogonalFilterNet,
     Repeat,
     Residual,
+    ResNet,
     Sequential,
+    Sparse,
 )
 from validation.compare import compare
 from validation.experiment import Experiment
@@ -33,6 +37,9 @@ NETS = {
             Activation("hard_tanh"),
         ]
     ),
+    "uniform": ResNet(4, "tanh", 1.3, 0.2, 0.9, "uniform"),
+    "sparse": Chain(2, "hard_tanh", 1.2, 0.1, Sparse(0.15)),
+    "a law of weights": Chain(2, "erf", 1.3, 0.1, rmt.Discrete({0: 0.2, 0.5: 0.2, 1.5: 0.6})),
 }
 
 

@@ -1,10 +1,9 @@
 """Sampled networks: the Jacobian is the derivative of the forward map, and the weights have the stated law."""
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
+import rmt
 import theory.network
 from theory.activations import ACTIVATION_NAMES
 from theory.network import (
@@ -20,6 +19,7 @@ from theory.network import (
     ResNet,
     Scale,
     Sequential,
+    Sparse,
 )
 from validation.backend import Backend, get_backend
 from validation.ensembles import WEIGHTS, weight_matrix
@@ -53,6 +53,8 @@ ARCHITECTURES = {
     "normalised first": Residual([LayerNorm(), Scale(1.5), Dense(0.7), Activation("erf")], 0.6, "orthogonal"),
     "batch": Residual([BatchNorm(), Dense(1.3, 0.2), Dropout(0.2), BatchNorm(), Activation("tanh")], 0.5, "orthogonal"),
     "dropout": Sequential([Dropout(0.3), Dense(1.1), Activation("silu"), Dropout(0.4), Scale(-0.7)]),
+    "sparse and uniform": Sequential([Chain(2, "tanh", 1.3, weights=Sparse(0.6)), Dense(0.8, 0.1, "uniform", 2)]),
+    "a law of weights": ResNet(3, "gelu", 1.4, 0.2, weights=rmt.Discrete({0.5: 0.5, 1.5: 0.5})),
     "dense last": Sequential([Chain(2, "selu"), Dense(0.5, width_ratio=0.5)]),
 }
 
@@ -85,14 +87,14 @@ def test_network_without_weights():
 
 
 def test_every_layer_type_and_kind_of_weights_has_a_rule():
-    assert set(layer_types()) == set(get_args(theory.network.Layer))
+    assert set(layer_types()) == set(theory.network.LAYER_TYPES)
     assert tuple(WEIGHTS) == theory.network.WEIGHTS
 
 
 def test_unknown_layer_and_weights_say_what_there_is():
     with pytest.raises(NotImplementedError, match=r"no rule for the layer type complex.*Dense"):
         advance(1j, Signal(np.ones(2), None, 2), sampler(0))
-    with pytest.raises(ValueError, match="'sparse' is unknown; choose one of gaussian, orthogonal"):
+    with pytest.raises(ValueError, match="'sparse' is unknown; choose one of gaussian, orthogonal, uniform"):
         weight_matrix("sparse", 2, 2, np.random.default_rng(0), NUMPY)
 
 
@@ -124,6 +126,9 @@ def test_same_seed_same_network_other_seed_other():
         Sequential([Dense(width_ratio=2), Dense(width_ratio=0.25)]),
         ResNet(3, "relu"),
         Repeat(Residual([Dense(), Activation("relu")], skip=0), 2),
+        Chain(2, "relu", weights=Sparse(0.5)),
+        Dense(weights=Sparse(0.08)),
+        Sequential([Dense(weights=rmt.Discrete({0: 0.2, 1.25: 0.8})), Activation("relu")]),
         Sequential([Chain(1, "relu"), Repeat(Residual([Dense(), Activation("relu")], skip=0.5), 2)]),
     ],
 )
@@ -133,16 +138,31 @@ def test_rank_is_exact(net):
         assert signal.rank == np.linalg.matrix_rank(signal.jacobian)
 
 
-@pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize("kind", [*WEIGHTS, Sparse(0.4)], ids=str)
 @pytest.mark.parametrize(("n_out", "n_in"), [(30, 30), (45, 15), (10, 40)])
 def test_entries_have_variance_one_over_inputs(kind, n_out, n_in):
     rng = np.random.default_rng(5)
     draws = np.array([weight_matrix(kind, n_out, n_in, rng, NUMPY) for _ in range(200)])
     squares = (draws**2).mean(axis=0) * n_in
-    assert squares.mean() == pytest.approx(1.0, abs=6 * np.sqrt(2 / draws.size))
     # entry by entry, so that no row or column is favoured: chi-square with 200 degrees of freedom over 200
-    assert np.abs(squares - 1.0).max() < 7 * np.sqrt(2 / 200)
+    kurtosis = kind.kurtosis if isinstance(kind, Sparse) else 3
+    assert np.abs(squares - 1.0).max() < 7 * np.sqrt((kurtosis - 1) / 200)
+    assert squares.mean() == pytest.approx(1.0, abs=6 * np.sqrt((kurtosis - 1) / draws.size))
     assert abs(draws.mean()) < 6 / np.sqrt(n_in * draws.size)
+
+
+@pytest.mark.parametrize(("kind", "kurtosis"), [("gaussian", 3.0), ("uniform", 1.8), (Sparse(0.25), 12.0)], ids=str)
+def test_entries_have_their_kurtosis(kind, kurtosis):
+    draws = weight_matrix(kind, 700, 700, np.random.default_rng(6), NUMPY) * 700**0.5
+    fourth = draws**4
+    assert fourth.mean() == pytest.approx(kurtosis, abs=5 * fourth.std() / 700)
+
+
+def test_a_law_of_weights_has_its_quantiles_as_eigenvalues():
+    law = rmt.MarchenkoPastur(0.5)
+    w = weight_matrix(law, 40, 40, np.random.default_rng(1), NUMPY)
+    found = np.linalg.svd(w, compute_uv=False)[::-1] ** 2
+    np.testing.assert_allclose(found, law.ppf((np.arange(40) + 0.5) / 40), rtol=1e-10)
 
 
 @pytest.mark.parametrize(("n_out", "n_in"), [(8, 8), (12, 4), (3, 9)])
