@@ -1,7 +1,8 @@
 """Random weight matrices, one rule an ensemble.
 
 Normalisation (one for all kinds): entries of a matrix with `n_in` columns have mean 0 and variance ``1/n_in``, so that
-``sigma_w`` times it keeps the mean square of a signal up to ``sigma_w**2``, whatever the shape.
+``sigma_w`` times it keeps the mean square of a signal up to ``sigma_w**2``, whatever the shape. A generator that draws
+for many replicas at once puts their axis before the matrix's two.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["WEIGHTS", "bi_invariant", "gaussian", "haar", "sparse", "uniform", "
 
 
 def gaussian(n_out: int, n_in: int, generator: Any, _backend: Backend) -> Any:
-    """Independent N(0, 1/n_in) entries (real Ginibre), shape (n_out, n_in)."""
+    """Independent N(0, 1/n_in) entries (real Ginibre), shape (..., n_out, n_in)."""
     matrix = generator.standard_normal((n_out, n_in))
     matrix *= n_in**-0.5
     return matrix
@@ -36,10 +37,12 @@ def haar(n_out: int, n_in: int, generator: Any, backend: Backend) -> Any:
     ``1/n_in``; a wide one has it already.
     """
     tall, narrow = max(n_out, n_in), min(n_out, n_in)
-    q, r = backend.xp.linalg.qr(generator.standard_normal((tall, narrow)))
-    q *= backend.xp.copysign(1.0, backend.xp.diagonal(r))
+    xp = backend.xp
+    q, r = xp.linalg.qr(generator.standard_normal((tall, narrow)))
+    diagonal = xp.sum(r * xp.eye(narrow, dtype=r.dtype), axis=-1)
+    q *= xp.copysign(xp.ones_like(diagonal), diagonal)[..., None, :]
     if n_out < n_in:
-        return q.T
+        return xp.linalg.matrix_transpose(q)
     if n_out > n_in:
         q *= (n_out / n_in) ** 0.5
     return q
@@ -109,8 +112,8 @@ def weight_rank(weights: Weights, matrix: Any, backend: Backend) -> int:
     match weights:
         case Sparse():
             kept = matrix != 0
-            if min(int(kept.sum(axis=axis).min()) for axis in (0, 1)) < _FEW:
+            if min(int(kept.sum(axis=axis).min()) for axis in (-2, -1)) < _FEW:
                 return int(backend.xp.linalg.matrix_rank(matrix))
         case Law():
-            return int(np.count_nonzero(_quantiles(weights, len(matrix)) > 0))
-    return int(min(matrix.shape))
+            return int(np.count_nonzero(_quantiles(weights, matrix.shape[-2]) > 0))
+    return int(min(matrix.shape[-2:]))

@@ -3,10 +3,14 @@
 One rule a layer type, registered on `advance`. A rule maps the signal before the layer to the signal after it. The
 Jacobian is accumulated from the left, one matrix product a weight layer, ``J <- diag(phi'(h)) (W J)``, so no layer's
 matrix is kept. Dropout masks and orthogonal shortcuts are drawn like weights.
+
+How weights are drawn and multiplied is the sampler's business (`Sampler.weights`), and so is whether it draws one
+network or many: the rules hold for arrays with leading axes of replicas too, in any namespace of the array API.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -31,24 +35,13 @@ from theory.network import (
 )
 from validation.backend import Backend
 from validation.ensembles import weight_matrix, weight_rank
+from validation.jacobian import FormedWeights, Jacobian, Weights
 
-__all__ = ["Sampler", "Signal", "advance", "layer_types", "sample_jacobian"]
+__all__ = ["Sampler", "Signal", "advance", "formed_weights", "layer_types", "sample_jacobian", "send"]
 
 
 # Inputs beside the one asked about that the statistics of `BatchNorm` are taken over.
 _BATCH = 512
-
-
-@dataclass(frozen=True)
-class Sampler:
-    """Where random numbers come from and where arrays live.
-
-    `input_square` is the mean square of the components of a batch's inputs.
-    """
-
-    generator: Any
-    backend: Backend
-    input_square: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,28 +50,54 @@ class Signal:
 
     Attributes
     ----------
-    x : array of shape (n,)
-        The forward signal.
-    jacobian : array of shape (n, n_0) or None
-        Derivative of `x` by the network's input; None stands for the identity, which is not formed.
-    rank : int
+    x : array of shape (..., n)
+        The forward signal, behind axes of replicas if the sampler draws many networks at once.
+    jacobian : Jacobian
+        Derivative of `x` by the network's input; of what `sample_jacobian` returns, the matrix.
+    rank : int or array of shape (...)
         Rank of the Jacobian, exact with probability 1: the smallest number of columns, rows or units with non-zero
         derivative met so far (generic factors lose no further rank; a skip connection restores what its branch loses).
         An upper bound where several sparse matrices have rows or columns that are empty.
-    shared : bool
-        Whether a skip connection holds the same Jacobian array, which must then not be written into.
-    alive : array of bool of shape (n,) or None
+    alive : array of bool of shape (..., n) or None
         Rows of the Jacobian that gates and masks since the last weights have left; None stands for all.
-    batch : array of shape (n, B) or None
+    batch : array of shape (..., n, B) or None
         Other inputs on their way through the same network, for its `BatchNorm` layers; None without any.
     """
 
     x: Any
     jacobian: Any
-    rank: int
-    shared: bool = False
+    rank: Any
     alive: Any = None
     batch: Any = None
+
+
+def formed_weights(ensemble: Any, scale: float, n_out: int, n_in: int, _signal: Signal, sampler: Sampler) -> Weights:
+    """Weights whose matrix is drawn at once and multiplied as it is: what all other ways are judged by."""
+    matrix = weight_matrix(ensemble, n_out, n_in, sampler.generator, sampler.backend)
+    matrix *= scale
+    return FormedWeights(matrix, weight_rank(ensemble, matrix, sampler.backend))
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Where random numbers come from, where arrays live, and how weights are drawn.
+
+    Attributes
+    ----------
+    generator : object
+        Has ``standard_normal(shape)`` and ``random(shape)``, which put the axes of replicas before the shape.
+    backend : Backend
+    input_square : float
+        Mean square of the components of a batch's inputs.
+    weights : callable
+        ``(ensemble, scale, n_out, n_in, signal, sampler)`` to `Weights` with entries of variance ``scale**2 / n_in``
+        for that signal.
+    """
+
+    generator: Any
+    backend: Backend
+    input_square: float = 1.0
+    weights: Callable[[Any, float, int, int, Signal, Sampler], Weights] = formed_weights
 
 
 def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
@@ -100,14 +119,17 @@ def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
         ``x`` the output, ``jacobian`` the matrix J = d output / d input of shape (n_out, n).
     """
     xp = sampler.backend.xp
-    vector = xp.asarray(x, dtype=xp.float64)
+    signal = send(net, xp.asarray(x, dtype=xp.float64), sampler)
+    return replace(signal, jacobian=signal.jacobian.array())
+
+
+def send(net: Layer, x: Any, sampler: Sampler) -> Signal:
+    """The signal after a network whose input is `x`, an array of shape (..., n) in the sampler's namespace."""
+    width = x.shape[-1]
     batch = None
     if sees_a_batch(net):
-        batch = sampler.input_square**0.5 * sampler.generator.standard_normal((len(vector), _BATCH))
-    signal = advance(net, Signal(vector, None, len(vector), batch=batch), sampler)
-    if signal.jacobian is None:
-        return replace(signal, jacobian=xp.eye(len(vector)))
-    return signal
+        batch = sampler.input_square**0.5 * sampler.generator.standard_normal((width, _BATCH))
+    return advance(net, Signal(x, Jacobian(sampler.backend, width), width, batch=batch), sampler)
 
 
 @singledispatch
@@ -126,19 +148,17 @@ def layer_types() -> tuple[type, ...]:
 
 @advance.register
 def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
-    n_in = len(signal.x)
+    n_in = signal.x.shape[-1]
     n_out = max(1, round(n_in * float(layer.width_ratio)))
-    weights = weight_matrix(layer.weights, n_out, n_in, sampler.generator, sampler.backend)
-    rank = min(signal.rank, weight_rank(layer.weights, weights, sampler.backend))
-    weights *= float(layer.sigma_w)
-    preactivation = weights @ signal.x
-    batch = None if signal.batch is None else weights @ signal.batch
+    weights = sampler.weights(layer.weights, float(layer.sigma_w), n_out, n_in, signal, sampler)
+    preactivation = weights.image(signal.x)
+    batch = None if signal.batch is None else weights.images(signal.batch)
     if layer.sigma_b:
-        bias = float(layer.sigma_b) * sampler.generator.standard_normal(n_out)
+        bias = float(layer.sigma_b) * sampler.generator.standard_normal((n_out,))
         preactivation += bias
-        batch = None if batch is None else batch + bias[:, None]
-    jacobian = weights if signal.jacobian is None else weights @ signal.jacobian
-    return Signal(preactivation, jacobian, rank, batch=batch)
+        batch = None if batch is None else batch + bias[..., None]
+    rank = _smaller(sampler, signal.rank, weights.rank)
+    return Signal(preactivation, signal.jacobian.weighted(weights), rank, batch=batch)
 
 
 @advance.register
@@ -154,7 +174,7 @@ def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
 def _scale(layer: Scale, signal: Signal, sampler: Sampler) -> Signal:
     factor = float(layer.factor)
     batch = None if signal.batch is None else factor * signal.batch
-    gate = sampler.backend.xp.full(len(signal.x), factor)
+    gate = sampler.backend.xp.full_like(signal.x, factor)
     return _gated(replace(signal, x=factor * signal.x, batch=batch), gate, sampler)
 
 
@@ -163,81 +183,85 @@ def _dropout(layer: Dropout, signal: Signal, sampler: Sampler) -> Signal:
     kept = 1.0 - float(layer.rate)
     if kept == 1.0:
         return signal
-    mask = (sampler.generator.random(len(signal.x)) < kept) / kept
+
+    def mask(width: int, *inputs: int) -> Any:
+        uniform = sampler.generator.random((width, *inputs))
+        return sampler.backend.xp.asarray(uniform < kept, dtype=signal.x.dtype) / kept
+
+    gate = mask(signal.x.shape[-1])
     batch = signal.batch
     if batch is not None:  # each input has masks of its own
-        batch = batch * (sampler.generator.random(batch.shape) < kept) / kept
-    return _gated(replace(signal, x=mask * signal.x, batch=batch), mask, sampler)
+        batch = batch * mask(*batch.shape[-2:])
+    return _gated(replace(signal, x=gate * signal.x, batch=batch), gate, sampler)
 
 
 @advance.register
 def _layer_norm(_layer: LayerNorm, signal: Signal, sampler: Sampler) -> Signal:
-    xp, width = sampler.backend.xp, len(signal.x)
-    centred = signal.x - signal.x.mean()
-    std = float((centred * centred).mean()) ** 0.5
-    if std == 0.0:
+    xp, width = sampler.backend.xp, signal.x.shape[-1]
+    centred = signal.x - xp.mean(signal.x, axis=-1, keepdims=True)
+    std = xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True))
+    if not bool(xp.all(std > 0.0)):
         raise ValueError("LayerNorm: all components of its input are equal; choose sigma_w or sigma_b > 0 before it")
     x = centred / std
-    jacobian = xp.eye(width) if signal.jacobian is None else signal.jacobian
+    jacobian = signal.jacobian.array()
     # the derivative of std(x) by x is x/(width std), that of mean(x) is 1/width
-    jacobian = (jacobian - jacobian.mean(axis=0) - xp.outer(x, x @ jacobian) / width) / std
+    jacobian = jacobian - xp.mean(jacobian, axis=-2, keepdims=True) - x[..., None] * (x[..., None, :] @ jacobian) / width
+    jacobian = jacobian / std[..., None]
     batch = signal.batch
     if batch is not None:
-        batch = batch - batch.mean(axis=0)
-        batch /= (batch * batch).mean(axis=0) ** 0.5
-    return Signal(x, jacobian, min(signal.rank, width - 2), batch=batch)
+        batch = batch - xp.mean(batch, axis=-2, keepdims=True)
+        batch = batch / xp.sqrt(xp.mean(batch * batch, axis=-2, keepdims=True))
+    rank = _smaller(sampler, signal.rank, width - 2)
+    return Signal(x, Jacobian(sampler.backend, width, jacobian), rank, batch=batch)
 
 
 @advance.register
 def _batch_norm(_layer: BatchNorm, signal: Signal, sampler: Sampler) -> Signal:
-    mean = signal.batch.mean(axis=1)
-    centred = signal.batch - mean[:, None]
-    std = (centred * centred).mean(axis=1) ** 0.5
-    if not bool((std > 0).all()):
+    xp = sampler.backend.xp
+    mean = xp.mean(signal.batch, axis=-1)
+    centred = signal.batch - mean[..., None]
+    std = xp.sqrt(xp.mean(centred * centred, axis=-1))
+    if not bool(xp.all(std > 0.0)):
         raise ValueError("BatchNorm: a unit has the same value for every input; choose sigma_w > 0 before it")
-    normalised = replace(signal, x=(signal.x - mean) / std, batch=centred / std[:, None])
+    normalised = replace(signal, x=(signal.x - mean) / std, batch=centred / std[..., None])
     return _gated(normalised, 1 / std, sampler)
 
 
 def _gated(signal: Signal, gate: Any, sampler: Sampler) -> Signal:
     """The signal, whose x is done, with a diagonal matrix multiplied to its Jacobian."""
     xp = sampler.backend.xp
-    if signal.jacobian is None:
-        jacobian = xp.diag(gate)
-    elif signal.shared:
-        jacobian = gate[:, None] * signal.jacobian
-    else:
-        jacobian = signal.jacobian
-        jacobian *= gate[:, None]
     alive = gate != 0 if signal.alive is None else signal.alive & (gate != 0)
-    rank = min(signal.rank, int(xp.count_nonzero(alive)))
-    return Signal(signal.x, jacobian, rank, alive=alive, batch=signal.batch)
+    rank = _smaller(sampler, signal.rank, xp.count_nonzero(alive, axis=-1))
+    return replace(signal, jacobian=signal.jacobian.gated(gate), rank=rank, alive=alive)
+
+
+def _smaller(sampler: Sampler, first: Any, second: Any) -> Any:
+    """The smaller of two ranks, each one number or one a replica."""
+    if isinstance(first, int) and isinstance(second, int):
+        return min(first, second)
+    xp = sampler.backend.xp
+    return xp.minimum(xp.asarray(first), xp.asarray(second))
 
 
 @advance.register
 def _residual(layer: Residual, signal: Signal, sampler: Sampler) -> Signal:
-    skip = float(layer.skip)
-    branch = _in_turn(layer.branch, replace(signal, shared=True), sampler)
-    width = len(signal.x)
-    if len(branch.x) != width:
+    skip, width = float(layer.skip), signal.x.shape[-1]
+    held = signal.jacobian.formed()
+    shared = replace(held, shared=True)
+    branch = _in_turn(layer.branch, replace(signal, jacobian=shared), sampler)
+    if branch.x.shape[-1] != width:
         raise ValueError(
-            f"Residual: at width {width} the branch returns width {len(branch.x)}; choose a width whose "
+            f"Residual: at width {width} the branch returns width {branch.x.shape[-1]}; choose a width whose "
             "multiples by the branch's width ratios are whole numbers"
         )
-    x, held, others = signal.x, signal.jacobian, signal.batch
+    x, others = signal.x, signal.batch
     if layer.shortcut == "orthogonal":
-        rotation = weight_matrix("orthogonal", width, width, sampler.generator, sampler.backend)
-        x, held = rotation @ x, rotation if held is None else rotation @ held
-        others = None if others is None else rotation @ others
-    # a branch has a Dense layer, so its Jacobian is an array of its own and may be written into
-    jacobian = branch.jacobian
-    if held is None:
-        diagonal = jacobian.reshape(-1)[:: width + 1]
-        diagonal += skip
-    else:
-        jacobian += held if skip == 1.0 else skip * held
+        rotation = sampler.weights("orthogonal", 1.0, width, width, signal, sampler)
+        x, others = rotation.image(x), None if others is None else rotation.images(others)
+        held = shared.weighted(rotation).formed()
     batch = None if others is None else branch.batch + skip * others
-    return Signal(branch.x + skip * x, jacobian, signal.rank if skip else branch.rank, batch=batch)
+    rank = signal.rank if skip else branch.rank
+    return Signal(branch.x + skip * x, branch.jacobian.plus(skip, held), rank, batch=batch)
 
 
 @advance.register
