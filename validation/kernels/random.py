@@ -16,9 +16,11 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["SUMS", "active_units", "chi", "fill_normals", "normal", "seed_replica", "uniform"]
+__all__ = ["INNER", "SUMS", "active_units", "fill_chis", "fill_normals", "seed_replica", "uniform"]
 
 SUMS = {"contract", "nsz", "reassoc"}
+# What only compiled code calls needs no other entry, which would take as long to compile as itself.
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 # The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
 _LAYERS = 256
 _EDGE = 3.6541528853610088
@@ -70,7 +72,7 @@ def _next_word(state: Any) -> Any:
     return word
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INNER)
 def _mixed(word: Any) -> Any:
     """A bijection of 64-bit words in which every bit of the result depends on all bits of the argument."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -96,7 +98,7 @@ def uniform(state: Any) -> float:
     return (np.float64(_next_word(state) >> np.uint64(11)) + 1.0) * _UNIT
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, **INNER)
 def _beyond(state: Any, layer: int, z: float) -> float:
     """What the ziggurat does with a point that is not under the curve for sure: one of 90."""
     while True:
@@ -116,19 +118,9 @@ def _beyond(state: Any, layer: int, z: float) -> float:
 
 
 @numba.njit(cache=True)
-def normal(state: Any) -> float:
-    """N(0, 1)."""
-    word = _next_word(state)
-    layer = np.int64(word & np.uint64(255))
-    z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
-    if abs(z) < _INNER_EDGES[layer]:
-        return z
-    return _beyond(state, layer, z)
-
-
-@numba.njit(cache=True)
 def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
-    """Independent N(0, 1) into ``out[start:stop]``, the same numbers as by `normal`."""
+    """Independent N(0, 1) into ``out[start:stop]``."""
+    # the state in registers: through memory each number would wait for the one before to be stored
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     for i in range(start, stop):
         word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
@@ -143,27 +135,40 @@ def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
 
 
 @numba.njit(cache=True)
-def chi(state: Any, freedom: float) -> float:
-    """Chi variate: the length of a vector of `freedom` > 0 independent N(0, 1), which need not be a whole number."""
-    if freedom == 1.0:
-        return abs(normal(state))
-    shape = 0.5 * freedom
-    boost = 1.0
-    if shape < 1.0:
-        boost = uniform(state) ** (0.5 / shape)
-        shape += 1.0
-    d = shape - 1.0 / 3.0
-    c = 1.0 / math.sqrt(9.0 * d)
-    while True:
-        x = normal(state)
-        v = 1.0 + c * x
-        if v <= 0.0:
-            continue
-        v = v * v * v
-        u = uniform(state)
-        square = x * x
-        if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-            return boost * math.sqrt(2.0 * d * v)
+def fill_chis(state: Any, freedom: float, out: Any, start: int, stop: int) -> None:
+    """Chi variates into ``out[start:stop]``, of `freedom`, `freedom` - 1, ... degrees of freedom: all > 0.
+
+    A chi variate is the length of a vector of that many independent N(0, 1), which need not be a whole number.
+    """
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(start, stop):
+        shape = 0.5 * (freedom - (i - start))
+        boost = 1.0
+        if shape < 1.0:
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            boost = ((np.float64(word >> np.uint64(11)) + 1.0) * _UNIT) ** (0.5 / shape)
+            shape += 1.0
+        d = shape - 1.0 / 3.0
+        c = 1.0 / math.sqrt(9.0 * d)
+        while True:
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            layer = np.int64(word & np.uint64(255))
+            x = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
+            if abs(x) >= _INNER_EDGES[layer]:
+                state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+                x = _beyond(state, layer, x)
+                s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+            v = 1.0 + c * x
+            if v <= 0.0:
+                continue
+            v = v * v * v
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            u = (np.float64(word >> np.uint64(11)) + 1.0) * _UNIT
+            square = x * x
+            if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
+                break
+        out[i] = boost * math.sqrt(2.0 * d * v)
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
 @numba.njit(cache=True)
