@@ -1,0 +1,168 @@
+"""Whole chunks of replicas of masked chains in one call: `validation.methods.triangular` and `deep` say why this is right.
+
+Both kernels take the replicas ``start``, ``start + 1``, ... and fill one row of each result a replica. Entries of `values`
+beyond the rank are left as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from validation.kernels.factors import draw_dimensions, draw_gains, draw_gaussian, draw_orthogonal
+from validation.kernels.graded import graded_singular_values
+from validation.kernels.lapack import multiply_triangular, singular_values
+from validation.kernels.random import INNER, SUMS, fill_chis, fill_normals
+
+__all__ = ["sample_deep", "sample_triangular"]
+
+# Up to this size a product is faster in loops than in BLAS.
+_LOOPS = 40
+# A term this far below the row it is added to is not: e^-46 = 1e-20.
+_NEGLIGIBLE = 46.0
+
+
+@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+def _multiply(factor: Any, product: Any, size: int, stride: int) -> None:
+    """``product <- factor @ product``, both upper triangular; the product has zeros below its diagonal."""
+    if size > _LOOPS:
+        multiply_triangular(factor, product, size, stride)
+        return
+    for i in range(size):
+        row = product[i * stride : i * stride + size]
+        first = factor[i * stride + i]
+        for c in range(i, size):
+            row[c] *= first
+        j = i + 1
+        # two rows at a time: half as many loads and stores of the row they are added to
+        while j + 1 < size:
+            x, y = factor[i * stride + j], factor[i * stride + j + 1]
+            one = product[j * stride : j * stride + size]
+            two = product[(j + 1) * stride : (j + 1) * stride + size]
+            for c in range(j, size):
+                row[c] += x * one[c] + y * two[c]
+            j += 2
+        if j < size:
+            row[j] += factor[i * stride + j] * product[j * stride + j]
+
+
+@numba.njit(cache=True)
+def sample_triangular(
+    key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, fixed: float, variance: float,
+    values: Any, rank: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Replicas by products of triangular factors, decomposed in double precision.
+
+    Parameters
+    ----------
+    key : array of 8 words
+    start : int
+        Number of the first replica.
+    widths : integer array of shape (L + 1,)
+    keep : array of shape (L,)
+        Probability that a unit of a layer is active.
+    others : integer array of shape (L,)
+        Larger dimension of the Haar matrix of an orthogonal layer, 0 for a Gaussian one.
+    log_scale : float
+        Logarithm of the factor of the whole product.
+    fixed, variance : float
+        Square of the input, or -1 and the variance of its components.
+    values : array of shape (replicas, n_out)
+        Log singular values, decreasing.
+    rank : integer array of shape (replicas,)
+    squares : array of shape (replicas, 2)
+        Squares of input and output.
+    """
+    stride = widths.min()
+    product, factor, rest = np.empty(stride * stride), np.empty(stride * stride), np.empty(stride * stride)
+    work = np.empty(max(72 * stride, 200))
+    freedom = np.empty(keep.size, np.int64)
+    state = np.empty(4, np.uint64)
+    for row in range(rank.size):
+        size = draw_dimensions(key, start + row, widths, keep, state, freedom)
+        shift = log_scale
+        for i in range(size):
+            for c in range(size):
+                product[i * stride + c] = 0.0
+            product[i * stride + i] = 1.0
+        for layer in range(keep.size):
+            if others[layer] == 0:
+                draw_gaussian(state, freedom[layer], size, factor, stride, work)
+                shift += 0.5 * math.log(freedom[layer]) if size > 0 else 0.0
+            elif others[layer] == freedom[layer]:
+                continue  # all of an orthogonal matrix
+            else:
+                spare = others[layer] - freedom[layer]
+                draw_orthogonal(state, freedom[layer], spare, size, factor, rest, stride, work)
+            _multiply(factor, product, size, stride)
+            top = product[0] if size > 0 else 1.0
+            if not 1e-30 < top < 1e30:
+                shift += math.log(top)
+                for i in range(size):
+                    for c in range(i, size):
+                        product[i * stride + c] /= top
+        logs = values[row, :size]
+        if size > 0:
+            if not singular_values(product, size, stride, logs, work):
+                logs[:] = np.nan
+            for i in range(size):
+                logs[i] = math.log(logs[i]) + shift
+        rank[row] = size
+        squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
+
+
+@numba.njit(cache=True, fastmath=SUMS, error_model="numpy")
+def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: Any, work: Any) -> None:
+    """Multiply diag(e^levels) X from the left by a Gaussian factor; X is upper triangular with unit diagonal.
+
+    With R the factor, the levels rise by log R_ii, and row i of X gets R_ij/R_ii e^(levels_j - levels_i) times row j.
+    A term below e^-46 is not drawn. `work` has room for 3 `size`.
+    """
+    diagonal, highest, drawn = work[:size], work[size : 2 * size], work[2 * size : 3 * size]
+    fill_chis(state, float(freedom), diagonal, 0, size)
+    top = -math.inf
+    for j in range(size - 1, -1, -1):
+        top = max(top, levels[j])
+        highest[j] = top
+    for i in range(size):
+        reach = i + 1
+        while reach < size and highest[reach] > levels[i] - _NEGLIGIBLE:
+            reach += 1
+        if reach > i + 1:
+            fill_normals(state, drawn, i + 1, reach)
+            row = product[i]
+            for j in range(i + 1, reach):
+                share = drawn[j] / diagonal[i] * math.exp(levels[j] - levels[i])
+                other = product[j]
+                for c in range(j, size):
+                    row[c] += share * other[c]
+        levels[i] += math.log(diagonal[i])
+
+
+@numba.njit(cache=True)
+def sample_deep(
+    key: Any, start: int, widths: Any, keep: Any, log_scale: float, fixed: float, variance: float, values: Any,
+    rank: Any, squares: Any,
+) -> None:  # fmt: skip
+    """Replicas by products of Gaussian triangular factors whose rows carry their scales; see `sample_triangular`."""
+    widest = widths.min()
+    levels = np.empty(widest)
+    work = np.empty(max(3 * widest, 1))
+    freedom = np.empty(keep.size, np.int64)
+    state = np.empty(4, np.uint64)
+    for row in range(rank.size):
+        size = draw_dimensions(key, start + row, widths, keep, state, freedom)
+        matrix = np.zeros((size, size))
+        for i in range(size):
+            matrix[i, i] = 1.0
+            levels[i] = log_scale
+        for layer in range(keep.size):
+            absorb_gaussian(state, freedom[layer], size, levels, matrix, work)
+        logs = values[row, :size]
+        if size > 0:
+            graded_singular_values(matrix, levels, logs, work)
+        rank[row] = size
+        squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)

@@ -1,0 +1,151 @@
+"""Triangular factors of random matrices, and how many rows of each are active.
+
+Matrices are flat arrays of rows, `stride` apart; of an upper triangular one only the upper part is touched.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+from validation.kernels.random import INNER, SUMS, active_units, fill_chis, fill_normals, seed_replica
+
+__all__ = ["draw_dimensions", "draw_gaussian", "draw_gains", "draw_orthogonal"]
+
+
+@numba.njit(cache=True, **INNER)
+def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, freedom: Any) -> int:
+    """Seed a replica and draw its masks: the size of its triangular factors, and the freedom of each.
+
+    Of the numbers of active units k_0 = n_0, k_1, ... k_L the least is the size; the others, in order, are the degrees of
+    freedom of the L factors.
+
+    Parameters
+    ----------
+    key : array of 8 words
+    replica : int
+    widths : integer array of shape (L + 1,)
+    keep : array of shape (L,)
+        Probability that a unit of a layer is active.
+    state : array of 4 words
+        Overwritten.
+    freedom : integer array of shape (L,)
+        Overwritten.
+
+    Returns
+    -------
+    int
+    """
+    seed_replica(key, replica, state)
+    least, place = widths[0], 0
+    for layer in range(keep.size):
+        freedom[layer] = active_units(state, widths[layer + 1], keep[layer])
+        if freedom[layer] < least:
+            least, place = freedom[layer], layer + 1
+    # the layers before the narrowest place have the active units before them, those after it the ones behind them
+    for layer in range(place - 1, 0, -1):
+        freedom[layer] = freedom[layer - 1]
+    if place > 0:
+        freedom[0] = widths[0]
+    return least
+
+
+@numba.njit(cache=True, **INNER)
+def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, stride: int, diagonal: Any) -> None:
+    """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1/freedom) entries."""
+    fill_chis(state, float(freedom), diagonal, 0, size)
+    scale = 1.0 / math.sqrt(freedom)
+    for i in range(size):
+        start = i * stride
+        factor[start + i] = diagonal[i]
+        fill_normals(state, factor, start + i + 1, start + size)
+        for c in range(start + i, start + size):
+            factor[c] *= scale
+
+
+@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+def draw_orthogonal(
+    state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, stride: int, work: Any
+) -> None:
+    """The factor R of `freedom` rows and `size` columns of a Haar orthogonal matrix with `others` > 0 more rows.
+
+    The columns are those of a Gaussian matrix (X; Y) times C^-1, C its own triangular factor; so R = R_X C^-1, where C is
+    that of the factors of X and Y on top of each other.
+    """
+    fill_chis(state, float(freedom), work, 0, size)
+    rows = min(others, size)
+    for i in range(size):
+        factor[i * stride + i] = work[i]
+        fill_normals(state, factor, i * stride + i + 1, i * stride + size)
+    fill_chis(state, float(others), work, 0, rows)
+    for i in range(rows):
+        rest[i * stride + i] = work[i]
+        fill_normals(state, rest, i * stride + i + 1, i * stride + size)
+    for k in range(size):
+        # a reflection takes column k of the lower block into row k of C, which is done with afterwards
+        deep = min(k + 1, rows)
+        square = 0.0
+        for i in range(deep):
+            square += rest[i * stride + k] * rest[i * stride + k]
+        pivot = factor[k * stride + k]
+        norm = math.sqrt(pivot * pivot + square)
+        v = -square / (pivot + norm)
+        tau = 2.0 * v * v / (v * v + square)
+        for c in range(k + 1, size):
+            work[c] = factor[k * stride + c]
+        for i in range(deep):
+            u = rest[i * stride + k] / v
+            rest[i * stride + k] = u
+            for c in range(k + 1, size):
+                work[c] += u * rest[i * stride + c]
+        for c in range(k + 1, size):
+            work[c] *= tau
+        for i in range(deep):
+            u = rest[i * stride + k]
+            for c in range(k + 1, size):
+                rest[i * stride + c] -= u * work[c]
+        # row k of C is now (norm, factor - work); column k of R = R_X C^-1 is divided by norm, those after it take it in
+        for i in range(k + 1):
+            x = factor[i * stride + k] / norm
+            factor[i * stride + k] = x
+            if i < k:
+                for c in range(k + 1, size):
+                    factor[i * stride + c] -= x * (factor[k * stride + c] - work[c])
+        x = factor[k * stride + k]
+        for c in range(k + 1, size):
+            factor[k * stride + c] -= x * (factor[k * stride + c] - work[c])
+
+
+@numba.njit(cache=True, **INNER)
+def draw_gains(
+    state: Any, logs: Any, width: int, fixed: float, variance: float, work: Any
+) -> tuple[float, float]:
+    """Squares of input and output: abs2(x) and abs2(J x) for J of right singular vectors that are Haar.
+
+    Parameters
+    ----------
+    logs : array
+        Logarithms of the non-zero singular values.
+    width : int
+        Columns of J.
+    fixed : float
+        Square of the input; negative for a Gaussian input with components of that `variance`.
+    """
+    square = fixed
+    if square < 0.0:
+        fill_chis(state, float(width), work, 0, 1)
+        square = variance * work[0] * work[0]
+    size = logs.size
+    fill_normals(state, work, 0, size)
+    length, gained = 0.0, 0.0
+    for i in range(size):
+        share = work[i] * work[i]
+        length += share
+        gained += share * math.exp(2.0 * logs[i])
+    if width > size:
+        fill_chis(state, float(width - size), work, 0, 1)
+        length += work[0] * work[0]
+    return square, square * gained / length

@@ -1,0 +1,154 @@
+"""Singular values and triangular products inside kernels, by the LAPACK and BLAS that scipy brings.
+
+The functions are registered as symbols of the process before anything is compiled, and kernels refer to them by name: such
+kernels can be cached on disk, which a pointer in their code would forbid. Matrices are stored by rows; a BLAS routine,
+which reads columns, sees the transpose, of equal singular values.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import llvmlite.binding
+import numba
+import numpy as np
+from numba import types
+from numba.extending import get_cython_function_address
+
+from validation.kernels.random import INNER, SUMS
+
+__all__ = ["multiply_triangular", "singular_values"]
+
+_DOUBLES = types.CPointer(types.float64)
+_INTS = types.CPointer(types.int32)
+_CHARS = types.CPointer(types.uint8)
+
+
+def _routine(library: str, name: str, *arguments: Any) -> Any:
+    """A routine of ``scipy.linalg.cython_blas`` or ``cython_lapack``, all of whose arguments are pointers."""
+    symbol = f"validation_{name}"
+    llvmlite.binding.add_symbol(symbol, get_cython_function_address(f"scipy.linalg.cython_{library}", name))
+    return types.ExternalFunction(symbol, types.void(*arguments))
+
+
+_dtrmm = _routine(
+    "blas", "dtrmm", _CHARS, _CHARS, _CHARS, _CHARS, _INTS, _INTS, _DOUBLES, _DOUBLES, _INTS, _DOUBLES, _INTS
+)
+_dgesdd = _routine(
+    "lapack", "dgesdd", _CHARS, _INTS, _INTS, _DOUBLES, _INTS, _DOUBLES, _DOUBLES, _INTS, _DOUBLES, _INTS,
+    _DOUBLES, _INTS, _INTS, _INTS,
+)  # fmt: skip
+_dlasq1 = _routine("lapack", "dlasq1", _INTS, _DOUBLES, _DOUBLES, _DOUBLES, _INTS)
+
+# Above this size LAPACK's blocked reduction to a bidiagonal matrix is faster than the loops here.
+_LOOPS = 24
+_BLOCK = 64
+
+
+@numba.njit(cache=True)
+def multiply_triangular(factor: Any, product: Any, size: int, stride: int) -> None:
+    """``product <- factor @ product``, both upper triangular, in flat arrays of rows of length `stride`."""
+    one = np.ones(1)
+    dims = np.empty(3, np.int32)
+    dims[2] = stride
+    letters = np.empty(4, np.uint8)
+    letters[0], letters[1], letters[2], letters[3] = 82, 76, 78, 78  # R, L, N, N
+    for first in range(0, size, _BLOCK):
+        # what is in these columns of the product are the rows above their end
+        last = min(first + _BLOCK, size)
+        dims[0], dims[1] = last - first, last
+        _dtrmm(
+            letters[0:].ctypes, letters[1:].ctypes, letters[2:].ctypes, letters[3:].ctypes, dims[0:].ctypes,
+            dims[1:].ctypes, one.ctypes, factor.ctypes, dims[2:].ctypes, product[first:].ctypes, dims[2:].ctypes,
+        )  # fmt: skip
+
+
+@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+def _bidiagonal(a: Any, size: int, stride: int, diagonal: Any, above: Any, work: Any) -> None:
+    """Householder reduction of a square matrix, which is destroyed, to an upper bidiagonal one."""
+    for k in range(size):
+        # column k: a reflection of the rows k, k+1, ...
+        square = 0.0
+        for i in range(k + 1, size):
+            square += a[i * stride + k] * a[i * stride + k]
+        pivot = a[k * stride + k]
+        if square == 0.0:
+            diagonal[k] = pivot
+        else:
+            norm = -math.copysign(math.sqrt(pivot * pivot + square), pivot)
+            diagonal[k] = norm
+            tau = (norm - pivot) / norm
+            scale = 1.0 / (pivot - norm)
+            for c in range(k + 1, size):
+                work[c] = a[k * stride + c]
+            for i in range(k + 1, size):
+                v = a[i * stride + k] * scale
+                a[i * stride + k] = v
+                for c in range(k + 1, size):
+                    work[c] += v * a[i * stride + c]
+            for c in range(k + 1, size):
+                work[c] *= tau
+                a[k * stride + c] -= work[c]
+            for i in range(k + 1, size):
+                v = a[i * stride + k]
+                for c in range(k + 1, size):
+                    a[i * stride + c] -= v * work[c]
+        if k + 1 >= size:
+            break
+        # row k: a reflection of the columns k+1, k+2, ...
+        square = 0.0
+        for c in range(k + 2, size):
+            square += a[k * stride + c] * a[k * stride + c]
+        pivot = a[k * stride + k + 1]
+        if square == 0.0:
+            above[k] = pivot
+            continue
+        norm = -math.copysign(math.sqrt(pivot * pivot + square), pivot)
+        above[k] = norm
+        tau = (norm - pivot) / norm
+        scale = 1.0 / (pivot - norm)
+        work[k + 1] = 1.0
+        for c in range(k + 2, size):
+            work[c] = a[k * stride + c] * scale
+        for i in range(k + 1, size):
+            dot = 0.0
+            for c in range(k + 1, size):
+                dot += work[c] * a[i * stride + c]
+            dot *= tau
+            for c in range(k + 1, size):
+                a[i * stride + c] -= dot * work[c]
+
+
+@numba.njit(cache=True)
+def singular_values(a: Any, size: int, stride: int, values: Any, work: Any) -> bool:
+    """Singular values of a square matrix, decreasing, into ``values[:size]``; the matrix is destroyed.
+
+    Parameters
+    ----------
+    a : flat array
+        The rows, `stride` apart.
+    work : array
+        At least ``max(8 size, 200)`` long, better ``72 size``.
+
+    Returns
+    -------
+    bool
+        False if an iteration did not converge, which needs entries that are not finite.
+    """
+    info = np.zeros(1, np.int32)
+    dims = np.empty(4, np.int32)
+    dims[0], dims[1], dims[2], dims[3] = size, stride, work.size, 1
+    if size <= _LOOPS:
+        above = work[: max(size, 1)]
+        _bidiagonal(a, size, stride, values, above, work[size : 2 * size])
+        _dlasq1(dims.ctypes, values.ctypes, above.ctypes, work[2 * size :].ctypes, info.ctypes)
+        return info[0] == 0
+    job = np.empty(1, np.uint8)
+    job[0] = 78  # N: no vectors
+    integers = np.empty(8 * size, np.int32)
+    _dgesdd(
+        job.ctypes, dims.ctypes, dims.ctypes, a.ctypes, dims[1:].ctypes, values.ctypes, work.ctypes, dims[3:].ctypes,
+        work.ctypes, dims[3:].ctypes, work.ctypes, dims[2:].ctypes, integers.ctypes, info.ctypes,
+    )  # fmt: skip
+    return info[0] == 0

@@ -1,0 +1,194 @@
+"""Random numbers inside kernels: xoshiro256++ seeded by replica, normals by ziggurat, chi variates, masks.
+
+A generator's state is an array of four words. `seed_replica` makes it from a key of the experiment and the number of the
+replica, so that the bits of a replica depend on nothing else: not on chunks, threads or order.
+
+Sources: Blackman and Vigna, ACM Trans. Math. Softw. 47 (2021) 36 (xoshiro256++); Steele, Lea and Flood, OOPSLA 2014 (the
+mixing function of SplitMix64); Marsaglia and Tsang, J. Stat. Softw. 5 (2000) 8 (ziggurat, here of 256 layers and 53 bits)
+and ACM Trans. Math. Softw. 26 (2000) 363 (gamma variates).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numba
+import numpy as np
+
+__all__ = ["INNER", "SUMS", "active_units", "fill_chis", "fill_normals", "seed_replica", "uniform"]
+
+SUMS = {"contract", "nsz", "reassoc"}
+# What only compiled code calls needs no other entry, which would take as long to compile as itself.
+INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+# The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
+_LAYERS = 256
+_EDGE = 3.6541528853610088
+_UNIT = 2.0**-53
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def _ziggurat() -> tuple[Any, Any, Any]:
+    """Widths x_i of the layers in units of 2^-52, the x_{i+1} below which a layer is under the curve, and heights."""
+
+    def height(x: float) -> float:
+        return math.exp(-0.5 * x * x)
+
+    tail = math.sqrt(math.pi / 2.0) * math.erfc(_EDGE / math.sqrt(2.0))
+    area = _EDGE * height(_EDGE) + tail
+    x = [area / height(_EDGE), _EDGE]
+    while len(x) < _LAYERS:
+        x.append(math.sqrt(-2.0 * math.log(height(x[-1]) + area / x[-1])))
+    x.append(0.0)
+    edges = np.array(x)
+    return edges[:-1] * 2.0**-52, edges[1:].copy(), np.exp(-0.5 * edges * edges)
+
+
+_WIDTHS, _INNER_EDGES, _HEIGHTS = _ziggurat()
+
+
+@numba.njit(cache=True, inline="always")
+def _rotated(word: Any, bits: int) -> Any:
+    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
+
+
+@numba.njit(cache=True, inline="always")
+def _advanced(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+    """The next word and the state after it."""
+    word = _rotated(s0 + s3, 23) + s0
+    shifted = s1 << np.uint64(17)
+    s2 ^= s0
+    s3 ^= s1
+    s1 ^= s2
+    s0 ^= s3
+    s2 ^= shifted
+    s3 = _rotated(s3, 45)
+    return word, s0, s1, s2, s3
+
+
+@numba.njit(cache=True, inline="always")
+def _next_word(state: Any) -> Any:
+    word, state[0], state[1], state[2], state[3] = _advanced(state[0], state[1], state[2], state[3])
+    return word
+
+
+@numba.njit(cache=True, **INNER)
+def _mixed(word: Any) -> Any:
+    """A bijection of 64-bit words in which every bit of the result depends on all bits of the argument."""
+    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
+
+
+@numba.njit(cache=True)
+def seed_replica(key: Any, replica: int, state: Any) -> None:
+    """Set `state` (4 words) to that of a replica; `key` has 8 random words.
+
+    Each word of the state is a bijection of the replica's number, another one for each key: no two replicas share a
+    word at the same place.
+    """
+    for i in range(4):
+        word = _mixed(np.uint64(replica) * _GOLDEN + key[i])
+        state[i] = _mixed(word ^ key[4 + i])
+
+
+@numba.njit(cache=True)
+def uniform(state: Any) -> float:
+    """Uniform on (0, 1]: its logarithm is finite."""
+    return (np.float64(_next_word(state) >> np.uint64(11)) + 1.0) * _UNIT
+
+
+@numba.njit(cache=True, **INNER)
+def _beyond(state: Any, layer: int, z: float) -> float:
+    """What the ziggurat does with a point that is not under the curve for sure: one of 90."""
+    while True:
+        if layer == 0:
+            while True:
+                excess = -math.log(uniform(state)) / _EDGE
+                if -2.0 * math.log(uniform(state)) > excess * excess:
+                    return math.copysign(_EDGE + excess, z)
+        low, high = _HEIGHTS[layer], _HEIGHTS[layer + 1]
+        if low + (high - low) * uniform(state) < math.exp(-0.5 * z * z):
+            return z
+        word = _next_word(state)
+        layer = np.int64(word & np.uint64(255))
+        z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
+        if abs(z) < _INNER_EDGES[layer]:
+            return z
+
+
+@numba.njit(cache=True)
+def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
+    """Independent N(0, 1) into ``out[start:stop]``."""
+    # the state in registers: through memory each number would wait for the one before to be stored
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(start, stop):
+        word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+        layer = np.int64(word & np.uint64(255))
+        z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
+        if abs(z) >= _INNER_EDGES[layer]:
+            state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+            z = _beyond(state, layer, z)
+            s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+        out[i] = z
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
+@numba.njit(cache=True)
+def fill_chis(state: Any, freedom: float, out: Any, start: int, stop: int) -> None:
+    """Chi variates into ``out[start:stop]``, of `freedom`, `freedom` - 1, ... degrees of freedom: all > 0.
+
+    A chi variate is the length of a vector of that many independent N(0, 1), which need not be a whole number.
+    """
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(start, stop):
+        shape = 0.5 * (freedom - (i - start))
+        boost = 1.0
+        if shape < 1.0:
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            boost = ((np.float64(word >> np.uint64(11)) + 1.0) * _UNIT) ** (0.5 / shape)
+            shape += 1.0
+        d = shape - 1.0 / 3.0
+        c = 1.0 / math.sqrt(9.0 * d)
+        while True:
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            layer = np.int64(word & np.uint64(255))
+            x = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
+            if abs(x) >= _INNER_EDGES[layer]:
+                state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+                x = _beyond(state, layer, x)
+                s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+            v = 1.0 + c * x
+            if v <= 0.0:
+                continue
+            v = v * v * v
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            u = (np.float64(word >> np.uint64(11)) + 1.0) * _UNIT
+            square = x * x
+            if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
+                break
+        out[i] = boost * math.sqrt(2.0 * d * v)
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
+@numba.njit(cache=True)
+def active_units(state: Any, units: int, probability: float) -> int:
+    """How many of independent units are on: binomial, by the bits themselves where the probability is one half."""
+    if probability >= 1.0:
+        return units
+    if probability <= 0.0:
+        return 0
+    count = 0
+    if probability != 0.5:
+        for _ in range(units):
+            count += uniform(state) <= probability
+        return count
+    for first in range(0, units, 64):
+        word = _next_word(state)
+        if units - first < 64:
+            word >>= np.uint64(64 - (units - first))
+        word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+        word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+        word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+        count += np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    return count
