@@ -26,27 +26,25 @@ _NEGLIGIBLE = 46.0
 
 
 @numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
-def _multiply(factor: Any, product: Any, size: int, stride: int) -> None:
-    """``product <- factor @ product``, both upper triangular; the product has zeros below its diagonal."""
+def _multiply(factor: Any, product: Any, size: int) -> None:
+    """``product <- factor @ product``, both upper triangular; what the product has beyond its upper part is zero."""
     if size > _LOOPS:
-        multiply_triangular(factor, product, size, stride)
+        multiply_triangular(factor, product, size)
         return
     for i in range(size):
-        row = product[i * stride : i * stride + size]
-        first = factor[i * stride + i]
+        x = factor[i, i]
         for c in range(i, size):
-            row[c] *= first
-        j = i + 1
-        # two rows at a time: half as many loads and stores of the row they are added to
-        while j + 1 < size:
-            x, y = factor[i * stride + j], factor[i * stride + j + 1]
-            one = product[j * stride : j * stride + size]
-            two = product[(j + 1) * stride : (j + 1) * stride + size]
-            for c in range(j, size):
-                row[c] += x * one[c] + y * two[c]
-            j += 2
-        if j < size:
-            row[j] += factor[i * stride + j] * product[j * stride + j]
+            product[i, c] *= x
+        # Two rows at a time, in blocks of four columns, all read before one is written: vectors without tests for overlap.
+        for j in range(i + 1, size, 2):
+            x = factor[i, j]
+            y, k = (factor[i, j + 1], j + 1) if j + 1 < size else (0.0, j)
+            for c in range(j - j % 4, size, 4):
+                p0 = product[i, c] + x * product[j, c] + y * product[k, c]
+                p1 = product[i, c + 1] + x * product[j, c + 1] + y * product[k, c + 1]
+                p2 = product[i, c + 2] + x * product[j, c + 2] + y * product[k, c + 2]
+                p3 = product[i, c + 3] + x * product[j, c + 3] + y * product[k, c + 3]
+                product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
 
 
 @numba.njit(cache=True)
@@ -76,37 +74,36 @@ def sample_triangular(
     squares : array of shape (replicas, 2)
         Squares of input and output.
     """
-    stride = widths.min()
-    product, factor, rest = np.empty(stride * stride), np.empty(stride * stride), np.empty(stride * stride)
-    work = np.empty(max(72 * stride, 200))
+    widest = widths.min()
+    stride = widest + 4 - widest % 4
+    product, factor = np.zeros((widest, stride)), np.empty((widest, stride))
+    rest = np.empty((widest if others.max() > 0 else 0, stride))
+    work = np.empty(max(72 * widest, 200))
     freedom = np.empty(keep.size, np.int64)
     state = np.empty(4, np.uint64)
     for row in range(rank.size):
         size = draw_dimensions(key, start + row, widths, keep, state, freedom)
         shift = log_scale
+        product[:size, :] = 0.0
         for i in range(size):
-            for c in range(size):
-                product[i * stride + c] = 0.0
-            product[i * stride + i] = 1.0
+            product[i, i] = 1.0
         for layer in range(keep.size):
             if others[layer] == 0:
-                draw_gaussian(state, freedom[layer], size, factor, stride, work)
-                shift += 0.5 * math.log(freedom[layer]) if size > 0 else 0.0
+                draw_gaussian(state, freedom[layer], size, factor, work)
             elif others[layer] == freedom[layer]:
                 continue  # all of an orthogonal matrix
             else:
-                spare = others[layer] - freedom[layer]
-                draw_orthogonal(state, freedom[layer], spare, size, factor, rest, stride, work)
-            _multiply(factor, product, size, stride)
-            top = product[0] if size > 0 else 1.0
+                draw_orthogonal(state, freedom[layer], others[layer] - freedom[layer], size, factor, rest, work)
+            _multiply(factor, product, size)
+            top = product[0, 0] if size > 0 else 1.0
             if not 1e-30 < top < 1e30:
                 shift += math.log(top)
                 for i in range(size):
                     for c in range(i, size):
-                        product[i * stride + c] /= top
+                        product[i, c] /= top
         logs = values[row, :size]
         if size > 0:
-            if not singular_values(product, size, stride, logs, work):
+            if not singular_values(product, size, logs, work):
                 logs[:] = np.nan
             for i in range(size):
                 logs[i] = math.log(logs[i]) + shift
@@ -122,7 +119,7 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
     A term below e^-46 is not drawn. `work` has room for 3 `size`.
     """
     diagonal, highest, drawn = work[:size], work[size : 2 * size], work[2 * size : 3 * size]
-    fill_chis(state, float(freedom), diagonal, 0, size)
+    fill_chis(state, float(freedom), diagonal, size)
     top = -math.inf
     for j in range(size - 1, -1, -1):
         top = max(top, levels[j])

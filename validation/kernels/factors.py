@@ -1,6 +1,6 @@
 """Triangular factors of random matrices, and how many rows of each are active.
 
-Matrices are flat arrays of rows, `stride` apart; of an upper triangular one only the upper part is touched.
+Of an upper triangular matrix only the upper part is touched.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from validation.kernels.random import INNER, SUMS, active_units, fill_chis, fill_normals, seed_replica
+from validation.kernels.random import INNER, SUMS, active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
 
 __all__ = ["draw_dimensions", "draw_gaussian", "draw_gains", "draw_orthogonal"]
 
@@ -54,69 +54,62 @@ def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, 
 
 
 @numba.njit(cache=True, **INNER)
-def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, stride: int, diagonal: Any) -> None:
-    """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1/freedom) entries."""
-    fill_chis(state, float(freedom), diagonal, 0, size)
-    scale = 1.0 / math.sqrt(freedom)
+def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, work: Any) -> None:
+    """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1) entries, into ``factor[:size, :size]``."""
+    fill_chis(state, float(freedom), work, size)
     for i in range(size):
-        start = i * stride
-        factor[start + i] = diagonal[i]
-        fill_normals(state, factor, start + i + 1, start + size)
-        for c in range(start + i, start + size):
-            factor[c] *= scale
+        factor[i, i] = work[i]
+    fill_above_diagonal(state, factor, size, size)
 
 
 @numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
 def draw_orthogonal(
-    state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, stride: int, work: Any
+    state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, work: Any
 ) -> None:
     """The factor R of `freedom` rows and `size` columns of a Haar orthogonal matrix with `others` > 0 more rows.
 
     The columns are those of a Gaussian matrix (X; Y) times C^-1, C its own triangular factor; so R = R_X C^-1, where C is
     that of the factors of X and Y on top of each other.
     """
-    fill_chis(state, float(freedom), work, 0, size)
     rows = min(others, size)
-    for i in range(size):
-        factor[i * stride + i] = work[i]
-        fill_normals(state, factor, i * stride + i + 1, i * stride + size)
-    fill_chis(state, float(others), work, 0, rows)
+    draw_gaussian(state, freedom, size, factor, work)
+    fill_chis(state, float(others), work, rows)
     for i in range(rows):
-        rest[i * stride + i] = work[i]
-        fill_normals(state, rest, i * stride + i + 1, i * stride + size)
+        rest[i, i] = work[i]
+    fill_above_diagonal(state, rest, rows, size)
     for k in range(size):
         # a reflection takes column k of the lower block into row k of C, which is done with afterwards
         deep = min(k + 1, rows)
         square = 0.0
         for i in range(deep):
-            square += rest[i * stride + k] * rest[i * stride + k]
-        pivot = factor[k * stride + k]
+            square += rest[i, k] * rest[i, k]
+        pivot = factor[k, k]
         norm = math.sqrt(pivot * pivot + square)
         v = -square / (pivot + norm)
         tau = 2.0 * v * v / (v * v + square)
         for c in range(k + 1, size):
-            work[c] = factor[k * stride + c]
+            work[c] = factor[k, c]
         for i in range(deep):
-            u = rest[i * stride + k] / v
-            rest[i * stride + k] = u
+            u = rest[i, k] / v
+            rest[i, k] = u
             for c in range(k + 1, size):
-                work[c] += u * rest[i * stride + c]
+                work[c] += u * rest[i, c]
         for c in range(k + 1, size):
             work[c] *= tau
         for i in range(deep):
-            u = rest[i * stride + k]
+            u = rest[i, k]
             for c in range(k + 1, size):
-                rest[i * stride + c] -= u * work[c]
+                rest[i, c] -= u * work[c]
         # row k of C is now (norm, factor - work); column k of R = R_X C^-1 is divided by norm, those after it take it in
         for i in range(k + 1):
-            x = factor[i * stride + k] / norm
-            factor[i * stride + k] = x
+            x = factor[i, k] / norm
+            factor[i, k] = x
             if i < k:
                 for c in range(k + 1, size):
-                    factor[i * stride + c] -= x * (factor[k * stride + c] - work[c])
-        x = factor[k * stride + k]
+                    factor[i, c] -= x * (factor[k, c] - work[c])
+        x = factor[k, k]
         for c in range(k + 1, size):
-            factor[k * stride + c] -= x * (factor[k * stride + c] - work[c])
+            factor[k, c] -= x * (factor[k, c] - work[c])
 
 
 @numba.njit(cache=True, **INNER)
@@ -136,7 +129,7 @@ def draw_gains(
     """
     square = fixed
     if square < 0.0:
-        fill_chis(state, float(width), work, 0, 1)
+        fill_chis(state, float(width), work, 1)
         square = variance * work[0] * work[0]
     size = logs.size
     fill_normals(state, work, 0, size)
@@ -146,6 +139,6 @@ def draw_gains(
         length += share
         gained += share * math.exp(2.0 * logs[i])
     if width > size:
-        fill_chis(state, float(width - size), work, 0, 1)
+        fill_chis(state, float(width - size), work, 1)
         length += work[0] * work[0]
     return square, square * gained / length

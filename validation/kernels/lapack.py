@@ -47,11 +47,11 @@ _BLOCK = 64
 
 
 @numba.njit(cache=True)
-def multiply_triangular(factor: Any, product: Any, size: int, stride: int) -> None:
-    """``product <- factor @ product``, both upper triangular, in flat arrays of rows of length `stride`."""
+def multiply_triangular(factor: Any, product: Any, size: int) -> None:
+    """``product <- factor @ product`` for the upper triangular matrices in the first `size` rows and columns."""
     one = np.ones(1)
     dims = np.empty(3, np.int32)
-    dims[2] = stride
+    dims[2] = product.shape[1]
     letters = np.empty(4, np.uint8)
     letters[0], letters[1], letters[2], letters[3] = 82, 76, 78, 78  # R, L, N, N
     for first in range(0, size, _BLOCK):
@@ -60,19 +60,19 @@ def multiply_triangular(factor: Any, product: Any, size: int, stride: int) -> No
         dims[0], dims[1] = last - first, last
         _dtrmm(
             letters[0:].ctypes, letters[1:].ctypes, letters[2:].ctypes, letters[3:].ctypes, dims[0:].ctypes,
-            dims[1:].ctypes, one.ctypes, factor.ctypes, dims[2:].ctypes, product[first:].ctypes, dims[2:].ctypes,
+            dims[1:].ctypes, one.ctypes, factor.ctypes, dims[2:].ctypes, product[0, first:].ctypes, dims[2:].ctypes,
         )  # fmt: skip
 
 
 @numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
-def _bidiagonal(a: Any, size: int, stride: int, diagonal: Any, above: Any, work: Any) -> None:
-    """Householder reduction of a square matrix, which is destroyed, to an upper bidiagonal one."""
+def _bidiagonal(a: Any, size: int, diagonal: Any, above: Any, work: Any) -> None:
+    """Householder reduction of ``a[:size, :size]``, which is destroyed, to an upper bidiagonal matrix."""
     for k in range(size):
         # column k: a reflection of the rows k, k+1, ...
         square = 0.0
         for i in range(k + 1, size):
-            square += a[i * stride + k] * a[i * stride + k]
-        pivot = a[k * stride + k]
+            square += a[i, k] * a[i, k]
+        pivot = a[k, k]
         if square == 0.0:
             diagonal[k] = pivot
         else:
@@ -81,26 +81,26 @@ def _bidiagonal(a: Any, size: int, stride: int, diagonal: Any, above: Any, work:
             tau = (norm - pivot) / norm
             scale = 1.0 / (pivot - norm)
             for c in range(k + 1, size):
-                work[c] = a[k * stride + c]
+                work[c] = a[k, c]
             for i in range(k + 1, size):
-                v = a[i * stride + k] * scale
-                a[i * stride + k] = v
+                v = a[i, k] * scale
+                a[i, k] = v
                 for c in range(k + 1, size):
-                    work[c] += v * a[i * stride + c]
+                    work[c] += v * a[i, c]
             for c in range(k + 1, size):
                 work[c] *= tau
-                a[k * stride + c] -= work[c]
+                a[k, c] -= work[c]
             for i in range(k + 1, size):
-                v = a[i * stride + k]
+                v = a[i, k]
                 for c in range(k + 1, size):
-                    a[i * stride + c] -= v * work[c]
+                    a[i, c] -= v * work[c]
         if k + 1 >= size:
             break
         # row k: a reflection of the columns k+1, k+2, ...
         square = 0.0
         for c in range(k + 2, size):
-            square += a[k * stride + c] * a[k * stride + c]
-        pivot = a[k * stride + k + 1]
+            square += a[k, c] * a[k, c]
+        pivot = a[k, k + 1]
         if square == 0.0:
             above[k] = pivot
             continue
@@ -110,24 +110,23 @@ def _bidiagonal(a: Any, size: int, stride: int, diagonal: Any, above: Any, work:
         scale = 1.0 / (pivot - norm)
         work[k + 1] = 1.0
         for c in range(k + 2, size):
-            work[c] = a[k * stride + c] * scale
+            work[c] = a[k, c] * scale
         for i in range(k + 1, size):
             dot = 0.0
             for c in range(k + 1, size):
-                dot += work[c] * a[i * stride + c]
+                dot += work[c] * a[i, c]
             dot *= tau
             for c in range(k + 1, size):
-                a[i * stride + c] -= dot * work[c]
+                a[i, c] -= dot * work[c]
 
 
 @numba.njit(cache=True)
-def singular_values(a: Any, size: int, stride: int, values: Any, work: Any) -> bool:
-    """Singular values of a square matrix, decreasing, into ``values[:size]``; the matrix is destroyed.
+def singular_values(a: Any, size: int, values: Any, work: Any) -> bool:
+    """Singular values of ``a[:size, :size]``, decreasing, into ``values[:size]``; the matrix is destroyed.
 
     Parameters
     ----------
-    a : flat array
-        The rows, `stride` apart.
+    a : array of two dimensions
     work : array
         At least ``max(8 size, 200)`` long, better ``72 size``.
 
@@ -138,10 +137,10 @@ def singular_values(a: Any, size: int, stride: int, values: Any, work: Any) -> b
     """
     info = np.zeros(1, np.int32)
     dims = np.empty(4, np.int32)
-    dims[0], dims[1], dims[2], dims[3] = size, stride, work.size, 1
+    dims[0], dims[1], dims[2], dims[3] = size, a.shape[1], work.size, 1
     if size <= _LOOPS:
         above = work[: max(size, 1)]
-        _bidiagonal(a, size, stride, values, above, work[size : 2 * size])
+        _bidiagonal(a, size, values, above, work[size : 2 * size])
         _dlasq1(dims.ctypes, values.ctypes, above.ctypes, work[2 * size :].ctypes, info.ctypes)
         return info[0] == 0
     job = np.empty(1, np.uint8)

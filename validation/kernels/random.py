@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-__all__ = ["INNER", "SUMS", "active_units", "fill_chis", "fill_normals", "seed_replica", "uniform"]
+__all__ = ["INNER", "SUMS", "active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "seed_replica"]
 
 SUMS = {"contract", "nsz", "reassoc"}
 # What only compiled code calls needs no other entry, which would take as long to compile as itself.
@@ -47,12 +47,12 @@ def _ziggurat() -> tuple[Any, Any, Any]:
 _WIDTHS, _INNER_EDGES, _HEIGHTS = _ziggurat()
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, forceinline=True, **INNER)
 def _rotated(word: Any, bits: int) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@numba.njit(cache=True, inline="always")
+@numba.njit(cache=True, forceinline=True, **INNER)
 def _advanced(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """The next word and the state after it."""
     word = _rotated(s0 + s3, 23) + s0
@@ -64,12 +64,6 @@ def _advanced(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     s2 ^= shifted
     s3 = _rotated(s3, 45)
     return word, s0, s1, s2, s3
-
-
-@numba.njit(cache=True, inline="always")
-def _next_word(state: Any) -> Any:
-    word, state[0], state[1], state[2], state[3] = _advanced(state[0], state[1], state[2], state[3])
-    return word
 
 
 @numba.njit(cache=True, **INNER)
@@ -92,78 +86,90 @@ def seed_replica(key: Any, replica: int, state: Any) -> None:
         state[i] = _mixed(word ^ key[4 + i])
 
 
-@numba.njit(cache=True)
-def uniform(state: Any) -> float:
-    """Uniform on (0, 1]: its logarithm is finite."""
-    return (np.float64(_next_word(state) >> np.uint64(11)) + 1.0) * _UNIT
+@numba.njit(cache=True, forceinline=True, **INNER)
+def _uniform(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+    """Uniform on (0, 1], whose logarithm is finite, and the state after it."""
+    word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+    return (np.float64(word >> np.uint64(11)) + 1.0) * _UNIT, s0, s1, s2, s3
 
 
 @numba.njit(cache=True, **INNER)
-def _beyond(state: Any, layer: int, z: float) -> float:
-    """What the ziggurat does with a point that is not under the curve for sure: one of 90."""
+def _beyond(layer: int, z: float, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+    """What the ziggurat does with a point that is not under the curve for sure, one of 90; and the state after it."""
     while True:
         if layer == 0:
             while True:
-                excess = -math.log(uniform(state)) / _EDGE
-                if -2.0 * math.log(uniform(state)) > excess * excess:
-                    return math.copysign(_EDGE + excess, z)
+                u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+                excess = -math.log(u) / _EDGE
+                u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+                if -2.0 * math.log(u) > excess * excess:
+                    return math.copysign(_EDGE + excess, z), s0, s1, s2, s3
         low, high = _HEIGHTS[layer], _HEIGHTS[layer + 1]
-        if low + (high - low) * uniform(state) < math.exp(-0.5 * z * z):
-            return z
-        word = _next_word(state)
-        layer = np.int64(word & np.uint64(255))
-        z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
-        if abs(z) < _INNER_EDGES[layer]:
-            return z
-
-
-@numba.njit(cache=True)
-def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
-    """Independent N(0, 1) into ``out[start:stop]``."""
-    # the state in registers: through memory each number would wait for the one before to be stored
-    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    for i in range(start, stop):
+        u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+        if low + (high - low) * u < math.exp(-0.5 * z * z):
+            return z, s0, s1, s2, s3
         word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
         layer = np.int64(word & np.uint64(255))
         z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
-        if abs(z) >= _INNER_EDGES[layer]:
-            state[0], state[1], state[2], state[3] = s0, s1, s2, s3
-            z = _beyond(state, layer, z)
-            s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-        out[i] = z
+        if abs(z) < _INNER_EDGES[layer]:
+            return z, s0, s1, s2, s3
+
+
+@numba.njit(cache=True, forceinline=True, **INNER)
+def _normal(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+    """N(0, 1) and the state after it."""
+    word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+    layer = np.int64(word & np.uint64(255))
+    z = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
+    if abs(z) < _INNER_EDGES[layer]:
+        return z, s0, s1, s2, s3
+    return _beyond(layer, z, s0, s1, s2, s3)
+
+
+# The state is carried as four numbers, in registers: as an array each number would wait for the one before to be stored,
+# and be counted as a reference.
+@numba.njit(cache=True)
+def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
+    """Independent N(0, 1) into ``out[start:stop]``."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(start, stop):
+        out[i], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
 @numba.njit(cache=True)
-def fill_chis(state: Any, freedom: float, out: Any, start: int, stop: int) -> None:
-    """Chi variates into ``out[start:stop]``, of `freedom`, `freedom` - 1, ... degrees of freedom: all > 0.
+def fill_above_diagonal(state: Any, out: Any, rows: int, columns: int) -> None:
+    """Independent N(0, 1) above the diagonal of ``out[:rows, :columns]``."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(rows):
+        for c in range(i + 1, columns):
+            out[i, c], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
+@numba.njit(cache=True)
+def fill_chis(state: Any, freedom: float, out: Any, count: int) -> None:
+    """Chi variates into ``out[:count]``, of `freedom`, `freedom` - 1, ... degrees of freedom, all > 0.
 
     A chi variate is the length of a vector of that many independent N(0, 1), which need not be a whole number.
     """
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    for i in range(start, stop):
-        shape = 0.5 * (freedom - (i - start))
+    for i in range(count):
+        shape = 0.5 * (freedom - i)
         boost = 1.0
         if shape < 1.0:
-            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
-            boost = ((np.float64(word >> np.uint64(11)) + 1.0) * _UNIT) ** (0.5 / shape)
+            u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+            boost = u ** (0.5 / shape)
             shape += 1.0
         d = shape - 1.0 / 3.0
         c = 1.0 / math.sqrt(9.0 * d)
         while True:
-            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
-            layer = np.int64(word & np.uint64(255))
-            x = np.float64(np.int64(word) >> np.int64(11)) * _WIDTHS[layer]
-            if abs(x) >= _INNER_EDGES[layer]:
-                state[0], state[1], state[2], state[3] = s0, s1, s2, s3
-                x = _beyond(state, layer, x)
-                s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+            x, s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
             v = 1.0 + c * x
             if v <= 0.0:
                 continue
             v = v * v * v
-            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
-            u = (np.float64(word >> np.uint64(11)) + 1.0) * _UNIT
+            u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
             square = x * x
             if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
                 break
@@ -178,17 +184,21 @@ def active_units(state: Any, units: int, probability: float) -> int:
         return units
     if probability <= 0.0:
         return 0
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     count = 0
     if probability != 0.5:
         for _ in range(units):
-            count += uniform(state) <= probability
-        return count
-    for first in range(0, units, 64):
-        word = _next_word(state)
-        if units - first < 64:
-            word >>= np.uint64(64 - (units - first))
-        word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-        word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-        word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-        count += np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+            u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+            count += u <= probability
+    else:
+        for first in range(0, units, 64):
+            word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
+            if units - first < 64:
+                word >>= np.uint64(64 - (units - first))
+            # the bits of a word are counted in pairs, fours, bytes, and all together
+            word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+            word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+            word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+            count += np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
     return count
