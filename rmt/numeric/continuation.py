@@ -110,6 +110,12 @@ class _Path:
         away: ComplexArray = tau * (self.origin[index] - self.target[index])
         return np.where(tau == 0, self.target[index], self.target[index] + away)
 
+    def arrived(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> BoolArray:
+        """Whether the points at ``tau`` cannot be told from the target."""
+        target = self.target[index]
+        out: BoolArray = np.abs(self.at(tau, index) - target) <= np.finfo(float).eps * np.abs(target)
+        return out
+
     def mismatch(self, lin: Linearised, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
         """(mismatch, derivative of the coordinate by the node's parameter)."""
         jet = lin.jet
@@ -275,6 +281,8 @@ def _follow(node: Node, u: ComplexArray, path: _Path, pace: _Pace) -> tuple[Comp
         tau[todo] = np.where(accepted, trial, tau[todo])
         step[todo] = np.where(accepted, np.minimum(2 * step[todo], 1.0), step[todo] / 3)
         stuck = (step[todo] < pace.smallest_step) | ((tau[todo] > 0.9) & (3 * sweep > _MAX_SWEEPS))
+        # at the target but for rounding, and yet refused there: digits are missing, and no shorter step finds them
+        stuck |= ~accepted & (trial == 0) & path.arrived(tau[todo], todo)
         ok[todo[stuck]] = False
         todo = todo[~stuck & (tau[todo] > 0)]
         if todo.size == 0:

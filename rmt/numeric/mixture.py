@@ -8,7 +8,7 @@ import numpy as np
 
 from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_upper
-from rmt.numeric.node import Linearised, Node, jet_of_g, log_like_w
+from rmt.numeric.node import Linearised, Node, jet_of_r, log_like_w
 from rmt.numeric.tails import added_tails
 
 __all__ = ["MixtureNode"]
@@ -69,8 +69,8 @@ class MixtureNode(ManyNode):
                 order, log_c = self.tail()
                 m[lost] = np.exp(log_c - order * log_upper(z[lost]))
                 dm[lost] = -order * m[lost] * dz[lost] / z[lost]
-            g = w / z
-            return Linearised(jet_of_g(g, dm / z - g * dz / z, m, dm, False), inner)
+            g, dlog_g = w / z, dm / w - dz / z
+            return Linearised(jet_of_r(g, dlog_g, m / g, (dm - m * dlog_g) / g, False, z, dz), inner)
         # as functions of z, w and z m both turn through the lower half-plane while z turns through the upper one
         log = log_like_w(-log_z.imag)
         log_s = log(w) - log(np.exp(log_z) * m)

@@ -436,7 +436,7 @@ def check(law: Law) -> None:
         inner_low, inner_high = _inside(low, high, next(exponents), next(exponents))
         cut_at_zero = 0 in (low, high) and (inner_low, inner_high) != (low, high)
         middle = [sum(_finite_ends(low, high)) / 2] if cut_at_zero else []
-        middle += [x for x in bulk if low < x < high]
+        middle += [x for x in bulk if inner_low < x < inner_high]
         cuts = {inner_low, *middle, inner_high}
         beside = []  # the density may be infinite next to an atom too
         for a in atoms:
