@@ -89,6 +89,7 @@ if TYPE_CHECKING:
         rms_ratio,
         split_variance,
     )
+    from theory.torch_reader import from_torch
     from theory.tuning import critical_sigma_w, tune
     from theory.width_one import (
         ChainProduct,
@@ -160,6 +161,7 @@ __all__ = [
     "fixed_point",
     "flow_time",
     "fourth_moments",
+    "from_torch",
     "gain_law",
     "gated_layer_law",
     "get_activation",
@@ -253,6 +255,7 @@ _HOMES = {
     "fixed_point": "theory.phases",
     "flow_time": "theory.escape",
     "fourth_moments": "theory.norm_growth",
+    "from_torch": "theory.torch_reader",
     "gain_law": "theory.gain",
     "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",

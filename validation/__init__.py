@@ -7,5 +7,17 @@ from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment, Run, WidthSample
 from validation.report import report
+from validation.torch_models import jacobian_spectrum, sample_module
 
-__all__ = ["Comparison", "Experiment", "Row", "Run", "Table", "WidthSample", "compare", "report"]
+__all__ = [
+    "Comparison",
+    "Experiment",
+    "Row",
+    "Run",
+    "Table",
+    "WidthSample",
+    "compare",
+    "jacobian_spectrum",
+    "report",
+    "sample_module",
+]

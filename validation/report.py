@@ -103,6 +103,15 @@ def short_name(net: Any) -> str:
 def reproduction(comparison: Comparison) -> tuple[str, str | None]:
     """The same comparison again: as Python code, and as a shell command where the shell can say it (else None)."""
     experiment = comparison.run.experiment
+    if experiment.backend == "torch":
+        module = str(comparison.run.experiment.to_json()["module"]).replace("\n", "\n# ")
+        companion = ", companion=(half, x_half)" if experiment.companion else ""
+        return (
+            "from theory import from_torch, jacobian_law\nfrom validation import compare, sample_module\n\n"
+            f"# make() returns this module afresh, initialised at random:\n# {module}\n"
+            f"run = sample_module(make, x, replicas={experiment.replicas}, seed={experiment.seed}{companion})\n"
+            f"print(compare(run, jacobian_law(from_torch(make()), q0={experiment.q0!r})))\n"
+        ), None
     names = sorted(set(re.findall(r"\b([A-Z]\w+)\(", repr(experiment.net))))
     laws = sorted(name for name in names if not hasattr(theory, name))
     imports = f"from rmt import {', '.join(laws)}\n" if laws else ""
