@@ -45,7 +45,14 @@ class LogSpectrum:
     log_floor: float
 
 
-def log_singular_values(matrix: Any, backend: Backend, rank: int | None = None) -> LogSpectrum:
+# Smallest ratio of eigenvalues of J Jᵀ of which they are taken: the error of log s is then at most half of
+# n * eps / SQUARED, 1e-8 at n = 1000, and some hundredth of that in practice.
+SQUARED = 1e-5
+
+
+def log_singular_values(
+    matrix: Any, backend: Backend, rank: int | None = None, rows: int | None = None, squared: bool = False
+) -> LogSpectrum:
     """Log singular values of J, one for each row (eigenvalue of J Jᵀ).
 
     Parameters
@@ -59,6 +66,11 @@ def log_singular_values(matrix: Any, backend: Backend, rank: int | None = None) 
         exact zeros, ``-inf``. Without it, values below the floor ``max(n_out, n_in) * eps * s_max`` count as zeros,
         which is right for matrices that are either well conditioned or exactly rank deficient, and wrong for products
         whose condition number passes 1e13: pass the rank there.
+    rows : int, optional
+        Number of rows of J, of which those that `matrix` lacks are zeros. Default: those of `matrix`.
+    squared : bool
+        Try the eigenvalues of J Jᵀ first, which cost a third of the decomposition of J and lose twice the digits. They
+        are taken if the smallest exceeds `SQUARED` times the largest; else J itself is decomposed. For residual networks.
 
     Returns
     -------
@@ -69,16 +81,18 @@ def log_singular_values(matrix: Any, backend: Backend, rank: int | None = None) 
     ValueError
         If the matrix has entries that are not finite.
     """
-    rows, columns = matrix.shape
     if not bool(backend.xp.isfinite(matrix).all()):
         raise ValueError(
             "the Jacobian has entries that are not finite: the network's gain exceeds the range of doubles; "
             "reduce its depth or sigma_w"
         )
+    rows = rows or matrix.shape[0]
     singular = np.zeros(rows)
-    computed = backend.to_numpy(backend.xp.linalg.svd(matrix, compute_uv=False))
+    computed = _from_squares(matrix, backend) if squared else None
+    if computed is None:
+        computed = backend.to_numpy(backend.xp.linalg.svd(matrix, compute_uv=False))
     singular[: len(computed)] = computed
-    floor = max(rows, columns) * np.finfo(np.float64).eps * float(singular[0])
+    floor = max(rows, matrix.shape[1]) * np.finfo(np.float64).eps * float(singular[0])
     above_floor = int(np.count_nonzero(singular > floor))
     rank = above_floor if rank is None else rank
     singular[rank:] = 0.0
@@ -90,3 +104,11 @@ def log_singular_values(matrix: Any, backend: Backend, rank: int | None = None) 
         resolved=min(rank, above_floor),
         log_floor=float(np.log(floor)) if floor > 0.0 else -np.inf,
     )
+
+
+def _from_squares(matrix: Any, backend: Backend) -> FloatArray | None:
+    """Singular values in decreasing order by the eigenvalues of J Jᵀ, or None where these are too far apart."""
+    if matrix.shape[0] > matrix.shape[1]:
+        return None
+    squares = backend.to_numpy(backend.xp.linalg.eigvalsh(matrix @ matrix.T))[::-1]
+    return np.sqrt(squares) if squares[-1] > SQUARED * squares[0] else None

@@ -1,0 +1,95 @@
+"""Real networks of which only what is needed is drawn: conditioned Gaussian weights, Haar weights as reflectors.
+
+The forward pass is the real one, with biases, any activation, residual blocks, filters, normalisations and masks. Three
+things are left out, and none of them changes the law of the singular values:
+
+* Gaussian weights are drawn after their pre-activations and given these (`validation.conditioning`), Haar weights are
+  reflectors that are applied and never multiplied out (`validation.reflectors`).
+* Rows of a weight matrix behind a unit of slope 0 (ReLU, hard tanh, dropout) are neither drawn nor multiplied, nor are
+  columns that meet such rows of the layer before. A residual block adds to the active rows alone.
+* Where no skip connection holds the network's input, its space is turned so that the first layer is triangular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from theory.network import Activation, Dense, Dropout, Layer, Residual, blocks
+from validation.chunk import Chunk
+from validation.conditioning import ConditionedGaussian
+from validation.ensembles import weight_matrix
+from validation.jacobian import FormedWeights, Weights
+from validation.methods.forward import sample_replicas
+from validation.methods.method import Method
+from validation.networks import Sampler, Signal
+from validation.reflectors import HaarReflectors
+from validation.store import Columns
+
+__all__ = ["METHOD", "conditioned_weights"]
+
+
+def conditioned_weights(
+    ensemble: Any, scale: float, n_out: int, n_in: int, signal: Signal, sampler: Sampler
+) -> Weights:
+    """Weights given what they make of the signal; drawn whole where that is not known how, or where a batch has met them.
+
+    For one network on the processor.
+    """
+    generator, jacobian = sampler.generator, signal.jacobian
+    if ensemble == "orthogonal":
+        rows = jacobian.rows if jacobian.weights is None and signal.batch is None else None
+        return HaarReflectors(scale, n_out, n_in, generator, rows, signal.x)
+    if ensemble == "gaussian" and signal.batch is None:
+        return ConditionedGaussian(scale, n_out, n_in, generator, sampler.backend.xp)
+    matrix = weight_matrix(ensemble, n_out, n_in, generator, sampler.backend)
+    matrix *= scale
+    return FormedWeights(matrix, min(n_out, n_in), partial=True)
+
+
+def _obstacle(chunk: Chunk) -> str | None:
+    if chunk.backend != "numpy":
+        return "it leaves out other rows in each replica, which needs backend='numpy'"
+    return None
+
+
+def _merit(chunk: Chunk) -> str | None:
+    if any(isinstance(layer, Dense) and layer.weights == "orthogonal" for layer in _opened(chunk.net)):
+        return "orthogonal weights are applied as reflectors and never formed"
+    if any(_has_zeros(layer) for layer in _opened(chunk.net)):
+        return "rows of weights behind units of slope 0 are neither drawn nor multiplied"
+    return None
+
+
+def _opened(net: Layer | Iterable[Layer]) -> Iterable[Layer]:
+    """All elementary layers, those inside residual blocks too."""
+    for layer in blocks(net):
+        yield layer
+        if isinstance(layer, Residual):
+            if layer.shortcut == "orthogonal":
+                yield Dense(weights="orthogonal")
+            yield from _opened(layer.branch)
+
+
+def _has_zeros(layer: Layer) -> bool:
+    if isinstance(layer, Dropout):
+        return float(layer.rate) > 0.0
+    if isinstance(layer, Activation):
+        masses = layer.nonlinearity.closed_forms.slope_masses
+        return masses is not None and float(masses(1.0).get(0, 0.0)) > 0.0
+    return False
+
+
+def _sample(chunk: Chunk) -> Columns:
+    # skip connections keep the condition number of their product small; LogSpectrum falls back where they do not
+    residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
+    return sample_replicas(chunk, conditioned_weights, squared=residual)
+
+
+METHOD = Method(
+    name="conditioned",
+    summary="pre-activations drawn first, then only the rows of the weights that are active; Haar weights as reflectors",
+    obstacle=_obstacle,
+    merit=_merit,
+    sample=_sample,
+)
