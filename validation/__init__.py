@@ -5,7 +5,10 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
-from validation.experiment import Experiment, Run, WidthSample
+from validation.experiment import Experiment
 from validation.report import report
+from validation.run import Run
+from validation.samples import WidthSample
+from validation.summary import WidthSummary
 
-__all__ = ["Comparison", "Experiment", "Row", "Run", "Table", "WidthSample", "compare", "report"]
+__all__ = ["Comparison", "Experiment", "Row", "Run", "Table", "WidthSample", "WidthSummary", "compare", "report"]
