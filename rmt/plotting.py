@@ -140,7 +140,7 @@ def plot_atoms(axes: Axes, atoms: dict[float, float], *, color: Any = None) -> N
 
 
 def plot_histogram(
-    axes: Axes, samples: npt.ArrayLike, *, bins: int = 60, log: bool = False, total: int | None = None, **bar_kw: Any
+    axes: Axes, samples: npt.ArrayLike, *, bins: int = 60, log: bool = False, total: float | None = None, **bar_kw: Any
 ) -> FloatArray:
     """Draw a histogram normalised like the densities of `plot_law`.
 
@@ -153,7 +153,7 @@ def plot_histogram(
         Number of bins over the range of the samples.
     log : bool
         Bins of equal width in ln x, heights per unit of ln x.
-    total : int, optional
+    total : float, optional
         Number of samples that the full mass stands for; give it where the samples at an atom were left out, so that
         the bars have the mass of the continuous part only. Default: all samples.
     **bar_kw

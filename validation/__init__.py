@@ -5,8 +5,11 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
-from validation.experiment import Experiment, Run, WidthSample
+from validation.experiment import Experiment
 from validation.report import report
+from validation.run import Run
+from validation.samples import WidthSample
+from validation.summary import WidthSummary
 from validation.torch_models import jacobian_spectrum, sample_module
 
 __all__ = [
@@ -16,6 +19,7 @@ __all__ = [
     "Run",
     "Table",
     "WidthSample",
+    "WidthSummary",
     "compare",
     "jacobian_spectrum",
     "report",

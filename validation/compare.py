@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,9 @@ import numpy.typing as npt
 from rmt.law import Law
 from theory.outlier import outlier as predict_outlier
 from validation.comparison import Comparison, Row
-from validation.coordinate import ATOM_WIDTH, BulkCoordinate, cosines
-from validation.experiment import Run
+from validation.coordinate import ATOM_WIDTH, BulkCoordinate
+from validation.run import Run
+from validation.samples import WidthSample
 from validation.statistics import (
     estimate,
     extrapolation_weights,
@@ -21,10 +23,12 @@ from validation.statistics import (
     multiplier_norms,
     student_p_value,
 )
+from validation.summary import WidthSummary
 
 __all__ = ["compare"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 MIN_REPLICAS = 8
 MAX_SHAPE_COMPONENTS = 6
@@ -53,19 +57,23 @@ def compare(
     The verdict. Every eigenvalue is mapped to [0, 1] by the law's own distribution function; averages of K cosines over
     the spectrum of one replica are the components of its shape vector (`validation.coordinate` says why these). Under
     the law their expectation at infinite width is known exactly. The vectors are extrapolated in 1/width with the
-    companion's (``2 t_N - t_{N/2}``, replica by replica, so errors add up by themselves), and Hotelling's test over
-    replicas asks whether the mean is the expected one. The next order in 1/width is allowed for by a systematic error
-    of ``2/sqrt(width)`` of the correction just made. Without a companion the first order itself is allowed for,
-    `bias_allowance`/width per component, and the verdict loses power accordingly. If an outlier is predicted, its
+    companions' (``2 t_N - t_{N/2}``, or by least squares to the second order from three widths or more; replica by
+    replica, so errors add up by themselves), and Hotelling's test over replicas asks whether the mean is the expected
+    one. The next order in 1/width is allowed for by a systematic error of ``2/sqrt(width)`` of the correction made
+    last. Without a companion the first order itself is allowed for, `bias_allowance`/width per component, and the
+    verdict loses power accordingly. If an outlier is predicted, its
     position is tested likewise (Student's t, after `outlier_tolerance`), and the p-value is twice the smaller of both.
 
-    What the verdict does not use stands in the table beside it: moments, edges, masses of atoms, and the distances
-    Kolmogorov–Smirnov and Wasserstein-1, each with its error over replicas.
+    What the verdict does not use stands in the table beside it: moments, the mean of log x (the log-determinant),
+    edges, masses of atoms, and the distances Kolmogorov–Smirnov and Wasserstein-1, each with its error over replicas.
+
+    Of a run that kept summaries, shapes and distances are taken over groups of replicas; `validation.summary` says what
+    binning costs.
 
     Parameters
     ----------
     run : Run
-        At least 8 replicas.
+        At least 8 replicas; of a run still going on, what `Experiment.stream` gives.
     law : Law
         Law of J Jᵀ, of squared singular values.
     alpha : float
@@ -99,29 +107,29 @@ def compare(
     predicted, notes = _predicted_outlier(run, outlier)
     notes = _notes(spectra, bias_allowance) + notes
 
-    components = min(MAX_SHAPE_COMPONENTS, replicas // REPLICAS_PER_COMPONENT)
-    positions = [coordinate(eigenvalues) for eigenvalues in spectra.eigenvalues]
-    shapes = [cosines(v, components).mean(axis=-1).T for v in positions]
-    shape = spectra.extrapolate(shapes)
-    bulk = mean_test(
-        shape, coordinate.expected_cosines(components), _allowance(shape, shapes[0], spectra.widths, bias_allowance)
+    components = min(MAX_SHAPE_COMPONENTS, len(spectra.group_sizes) // REPLICAS_PER_COMPONENT)
+    shapes, expected_shapes = zip(
+        *(sample.shape_vectors(coordinate, components) for sample in spectra.samples), strict=True
     )
+    allowance = _allowance(shapes, spectra, bias_allowance)
+    bulk = mean_test(spectra.extrapolate(shapes), expected_shapes[0], allowance, spectra.group_sizes)
 
     has_outlier = predicted is not None or spectra.top_stands_apart()
-    top = estimate(spectra.extrapolate([eigenvalues[:, 0] for eigenvalues in spectra.eigenvalues]))
+    top = estimate(spectra.extrapolate([sample.largest(1)[:, 0] for sample in spectra.samples]))
     rows: list[Row] = []
     outlier_p_value = math.nan
     if predicted is not None:
         z = top.z(predicted, outlier_tolerance * predicted)
         outlier_p_value = student_p_value(z, replicas)
-        rows.append(Row("outlier", predicted, top.value, top.error, z))
+        rows.append(Row("outlier", predicted, top.value, top.error, z, top.replicas))
     elif has_outlier:
-        rows.append(Row("outlier", math.nan, top.value, top.error, math.nan))
+        rows.append(Row("outlier", math.nan, top.value, top.error, math.nan, top.replicas))
     p_value = bulk.p_value if math.isnan(outlier_p_value) else min(1.0, 2.0 * min(bulk.p_value, outlier_p_value))
     rows += _moment_rows(law, spectra, has_outlier)
+    rows += _log_determinant_rows(law, spectra)
     rows += _edge_rows(law, spectra, has_outlier)
     rows += _atom_rows(coordinate, spectra)
-    rows += _distance_rows(coordinate, spectra, positions)
+    rows += _distance_rows(coordinate, spectra)
     return Comparison(
         run=run,
         law=law,
@@ -139,11 +147,11 @@ def compare(
 
 @dataclass(frozen=True, eq=False)
 class _Spectra:
-    """Eigenvalues of J Jᵀ at every width, decreasing, an array of shape (replicas, n_out) each; the widest first."""
+    """The samples at every width, the widest first, and what holds for all of them."""
 
     widths: tuple[int, ...]
-    eigenvalues: tuple[FloatArray, ...]
-    ranks: tuple[npt.NDArray[np.int64], ...]
+    samples: tuple[WidthSample, ...] | tuple[WidthSummary, ...]
+    group_sizes: IntArray
     smallest: float
     floor: float
     unresolved: int
@@ -152,22 +160,37 @@ class _Spectra:
     def of(cls, run: Run) -> _Spectra:
         unresolved = sum(int((sample.rank - sample.resolved).sum()) for sample in run.samples)
         floor = max(float(np.exp(2.0 * sample.log_floor.max())) for sample in run.samples) if unresolved else 0.0
-        eigenvalues = tuple(sample.eigenvalues for sample in run.samples)
-        smallest = min((float(x[x > 0.0].min()) for x in eigenvalues if (x > 0.0).any()), default=1.0)
-        widths = tuple(sample.width for sample in run.samples)
-        return cls(widths, eigenvalues, tuple(sample.rank for sample in run.samples), smallest, floor, unresolved)
+        resolutions = [sample.resolution(floor) for sample in run.samples]
+        return cls(
+            widths=tuple(sample.width for sample in run.samples),
+            samples=run.samples,
+            group_sizes=run.samples[0].group_sizes,
+            smallest=min(smallest for smallest, _ in resolutions),
+            floor=max(floor for _, floor in resolutions),
+            unresolved=unresolved,
+        )
 
-    def extrapolate(self, values: list[FloatArray], exponent: float = 1.0) -> FloatArray:
-        """Cancel the term in width^-exponent, replica by replica; the first axis of each array is the replica."""
+    @property
+    def rank_fluctuates(self) -> bool:
+        """Whether the atom at zero has a mass of its own in every replica."""
+        return bool(np.ptp(self.samples[0].rank) > 0)
+
+    def extrapolate(self, values: Sequence[FloatArray], exponent: float = 1.0) -> FloatArray:
+        """The limit in powers of width^-exponent, row by row; the first axis of each array is the replica or group."""
         weights = extrapolation_weights(self.widths, exponent)
         total: FloatArray = weights[0] * values[0]
         for weight, value in zip(weights[1:], values[1:], strict=True):
             total = total + weight * value
         return total
 
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Mean over all replicas of rows that are means over groups."""
+        mean: FloatArray = self.group_sizes @ values / self.group_sizes.sum()
+        return mean
+
     def top_stands_apart(self) -> bool:
         """Whether the largest eigenvalue of the widest networks is an outlier, by its gap to the second."""
-        top = self.eigenvalues[0][:, :3]
+        top = self.samples[0].largest(3)
         if top.shape[1] < 3 or not (top > 0.0).all():
             return False
         first, second = -np.diff(np.log(top), axis=1).mean(axis=0)
@@ -175,12 +198,19 @@ class _Spectra:
         return bool(first > OUTLIER_GAP_RATIO * second and second > ATOM_WIDTH)
 
 
-def _allowance(shape: FloatArray, finite: FloatArray, widths: tuple[int, ...], bias_allowance: float) -> FloatArray:
-    """Systematic error of the mean shape vector at infinite width."""
+def _allowance(shapes: Sequence[FloatArray], spectra: _Spectra, bias_allowance: float) -> FloatArray:
+    """Systematic error of the mean shape vector at infinite width: a part of the last correction that was made."""
+    widths = spectra.widths
     if len(widths) == 1:
-        return np.full(shape.shape[1], bias_allowance / widths[0])
-    correction = np.abs(shape.mean(axis=0) - finite.mean(axis=0))
-    # a component may have a small first order by accident: it is allowed what the others have
+        return np.full(shapes[0].shape[1], bias_allowance / widths[0])
+    limit = spectra.mean(spectra.extrapolate(shapes))
+    if len(widths) == 2:
+        before = spectra.mean(shapes[0])
+    else:  # the widest two alone, of the first order
+        weights = extrapolation_weights(widths[:2])
+        before = spectra.mean(weights[0] * shapes[0] + weights[1] * shapes[1])
+    correction = np.abs(limit - before)
+    # a component may have a small correction by accident: it is allowed what the others have
     typical = math.sqrt(float(np.mean(correction**2)))
     allowance: FloatArray = NEXT_ORDER / math.sqrt(widths[0]) * np.maximum(correction, typical)
     return allowance
@@ -205,8 +235,10 @@ def _predicted_outlier(run: Run, outlier: float | str | None) -> tuple[float | N
 def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
     width = spectra.widths[0]
     if len(spectra.widths) > 1:
-        notes = [f"sample values are extrapolated to infinite width from widths {width} and {spectra.widths[1]}"]
-        if np.ptp(spectra.ranks[0]) > 0:
+        others = ", ".join(str(narrower) for narrower in spectra.widths[1:-1])
+        widths = f"{width}, {others} and {spectra.widths[-1]}" if others else f"{width} and {spectra.widths[-1]}"
+        notes = [f"sample values are extrapolated to infinite width from widths {widths}"]
+        if spectra.rank_fluctuates:
             notes.append(
                 "the rank fluctuates, so the distances keep a bias of order width^(-1/2) near the atom at zero"
             )
@@ -223,22 +255,33 @@ def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _row(quantity: str, expected: float, spectra: _Spectra, values: list[FloatArray], exponent: float = 1.0) -> Row:
+def _row(quantity: str, expected: float, spectra: _Spectra, values: Sequence[FloatArray], exponent: float = 1.0) -> Row:
     """A row of extrapolated values; without z where the bias of a single width is in them."""
-    sample = estimate(spectra.extrapolate(values, exponent))
+    limit = spectra.extrapolate(values, exponent)
+    sample = estimate(limit, spectra.group_sizes if len(limit) == len(spectra.group_sizes) else None)
     z = sample.z(expected) if len(spectra.widths) > 1 else math.nan
-    return Row(quantity, expected, sample.value, sample.error, z)
+    return Row(quantity, expected, sample.value, sample.error, z, sample.replicas)
 
 
 def _moment_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
     """Moments of the bulk: an outlier contributes nothing at infinite width, but much of the noise at finite width."""
-    bulks = [x[:, 1:] if has_outlier else x for x in spectra.eigenvalues]
-    sizes = [x.shape[1] for x in spectra.eigenvalues]
-    rows = []
-    for k, expected in enumerate(law.moments(MOMENTS), start=1):
-        powers = [(bulk**k).sum(axis=1) / size for bulk, size in zip(bulks, sizes, strict=True)]
-        rows.append(_row(f"m_{k}", float(expected), spectra, powers))
-    return rows
+    moments = [sample.moments(MOMENTS, without_largest=has_outlier) for sample in spectra.samples]
+    return [
+        _row(f"m_{k + 1}", float(expected), spectra, [column[:, k] for column in moments])
+        for k, expected in enumerate(law.moments(MOMENTS))
+    ]
+
+
+def _log_determinant_rows(law: Law, spectra: _Spectra) -> list[Row]:
+    """E log x = log det(J Jᵀ)/n_out, where all eigenvalues are resolved and none is zero.
+
+    Without z above a hard edge at zero: its smallest eigenvalues make a bias of log(width)/width.
+    """
+    if spectra.unresolved or any((sample.rank < sample.n_out).any() for sample in spectra.samples):
+        return []
+    row = _row("mean log", law.log_moment(), spectra, [sample.log_determinants() for sample in spectra.samples])
+    hard = not law.support().intervals or float(law.support().intervals[0][0]) <= 0.0
+    return [replace(row, z=math.nan) if hard else row]
 
 
 def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
@@ -253,14 +296,12 @@ def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
             continue
         if any(extreme(position, atom) == atom for atom in atoms if atom > 0.0):
             continue  # the extreme eigenvalue is then the atom's
-        if extreme is min and np.ptp(spectra.ranks[0]) > 0:
+        if extreme is min and spectra.rank_fluctuates:
             continue  # the smallest ones are then on their way to zero
         if extreme is max:
-            values = [x[:, int(has_outlier)] for x in spectra.eigenvalues]
+            values = [sample.largest(2)[:, int(has_outlier)] for sample in spectra.samples]
         else:
-            values = [
-                x[np.arange(len(x)), rank - 1] for x, rank in zip(spectra.eigenvalues, spectra.ranks, strict=True)
-            ]
+            values = [sample.smallest_positive() for sample in spectra.samples]
         rows.append(_row(quantity, position, spectra, values, exponent=2.0 / 3.0))
     return rows
 
@@ -268,39 +309,35 @@ def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
 def _atom_rows(coordinate: BulkCoordinate, spectra: _Spectra) -> list[Row]:
     """Fractions of the spectrum at the atoms; at zero from the ranks, whose fluctuation makes the bias width^(-1/2)."""
     rows = []
-    sizes = [x.shape[1] for x in spectra.eigenvalues]
-    if coordinate.zero_mass > 0.0 or any((rank < size).any() for rank, size in zip(spectra.ranks, sizes, strict=True)):
-        zeros = [1.0 - rank / size for rank, size in zip(spectra.ranks, sizes, strict=True)]
-        exponent = 0.5 if np.ptp(spectra.ranks[0]) > 0 else 1.0
-        rows.append(_row("mass at 0", coordinate.zero_mass, spectra, zeros, exponent))
+    if coordinate.zero_mass > 0.0 or any((sample.rank < sample.n_out).any() for sample in spectra.samples):
+        zeros = [1.0 - sample.rank / sample.n_out for sample in spectra.samples]
+        rows.append(_row("mass at 0", coordinate.zero_mass, spectra, zeros, 0.5 if spectra.rank_fluctuates else 1.0))
     for position, mass in coordinate.atoms.items():
-        at_atom = [(np.abs(x - position) <= ATOM_WIDTH * position).mean(axis=1) for x in spectra.eigenvalues]
+        at_atom = [sample.fraction_at(position) for sample in spectra.samples]
         rows.append(_row(f"mass at {position:.6g}", mass, spectra, at_atom))
     return rows
 
 
-def _distance_rows(coordinate: BulkCoordinate, spectra: _Spectra, positions: list[FloatArray]) -> list[Row]:
+def _distance_rows(coordinate: BulkCoordinate, spectra: _Spectra) -> list[Row]:
     """Kolmogorov–Smirnov and Wasserstein-1 distance over the law's support, at infinite and at finite width.
 
     At infinite width: of the extrapolated mean distribution function, beside what noise alone gives (multiplier
     bootstrap). At finite width: of the pooled spectrum, with jackknife errors; it contains the bias of finite width.
     """
     levels = (np.arange(GRID) + 0.5) / GRID
-    x = np.unique(coordinate.quantile(levels[levels > coordinate.floor_position]))
-    v = coordinate(x)
+    x = spectra.samples[0].grid(np.unique(coordinate.quantile(levels[levels > coordinate.floor_position])))
     for atom in coordinate.atoms:  # distribution functions are compared on either side of a step, not on it
-        away = np.abs(x - atom) > ATOM_WIDTH * atom
-        x, v = x[away], v[away]
+        x = x[np.abs(x - atom) > ATOM_WIDTH * atom]
     if len(x) < 2:
         return []
     steps = np.gradient(x)
-    expected = coordinate.zero_mass + (1.0 - coordinate.zero_mass) * v
-    curves = [_distribution_functions(sample, v) - expected for sample in positions]
+    expected = coordinate.zero_mass + (1.0 - coordinate.zero_mass) * coordinate(x)
+    curves = [sample.distribution_functions(x) - expected for sample in spectra.samples]
     rows = []
     if len(spectra.widths) > 1:
         limit = spectra.extrapolate(curves)
-        deviation = np.abs(limit.mean(axis=0))
-        null_sup, null_l1 = multiplier_norms(limit, steps)
+        deviation = np.abs(spectra.mean(limit))
+        null_sup, null_l1 = multiplier_norms(limit, steps, spectra.group_sizes)
         for quantity, value, null in (
             ("KS distance", float(deviation.max()), null_sup),
             ("W1 distance", float(deviation @ steps), null_l1),
@@ -308,7 +345,7 @@ def _distance_rows(coordinate: BulkCoordinate, spectra: _Spectra, positions: lis
             mean, spread = float(null.mean()), float(null.std())
             rows.append(Row(quantity, mean, value, spread, (value - mean) / spread if spread > 0.0 else math.nan))
     for quantity, norm in (("KS", _supremum), ("W1", lambda curve: np.abs(curve) @ steps)):
-        value, error = _jackknife(curves[0], norm)
+        value, error = _jackknife(curves[0], spectra.group_sizes, norm)
         rows.append(Row(f"{quantity} at width {spectra.widths[0]}", math.nan, value, error, math.nan))
     return rows
 
@@ -317,18 +354,10 @@ def _supremum(curve: FloatArray) -> Any:
     return np.abs(curve).max(axis=-1)
 
 
-def _distribution_functions(positions: FloatArray, v: FloatArray) -> FloatArray:
-    """Fraction of each replica's spectrum at or below v, shape (replicas, points)."""
-    ordered = np.sort(positions, axis=1)
-    counts = np.stack([np.searchsorted(row, v, side="right") for row in ordered])
-    fractions: FloatArray = counts / positions.shape[1]
-    return fractions
-
-
-def _jackknife(curves: FloatArray, norm: Any) -> tuple[float, float]:
-    """Norm of the mean curve and its jackknife error over replicas."""
-    replicas = len(curves)
-    mean = curves.mean(axis=0)
-    left_out = norm((replicas * mean - curves) / (replicas - 1))
-    error = math.sqrt((replicas - 1) / replicas * float(np.sum((left_out - left_out.mean()) ** 2)))
+def _jackknife(curves: FloatArray, sizes: IntArray, norm: Callable[[FloatArray], Any]) -> tuple[float, float]:
+    """Norm of the mean curve and its jackknife error over replicas or groups."""
+    rows, total = len(curves), sizes.sum()
+    mean = sizes @ curves / total
+    left_out = norm((total * mean - sizes[:, None] * curves) / (total - sizes)[:, None])
+    error = math.sqrt((rows - 1) / rows * float(np.sum((left_out - left_out.mean()) ** 2)))
     return float(norm(mean)), error

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from validation.experiment import Run
-from validation.statistics import MeanTest
+from validation.run import Run
+from validation.statistics import MeanTest, student_quantile
 from validation.tables import text_table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Row", "Table"]
 
-HEADER = ("quantity", "theory", "sample", "error", "z")
+HEADER = ("quantity", "theory", "sample", "error", "95 % interval", "z")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class Row:
     """One quantity: its value by the law, the sample's, the sample's standard error, the deviation in errors.
 
     NaN where something does not apply. For the distances to the law, `theory` and `error` are mean and standard
-    deviation of what a correct law gives.
+    deviation of what a correct law gives. `replicas` is the number of independent values behind the error, 0 for
+    distances, which have no interval.
     """
 
     quantity: str
@@ -37,12 +38,28 @@ class Row:
     sample: float
     error: float
     z: float
+    replicas: int = 0
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Confidence interval of the quantity at infinite width, by Student's t; (nan, nan) where there is none.
+
+        Raises
+        ------
+        ValueError
+            If the level is not in (0, 1).
+        """
+        if not 0.0 < level < 1.0:
+            raise ValueError(f"level={level!r} must be in (0, 1); 0.95 gives the 95 % interval")
+        reach = student_quantile(level, self.replicas) * self.error
+        return self.sample - reach, self.sample + reach
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, numbers to the digits that their errors warrant."""
         decimals = _decimals(self)
         numbers = [_text(value, decimals) for value in (self.theory, self.sample, self.error)]
-        return (self.quantity, *numbers, "" if math.isnan(self.z) else f"{self.z:+.1f}")
+        lower, upper = (_text(value, decimals) for value in self.interval())
+        interval = f"{lower} … {upper}" if lower else ""
+        return (self.quantity, *numbers, interval, "" if math.isnan(self.z) else f"{self.z:+.1f}")
 
 
 @dataclass(frozen=True)
@@ -157,13 +174,18 @@ class Comparison:
             "metadata": dict(self.run.metadata),
         }
 
-    def continuous_part(self) -> npt.NDArray[np.float64]:
-        """The sample's eigenvalues of J Jᵀ, all replicas in one array, without outlier and those at the law's atoms."""
-        eigenvalues = self.run.eigenvalues
-        bulk = eigenvalues[:, 1:] if self.has_outlier else eigenvalues
+    def continuous_part(self) -> tuple[npt.NDArray[np.float64], float]:
+        """The sample's eigenvalues of J Jᵀ without outlier and those at the law's atoms, for pictures.
+
+        Returns
+        -------
+        values : array
+            Of all replicas. Of a run that kept summaries, points spread as its histogram is.
+        total : float
+            How many they would be with outlier and atoms.
+        """
         atoms = np.array([float(position) for position in self.law.support().atoms], dtype=np.float64)
-        at_atom = (np.abs(bulk[..., None] - atoms) <= 1e-8 * atoms).any(axis=-1)
-        return bulk[~at_atom]
+        return self.run.samples[0].bulk(without_largest=self.has_outlier, atoms=atoms)
 
     def plot(self, ax: Axes | None = None, *, log: bool = False, **line_kw: Any) -> Axes:
         """Draw the histogram of the sample's eigenvalues and the law's density over it.
@@ -184,7 +206,8 @@ class Comparison:
         from rmt.plotting import new_axes, plot_histogram, plot_law
 
         axes = new_axes() if ax is None else ax
-        plot_histogram(axes, self.continuous_part(), log=log, total=self.run.eigenvalues.size, alpha=0.4)
+        values, total = self.continuous_part()
+        plot_histogram(axes, values, log=log, total=total, alpha=0.4)
         plot_law(self.law, axes, log=log, **line_kw)
         axes.set_title(self.name)
         return axes

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BulkCoordinate", "SpectralLaw", "cosines"]
+__all__ = ["BulkCoordinate", "SpectralLaw", "binned_cosines", "cosines"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -167,6 +167,41 @@ class BulkCoordinate:
         middle = self(x)
         levels = np.stack([middle - steps, middle + steps], axis=1).ravel()
         return np.asarray(np.interp(v, levels, np.repeat(x, 2)), dtype=np.float64)
+
+
+def binned_cosines(
+    coordinate: BulkCoordinate, edges: FloatArray, count: int
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The cosines for eigenvalues of which only the bin is known: averaged over the bin in v.
+
+    Their expectation under the law is the integral of phi_k over v whatever the bins: binning makes no bias.
+
+    Parameters
+    ----------
+    coordinate : BulkCoordinate
+        Its floor, if any, must be an edge, or lie below or above all of them.
+    edges : array of shape (bins + 1,)
+        Increasing.
+    count : int
+        Number of cosines.
+
+    Returns
+    -------
+    binned : array of shape (count, bins)
+    at_zero : array of shape (count,)
+        The values for eigenvalues at zero.
+    expected : array of shape (count,)
+        Exact averages under the law, bins below and above the edges included.
+    """
+    v = coordinate(edges)
+    # the average of cos(k pi v) over [a, b] is its value in the middle times sinc(k (b - a)/2)
+    orders = np.arange(1, count + 1)[:, None]
+    binned: FloatArray = cosines(0.5 * (v[1:] + v[:-1]), count) * np.sinc(0.5 * orders * np.diff(v))
+    floor = coordinate.floor_position
+    at_zero = cosines(np.array(floor), count)
+    inside = _integral(orders.ravel(), floor, 1.0)
+    expected = (coordinate.zero_mass + (1.0 - coordinate.zero_mass) * floor) * at_zero
+    return binned, at_zero, expected + (1.0 - coordinate.zero_mass) * inside
 
 
 def _integral(orders: npt.NDArray[np.int64], start: float, stop: float) -> FloatArray:

@@ -1,41 +1,38 @@
-"""Experiments: which network, which width, how many replicas; sampled anywhere, always the same numbers."""
+"""Experiments: which network, which widths, how many replicas; sampled anywhere, always the same numbers."""
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from theory.network import Layer
 from validation.backend import get_backend
 from validation.chunk import Chunk
 from validation.description import network_from_json, network_to_json
 from validation.planner import Plan, make_plan
-from validation.runner import available_processors, map_unordered, one_blas_thread
-from validation.sampling import ReplicaTable, sample_chunk
-from validation.store import ChunkStore, Columns, write_atomically
+from validation.progress import Progress, Reporter
+from validation.run import Run
+from validation.runner import available_processors, expected_workers, map_unordered, one_blas_thread
+from validation.sampling import KEEP, Collector, Keep, common_end, sample_chunk
+from validation.schedule import Schedule
+from validation.store import ChunkStore, Columns
 
-__all__ = ["Experiment", "Run", "WidthSample"]
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-Progress = bool | Callable[[int, int], None]
+__all__ = ["Experiment"]
 
 # Changes whenever the same experiment would give other numbers: stores of an older version are then refused.
-STREAM_VERSION = 2
-CHUNKS_PER_WIDTH = 64
+STREAM_VERSION = 3
 # Starting worker processes takes about this long; shorter experiments finish sooner in the calling process.
 POOL_START_SECONDS = 2.0
 
@@ -64,9 +61,10 @@ class Experiment:
         rescaled to the same mean square. Default: Gaussian inputs of variance `q0`.
     q0 : float
         Variance of the Gaussian input components, > 0. Not used with `x`.
-    companion : bool
+    companion : bool or sequence of int
         Sample the same network at half the width too (an eighth of the work), so that `compare` can remove the bias of
-        finite width by extrapolation in 1/width.
+        finite width by extrapolation in 1/width; or at these widths, smaller than `width`: with two of them the second
+        order in 1/width is removed too, with more it is fitted by least squares. False samples no other width.
     method : str, optional
         How the spectra are sampled: a name of `validation.planner.METHODS`. Default: the planner's choice, which `plan`
         shows. All methods draw from the same law, but not the same numbers.
@@ -84,11 +82,13 @@ class Experiment:
     backend: str = "numpy"
     x: Sequence[float] | npt.NDArray[Any] | None = field(default=None, repr=False)
     q0: float = 1.0
-    companion: bool = True
+    companion: bool | Sequence[int] = True
     method: str | None = None
 
     def __post_init__(self) -> None:
-        _check_integer("width", self.width, 4 if self.companion else 1)
+        _check_integer("width", self.width, 4 if self.companion is True else 1)
+        if not isinstance(self.companion, bool):
+            object.__setattr__(self, "companion", _companion_widths(self.companion, self.width))
         _check_integer("replicas", self.replicas, 1)
         _check_integer("seed", self.seed, 0)
         get_backend(self.backend)
@@ -100,8 +100,10 @@ class Experiment:
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """The widths that are sampled: `width` and, with a companion, half of it."""
-        return (self.width, self.width // 2) if self.companion else (self.width,)
+        """The widths that are sampled, decreasing: `width` and its companions."""
+        if isinstance(self.companion, bool):
+            return (self.width, self.width // 2) if self.companion else (self.width,)
+        return (self.width, *self.companion)
 
     def plan(self) -> tuple[Plan, ...]:
         """Which method samples each width, why, and why not the others; prints as a table a width."""
@@ -124,7 +126,7 @@ class Experiment:
             "backend": self.backend,
             "x": None if self.x is None else [float(value) for value in self.x],
             "q0": self.q0,
-            "companion": self.companion,
+            "companion": self.companion if isinstance(self.companion, bool) else list(self.companion),
             "method": self.method,
         }
 
@@ -140,6 +142,7 @@ class Experiment:
         store: str | Path | None = None,
         workers: int | None = None,
         chunk_size: int | None = None,
+        keep: Keep = "spectra",
     ) -> Run:
         """Sample all replicas.
 
@@ -149,14 +152,19 @@ class Experiment:
             Where to run: processes, threads, dask, MPI. It stays open. Default: own worker processes, or the calling
             process if the whole takes no longer than starting them.
         progress : bool or callable
-            True shows a progress bar; a callable gets ``(done, total)`` replicas.
+            True shows a progress bar with the mean of J Jᵀ's eigenvalues so far and its error; a callable gets
+            ``(done, total)`` replicas.
         store : path, optional
             Folder for checkpoints, one a chunk. A run that was killed resumes from it and nothing is counted twice.
         workers : int, optional
             Number of worker processes (default: all processors); 1 runs in the calling process. With `executor`, how
-            many workers to keep supplied.
+            many workers to keep supplied (default: what it tells, else the processors of this machine).
         chunk_size : int, optional
-            Replicas a task (default: a 64th of them). It has no influence on the numbers.
+            Replicas a task (default: what takes about a second). It has no influence on the numbers.
+        keep : str
+            ``"spectra"`` keeps every singular value; ``"summary"`` some numbers a replica and histograms, whose memory
+            does not grow with the width (`validation.summary` says which, and what that costs a verdict);
+            ``"stored"`` the same in memory, but every singular value in the store.
 
         Returns
         -------
@@ -169,207 +177,122 @@ class Experiment:
         RuntimeError
             If worker processes died and died again.
         """
+        *_, last = self.stream(executor, progress, store, workers, chunk_size, keep, every=math.inf)
+        return last
+
+    def stream(
+        self,
+        executor: Executor | None = None,
+        progress: Progress = False,
+        store: str | Path | None = None,
+        workers: int | None = None,
+        chunk_size: int | None = None,
+        keep: Keep = "spectra",
+        every: float = 1.0,
+    ) -> Iterator[Run]:
+        """Sample all replicas, and give running results meanwhile.
+
+        Each is the complete run of an experiment with fewer replicas, the first ones: ready for `compare`, and equal
+        bit for bit to what that experiment gives on its own. The last is what `run` returns. Leaving the loop early
+        ends the sampling. (Looking at many p-values until one pleases is not a test at the stated false-alarm rate.)
+
+        Parameters
+        ----------
+        executor, progress, store, workers, chunk_size, keep
+            As in `run`.
+        every : float
+            At least so many seconds between results, >= 0.
+
+        Yields
+        ------
+        Run
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As `run` does, when the first result is asked for.
+        """
         if workers is not None:
             _check_integer("workers", workers, 1)
         if chunk_size is not None:
             _check_integer("chunk_size", chunk_size, 1)
-        started = time.perf_counter()
-        tables = {width: ReplicaTable(self.replicas) for width in self.widths}
-        chunks = None if store is None else ChunkStore(Path(store), self._identity())
-        if chunks is not None:
-            for width, start, stop, columns in chunks.chunks():
-                if width in tables and stop <= self.replicas:
-                    tables[width].fill(start, stop, columns)
-        resumed = sum(int(table.done.sum()) for table in tables.values())
-        size = chunk_size or math.ceil(self.replicas / CHUNKS_PER_WIDTH)
+        if keep not in KEEP:
+            raise ValueError(f"keep={keep!r} is unknown; choose 'spectra', 'summary' or 'stored'")
+        if keep == "stored" and store is None:
+            raise ValueError("keep='stored' puts the spectra into store=, which is missing; give a folder")
+        if not every >= 0.0:
+            raise ValueError(f"every={every!r} must be a number of seconds >= 0")
+        started = reported = time.perf_counter()
         plans = {plan.width: plan.method for plan in self.plan()}
-        # narrow networks first: they tell early how long the rest will take
-        tasks = [
-            self._chunk(width, start, stop, plans[width])
-            for width in sorted(tables)
-            for start, stop in tables[width].missing_ranges(size)
-        ]
-        with (
-            # the calling process works too, or shares its BLAS with worker threads: one thread each
-            one_blas_thread(),
-            _Reporter(progress, resumed, self.replicas * len(tables)) as report,
-            closing(_results(tasks, executor, workers)) as results,
-        ):
-            for task, columns in results:
-                tables[task.width].fill(task.start, task.stop, columns)
-                if chunks is not None:
-                    chunks.write(task.width, task.start, task.stop, columns)
-                report.advance(task.stop - task.start)
-        return Run(
-            experiment=self,
-            samples=tuple(WidthSample(width=width, **tables[width].columns) for width in self.widths),
-            metadata={
+        collectors = {width: Collector(width, self.replicas, keep != "spectra") for width in self.widths}
+        chunks = None if store is None else ChunkStore(Path(store), self._identity(), plans)
+        if chunks is not None:
+            for width, start, stop, columns in chunks.chunks(keep != "summary"):
+                if width in collectors and stop <= self.replicas:
+                    collectors[width].fill(start, stop, columns)
+                    common_end(list(collectors.values()))
+        resumed = sum(int(collector.done.sum()) for collector in collectors.values())
+
+        def result() -> Run:
+            samples: Any = tuple(collectors[width].sample() for width in self.widths)
+            metadata = {
                 "versions": versions(),
                 "platform": platform.platform(),
                 "wall_seconds": time.perf_counter() - started,
                 "resumed_replicas": resumed,
                 "executor": "default" if executor is None else type(executor).__name__,
                 "methods": {str(width): method for width, method in plans.items()},
-            },
-        )
+            }
+            return Run(replace(self, replicas=samples[0].replicas), samples, metadata)
+
+        workers = workers or (available_processors() if executor is None else expected_workers(executor))
+        schedule = Schedule({width: each.done for width, each in collectors.items()}, workers, chunk_size)
+        tasks = (self._chunk(width, start, stop, plans[width]) for width, start, stop in schedule)
+        sample = partial(sample_chunk, keep=keep)
+        complete = common_end(list(collectors.values()))
+        with (
+            # the calling process works too, or shares its BLAS with worker threads: one thread each
+            one_blas_thread(),
+            Reporter(progress, resumed, self.replicas * len(collectors)) as report,
+            closing(_results(sample, tasks, schedule, executor, workers)) as results,
+        ):
+            for task, columns in results:
+                schedule.observe(task.width, task.stop - task.start, float(columns["seconds"].sum()))
+                collectors[task.width].fill(task.start, task.stop, columns)
+                if chunks is not None:
+                    chunks.write(task.width, task.start, task.stop, columns)
+                report.advance(task.stop - task.start, columns if task.width == self.width else None)
+                before, complete = complete, common_end(list(collectors.values()))
+                now = time.perf_counter()
+                if before < complete < self.replicas and now - reported >= every:
+                    reported = now
+                    yield result()
+        yield result()
 
     def _identity(self) -> dict[str, Any]:
         """What a store must agree with: all that the numbers of one replica at one width depend on.
 
-        How many replicas, and whether the companion is sampled, is not of it: a store can be continued with more.
+        How many replicas, and which companions are sampled, is not of it: a store can be continued with more. The
+        method is, but each chunk names its own, since another version's planner may choose others.
         """
         identity = self.to_json()
-        del identity["replicas"], identity["companion"]
-        # the methods themselves, not "planned": another version's planner may choose others
-        methods = [self._plan(width).method for width in (self.width, max(1, self.width // 2))]
-        return {"stream": STREAM_VERSION, **identity, "method": methods}
+        del identity["replicas"], identity["companion"], identity["method"]
+        return {"stream": STREAM_VERSION, **identity}
 
 
 def _results(
-    tasks: list[Chunk], executor: Executor | None, workers: int | None
+    sample: partial[Columns], tasks: Iterator[Chunk], schedule: Schedule, executor: Executor | None, workers: int
 ) -> Generator[tuple[Chunk, Columns], None, None]:
-    """Run the tasks; left to itself, time the first and start worker processes only where they pay."""
-    if tasks and executor is None and workers is None:
-        first, *tasks = tasks
+    """Run the tasks; left to itself, start worker processes only where they pay."""
+    if executor is None and workers > 1:
         began = time.perf_counter()
-        columns = sample_chunk(first)
-        pace = (time.perf_counter() - began) / first.work
-        yield first, columns
-        if pace * sum(task.work for task in tasks) < POOL_START_SECONDS:
-            workers = 1
-    yield from map_unordered(sample_chunk, tasks, executor, workers or available_processors())
-
-
-class _Reporter:
-    """Progress as a bar, as calls, or not at all."""
-
-    def __init__(self, progress: Progress, done: int, total: int) -> None:
-        self._bar = tqdm(total=total, initial=done, unit="net") if progress is True else None
-        self._call = progress if callable(progress) else None
-        self._done, self._total = done, total
-
-    def __enter__(self) -> _Reporter:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        if self._bar is not None:
-            self._bar.update(count)
-        if self._call is not None:
-            self._call(self._done, self._total)
-
-
-@dataclass(frozen=True, eq=False)
-class WidthSample:
-    """What was sampled at one width; the first axis of every array is the replica.
-
-    Attributes
-    ----------
-    width : int
-        Input width.
-    log_singular_values : array of shape (replicas, n_out)
-        log s in decreasing order, ``-inf`` for exact zeros. Squares of s are the eigenvalues of J Jᵀ.
-    rank, resolved : integer arrays of shape (replicas,)
-        Number of non-zero singular values, and how many of them exceed the floor of double precision.
-    log_floor : array of shape (replicas,)
-        Logarithm of that floor.
-    input_square, output_square : arrays of shape (replicas,)
-        Mean squares of the components of input and output.
-    seconds : array of shape (replicas,)
-        Time each replica took.
-    """
-
-    width: int
-    log_singular_values: FloatArray
-    rank: IntArray
-    resolved: IntArray
-    log_floor: FloatArray
-    input_square: FloatArray
-    output_square: FloatArray
-    seconds: FloatArray
-
-    @property
-    def replicas(self) -> int:
-        """Number of independent networks."""
-        return len(self.log_singular_values)
-
-    @property
-    def eigenvalues(self) -> FloatArray:
-        """Eigenvalues of J Jᵀ, shape (replicas, n_out), decreasing."""
-        return np.exp(2.0 * self.log_singular_values)
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """The outcome of an experiment.
-
-    Attributes
-    ----------
-    experiment : Experiment
-        What was asked for, seed included.
-    samples : tuple of WidthSample
-        One a width, the widest first.
-    metadata : mapping
-        Versions of the libraries, platform, wall time, how many replicas came from a store.
-    """
-
-    experiment: Experiment
-    samples: tuple[WidthSample, ...]
-    metadata: Mapping[str, Any]
-
-    @property
-    def log_singular_values(self) -> FloatArray:
-        """Log singular values at the experiment's width, shape (replicas, n_out)."""
-        return self.samples[0].log_singular_values
-
-    @property
-    def eigenvalues(self) -> FloatArray:
-        """Eigenvalues of J Jᵀ at the experiment's width, shape (replicas, n_out)."""
-        return self.samples[0].eigenvalues
-
-    def save(self, path: str | Path) -> Path:
-        """Write the run to an ``.npz`` file (arrays and a JSON header, no pickle); `load` reads it back.
-
-        Raises
-        ------
-        ValueError
-            If the suffix is another, or the file cannot be written.
-        """
-        path = Path(path)
-        if path.suffix != ".npz":
-            raise ValueError(f"path={str(path)!r}: the suffix must be .npz")
-        header = {
-            "experiment": self.experiment.to_json(),
-            "widths": [sample.width for sample in self.samples],
-            "metadata": dict(self.metadata),
-        }
-        columns: Columns = {"header": np.array(json.dumps(header))}
-        for sample in self.samples:
-            for name in _COLUMN_NAMES:
-                columns[f"{name}_{sample.width}"] = getattr(sample, name)
-        try:
-            write_atomically(path, columns)
-        except OSError as error:
-            raise ValueError(f"path={str(path)!r} cannot be written ({error}); choose another") from error
-        return path
-
-    @classmethod
-    def load(cls, path: str | Path) -> Run:
-        """Read a run written by `save`."""
-        with np.load(path, allow_pickle=False) as stored:
-            header = json.loads(str(stored["header"]))
-            samples = tuple(
-                WidthSample(width=width, **{name: stored[f"{name}_{width}"] for name in _COLUMN_NAMES})
-                for width in header["widths"]
-            )
-        return cls(Experiment.from_json(header["experiment"]), samples, header["metadata"])
-
-
-_COLUMN_NAMES = tuple(column.name for column in fields(WidthSample) if column.name != "width")
+        for number, task in enumerate(tasks, 1):
+            yield task, sample(task)
+            # by then the time has been observed; that of the first task may have been compilation
+            known = number >= 2 or time.perf_counter() - began > POOL_START_SECONDS
+            if known and schedule.seconds_left() > POOL_START_SECONDS:
+                break
+    yield from map_unordered(sample, tasks, executor, workers)
 
 
 def versions() -> dict[str, str]:
@@ -400,3 +323,15 @@ def _input_vector(x: Any, width: int) -> tuple[float, ...]:
     if not np.isfinite(vector).all() or not vector.any():
         raise ValueError("x must have finite components, not all of them zero")
     return tuple(vector.tolist())
+
+
+def _companion_widths(widths: Any, width: int) -> tuple[int, ...]:
+    try:
+        chosen = tuple(widths)
+    except TypeError:
+        raise ValueError(f"companion={widths!r} must be True, False, or widths smaller than width={width}") from None
+    for one in chosen:
+        _check_integer("companion", one, 1)
+    if len(set(chosen)) < len(chosen) or any(one >= width for one in chosen):
+        raise ValueError(f"companion={chosen!r} must be different widths, all smaller than width={width}")
+    return tuple(sorted((int(one) for one in chosen), reverse=True))

@@ -183,8 +183,9 @@ def _overview(comparisons: Sequence[Comparison], curves: Sequence[Curve]) -> Htm
     for number, (item, curve) in enumerate(zip(comparisons, curves, strict=True)):
         color = f"C{number}"
         name = short_name(item.run.experiment.net)
-        plot_histogram(axes, item.continuous_part(), bins=_BINS, log=True, total=item.run.eigenvalues.size, color=color,
-                       fill=False, alpha=0.75, linewidth=1.0, label=name)  # fmt: skip
+        values, total = item.continuous_part()
+        plot_histogram(axes, values, bins=_BINS, log=True, total=total, color=color, fill=False, alpha=0.75,
+                       linewidth=1.0, label=name)  # fmt: skip
         plot_law(item.law, axes, log=True, curve=curve, color=color, linewidth=1.6)
     axes.set_xlabel("x, eigenvalue of JJᵀ")
     axes.legend(frameon=False, fontsize="small")
@@ -241,7 +242,7 @@ def _panel(comparison: Comparison, curve: Curve, *, log: bool) -> Any:
 
 def _mark_outlier(axes: Any, comparison: Comparison, *, log: bool) -> None:
     bulk = axes.get_xlim()
-    mean = float(comparison.run.eigenvalues[:, 0].mean())
+    mean = float(comparison.run.samples[0].largest(1).mean())
     transform = axes.get_xaxis_transform()
     axes.plot([mean], [0.03], transform=transform, marker="v", color="#1f5fa8", linestyle="none",
               label=f"outlier, sample mean {mean:.4g}")  # fmt: skip
@@ -255,7 +256,7 @@ def _mark_outlier(axes: Any, comparison: Comparison, *, log: bool) -> None:
 
 
 def _quantities(comparison: Comparison) -> Html:
-    header = ("quantity", "theory", "sample", "standard error", "z")
+    header = ("quantity", "theory", "sample", "standard error", "95 % interval", "z")
     notes = [f"{note[:1].upper()}{note[1:]}." for note in comparison.notes]
     notes.append(
         "z is the deviation in standard errors over replicas. For the two distances, theory and error are mean and "

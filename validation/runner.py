@@ -11,22 +11,23 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from itertools import islice
 from multiprocessing.context import SpawnContext, SpawnProcess
 from types import ModuleType
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
-__all__ = ["available_processors", "map_unordered", "one_blas_thread", "process_pool"]
+__all__ = ["available_processors", "expected_workers", "map_unordered", "one_blas_thread", "process_pool"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# Tasks handed out ahead of the workers: enough that none waits for the parent, few enough that an interrupt is quick.
-AHEAD = 4
+# Tasks handed out ahead of the workers: enough that none waits for the parent, few enough that an interrupt is quick
+# and that the sizes of tasks follow the times observed.
+AHEAD = 3
 POOL_REBUILDS = 1
 
 
@@ -35,10 +36,50 @@ def available_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def one_blas_thread() -> AbstractContextManager[object]:
-    """A context in which BLAS uses one thread in this process."""
-    limits: AbstractContextManager[object] = threadpool_limits(1)
-    return limits
+def expected_workers(executor: Executor) -> int:
+    """How many tasks an executor runs at once, as far as it tells; else the processors of this machine."""
+    # mpi4py says it publicly; the pools of the standard library and of loky, and dask's client, where one must look
+    for attribute in ("num_workers", "_max_workers"):
+        count = getattr(executor, attribute, None)
+        if isinstance(count, int) and count > 0:
+            return count
+    threads_of_workers = getattr(getattr(executor, "_client", None), "nthreads", dict)
+    return sum(threads_of_workers().values()) or available_processors()
+
+
+class _BlasThreads:
+    """The BLAS libraries of this process and how many threads they had before the first who wants one came.
+
+    Workers may be threads of one process (dask's are): each restoring what it found would let one that ends give
+    several threads to another that still works, whose last bits would then differ.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before: dict[str, tuple[Any, int]] = {}
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        with self._lock:
+            self._users += 1
+            # again for each user: a library may have been loaded since
+            for library in ThreadpoolController().lib_controllers:
+                self._before.setdefault(library.filepath, (library, library.num_threads))
+                library.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    for library, threads in self._before.values():
+                        library.set_num_threads(threads)
+                    self._before.clear()
+
+
+# What it counts is a property of the process, as the number of threads of its BLAS is.
+one_blas_thread = _BlasThreads().one
 
 
 class _WorkerProcess(SpawnProcess):
@@ -94,7 +135,7 @@ def map_unordered(
     function : callable
         Importable, for executors that send it elsewhere.
     tasks : iterable
-        Independent tasks.
+        Independent tasks, asked for one by one as workers come free: what is left to do may depend on results.
     executor : Executor or None
         Where to run; it stays open. None: a pool of `workers` processes of our own, or the calling thread if that is 1.
         If a process of our own pool dies, the pool is rebuilt once and the unfinished tasks run again.
@@ -110,28 +151,35 @@ def map_unordered(
         for task in tasks:
             yield task, function(task)
         return
-    queue = list(tasks)[::-1]
+    waiting = iter(tasks)
+    again: list[Task] = []  # what a broken pool left unfinished
     rebuilds = POOL_REBUILDS if executor is None else 0
-    while queue:
+    while True:
         pool = process_pool(workers) if executor is None else executor
         pending: dict[Future[Any], Task] = {}
         try:
-            while queue or pending:
-                while queue and len(pending) < AHEAD * workers:
-                    pending[pool.submit(function, queue[-1])] = queue[-1]
-                    queue.pop()
+            while True:
+                while len(pending) < AHEAD * workers:
+                    again.extend([] if again else islice(waiting, 1))
+                    if not again:
+                        break
+                    # it stays there until it is handed over: the pool may be broken already
+                    pending[pool.submit(function, again[-1])] = again[-1]
+                    again.pop()
+                if not pending:
+                    return
                 finished, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in finished:
                     result = future.result()
                     yield pending.pop(future), result
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             if rebuilds == 0:
                 raise RuntimeError(
                     "worker processes died (out of memory?); use fewer workers or a smaller width, and store= to keep "
                     "what is finished"
                 ) from error
             rebuilds -= 1
-            queue.extend(pending.values())
+            again.extend(pending.values())
         finally:
             for future in pending:
                 future.cancel()

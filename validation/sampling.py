@@ -1,6 +1,10 @@
-"""From chunks of replicas to a table: the task that a worker runs, and what collects the answers."""
+"""From chunks of replicas to samples: the task that a worker runs, and what collects the answers."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -8,12 +12,19 @@ import numpy.typing as npt
 from validation.chunk import Chunk
 from validation.planner import METHODS
 from validation.runner import one_blas_thread
+from validation.samples import WidthSample
 from validation.store import Columns
+from validation.summary import LogHistogram, WidthSummary, summarize
 
-__all__ = ["ReplicaTable", "sample_chunk"]
+__all__ = ["KEEP", "Collector", "Keep", "common_end", "sample_chunk"]
+
+Keep = Literal["spectra", "summary", "stored"]
+KEEP: tuple[Keep, ...] = ("spectra", "summary", "stored")
+
+HISTOGRAM = ("histogram_group", "histogram_bin", "histogram_count")
 
 
-def sample_chunk(chunk: Chunk) -> Columns:
+def sample_chunk(chunk: Chunk, keep: Keep = "spectra") -> Columns:
     """Sample a chunk's replicas by its method, with one BLAS thread.
 
     One thread, because bits of a product depend on the number of threads, and because two threads a worker are many
@@ -22,31 +33,81 @@ def sample_chunk(chunk: Chunk) -> Columns:
     Returns
     -------
     dict of arrays
-        The columns of `validation.experiment.WidthSample`, a row a replica.
+        The columns of `validation.samples.WidthSample`, a row a replica; of `validation.summary.summarize`; or both,
+        if `keep` is ``"stored"``.
     """
     with one_blas_thread():
-        return METHODS[chunk.method].sample(chunk)
+        columns = METHODS[chunk.method].sample(chunk)
+        if keep == "spectra":
+            return columns
+        summary = summarize(columns, chunk.start)
+        return summary if keep == "summary" else columns | summary
 
 
-class ReplicaTable:
-    """Rows of replicas as they come in, in whatever order."""
+class Collector:
+    """The replicas at one width as they come in, in whatever order; each is counted once.
 
-    def __init__(self, replicas: int) -> None:
+    Parameters
+    ----------
+    replicas : int
+        How many are wanted.
+    summaries : bool
+        Whether to keep summaries instead of spectra.
+    """
+
+    def __init__(self, width: int, replicas: int, summaries: bool) -> None:
+        self.width = width
         self.done: npt.NDArray[np.bool_] = np.zeros(replicas, dtype=bool)
-        self.columns: Columns = {}
+        self._summaries = summaries
+        self._names = {field.name for field in fields(WidthSummary if summaries else WidthSample)}
+        self._columns: Columns = {}
+        self._histogram = LogHistogram.empty()
+        self._merged = 0  # replicas below this are in the histogram, and no others
+        self._pieces: dict[int, tuple[int, list[npt.NDArray[Any]]]] = {}  # start -> stop, counts not merged yet
 
     def fill(self, start: int, stop: int, columns: Columns) -> None:
-        """Enter the replicas ``start`` to ``stop - 1``."""
-        for name, column in columns.items():
-            if name not in self.columns:
-                self.columns[name] = np.empty((len(self.done), *column.shape[1:]), dtype=column.dtype)
-            self.columns[name][start:stop] = column
+        """Enter the replicas ``start`` to ``stop - 1``; nothing happens if one of them is there already."""
+        if self.done[start:stop].any():
+            return
+        if self._summaries and HISTOGRAM[0] not in columns:
+            columns = summarize(columns, start)
+        for name in self._names & columns.keys():
+            column = columns[name]
+            if name not in self._columns:
+                self._columns[name] = np.empty((len(self.done), *column.shape[1:]), dtype=column.dtype)
+            self._columns[name][start:stop] = column
         self.done[start:stop] = True
+        self._pieces[start] = stop, [columns[name] for name in HISTOGRAM] if self._summaries else []
 
-    def missing_ranges(self, size: int) -> list[tuple[int, int]]:
-        """Ranges of at most `size` replicas that cover what is missing."""
-        missing = np.flatnonzero(~self.done)
-        runs = np.split(missing, np.flatnonzero(np.diff(missing) > 1) + 1) if len(missing) else []
-        return [
-            (int(run[i]), int(run[min(i + size, len(run)) - 1]) + 1) for run in runs for i in range(0, len(run), size)
-        ]
+    def ends(self) -> set[int]:
+        """All n for which replicas 0 to n - 1 are there as whole pieces, as far as they are not merged."""
+        end = self._merged
+        ends = {end}
+        while end in self._pieces:
+            end = self._pieces[end][0]
+            ends.add(end)
+        return ends
+
+    def merge(self, replicas: int) -> None:
+        """Count the pieces of the first `replicas`, one of `ends`."""
+        while self._merged < replicas:
+            stop, counts = self._pieces.pop(self._merged)
+            if counts:
+                self._histogram = self._histogram.plus(*counts)
+            self._merged = stop
+
+    def sample(self) -> WidthSample | WidthSummary:
+        """What is merged, as a sample that does not change any more."""
+        columns: dict[str, Any] = {name: column[: self._merged] for name, column in self._columns.items()}
+        if not self._summaries:
+            return WidthSample(width=self.width, **columns)
+        frozen = LogHistogram(self._histogram.first, self._histogram.counts.copy())
+        return WidthSummary(width=self.width, histogram=frozen, **columns)
+
+
+def common_end(collectors: Sequence[Collector]) -> int:
+    """Merge as many of the first replicas as are there at every width; how many these are."""
+    replicas = max(set.intersection(*(collector.ends() for collector in collectors)))
+    for collector in collectors:
+        collector.merge(replicas)
+    return replicas

@@ -21,14 +21,18 @@ __all__ = [
     "mean_test",
     "multiplier_norms",
     "student_p_value",
+    "student_quantile",
 ]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 # A covariance below this is rounding: keeps the test defined for spectra that do not fluctuate at all.
 COVARIANCE_FLOOR = 1e-18
 # Relative deviations below this are no deviations.
 ROUNDING = 1e-11
+# Of polynomials in 1/width: a third order would amplify the noise more than it could remove of the bias.
+MAX_DEGREE = 2
 
 
 @dataclass(frozen=True)
@@ -59,56 +63,80 @@ class MeanTest:
 
 
 def extrapolation_weights(widths: Sequence[int], exponent: float = 1.0) -> FloatArray:
-    """Weights that sum to 1 and cancel a term in ``width**-exponent``, for one width or two.
+    """Weights of the values at several widths that sum to the value at infinite width.
 
-    With widths N and N/2 and exponent 1 these are 2 and -1. One width gets weight 1: nothing is cancelled.
+    The values are fitted by a polynomial in ``width**-exponent``, of degree 0 for one width, 1 for two, 2 for more; by
+    least squares where there are more than three, with errors in proportion to 1/width, as those of averages over a
+    spectrum are. The weights do not depend on the values, so the fit can be made replica by replica, and errors over
+    replicas are those of the limit. With widths N and N/2 and exponent 1 they are 2 and -1.
 
     Raises
     ------
     ValueError
-        If there are more than two widths, or two equal ones.
+        If two widths are equal.
     """
-    if len(widths) == 1:
-        return np.ones(1)
-    if len(widths) != 2 or widths[0] == widths[1]:
-        raise ValueError(f"widths={tuple(widths)!r}: extrapolation takes one width or two different ones")
-    wide, narrow = (float(width) ** -exponent for width in widths)
-    weights: FloatArray = np.array([narrow, -wide]) / (narrow - wide)
+    if len(set(widths)) < len(widths):
+        raise ValueError(f"widths={tuple(widths)!r}: extrapolation takes different widths")
+    degree = min(len(widths) - 1, MAX_DEGREE)
+    relative = np.array(widths, dtype=np.float64) / max(widths)
+    powers = relative[:, None] ** (-exponent * np.arange(degree + 1))
+    # value at infinite width = first coefficient of the least-squares fit of the rows scaled by 1/error
+    weights: FloatArray = np.linalg.pinv(powers * relative[:, None])[0] * relative
     return weights
 
 
-def estimate(values: FloatArray) -> Estimate:
-    """Mean and standard error of values, one a replica."""
-    count = len(values)
-    error = float(np.std(values, ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    return Estimate(float(np.mean(values)), error, count)
+def estimate(values: FloatArray, sizes: IntArray | None = None) -> Estimate:
+    """Mean and standard error of independent values.
+
+    Parameters
+    ----------
+    values : array of shape (rows,)
+        One a replica, or means over groups of replicas.
+    sizes : integer array of shape (rows,), optional
+        Replicas in each group; by default 1. Variances are taken in proportion to 1/size.
+    """
+    rows = len(values)
+    weights = np.ones(rows) if sizes is None else np.asarray(sizes, dtype=np.float64)
+    mean = float(weights @ values / weights.sum())
+    if rows < 2:
+        return Estimate(mean, math.nan, rows)
+    variance = float(weights @ (values - mean) ** 2) / (rows - 1)
+    return Estimate(mean, math.sqrt(variance / weights.sum()), rows)
 
 
-def mean_test(vectors: FloatArray, expected: FloatArray, allowance: FloatArray) -> MeanTest:
+def mean_test(
+    vectors: FloatArray, expected: FloatArray, allowance: FloatArray, sizes: IntArray | None = None
+) -> MeanTest:
     """Hotelling's T² test that independent vectors have the expected mean up to an allowance.
 
     ``T² = d' (C/R + diag(allowance²))^-1 d`` with d the deviation of the mean and C the covariance over the R replicas.
     For Gaussian vectors and no allowance, ``T² (R-K)/(K(R-1))`` follows Fisher's F(K, R-K) exactly, so the p-value
     holds at any R > K, not only for many replicas; the allowance only lowers T². Averages over a spectrum are close to
-    Gaussian (the tests measure the false-alarm rate).
+    Gaussian (the tests measure the false-alarm rate). Rows that are means over groups of n_i replicas have covariance
+    ``C/n_i``; with mean and C weighted by n_i the law is the same, R then being the number of groups.
 
     Parameters
     ----------
-    vectors : array of shape (replicas, components)
-        One row a replica; more replicas than components.
+    vectors : array of shape (rows, components)
+        One row a replica or group; more rows than components.
     expected, allowance : arrays of shape (components,)
         Means under the hypothesis, and the systematic deviation (one standard deviation) that is forgiven.
+    sizes : integer array of shape (rows,), optional
+        Replicas in each group; by default 1.
     """
     from scipy.special import betainc
 
-    replicas, components = vectors.shape
-    deviation = vectors.mean(axis=0) - expected
-    covariance = np.atleast_2d(np.cov(vectors, rowvar=False)) / replicas
+    rows, components = vectors.shape
+    weights = np.ones(rows) if sizes is None else np.asarray(sizes, dtype=np.float64)
+    mean = weights @ vectors / weights.sum()
+    centred = (vectors - mean) * np.sqrt(weights)[:, None]
+    covariance = centred.T @ centred / ((rows - 1) * weights.sum())
     covariance += np.diag(allowance**2 + COVARIANCE_FLOOR)
+    deviation = mean - expected
     statistic = float(deviation @ np.linalg.solve(covariance, deviation))
     # P(F > f) of F(K, R-K) as an incomplete beta function, which keeps its relative accuracy in the tail
-    freedom = replicas - components
-    tail = float(betainc(0.5 * freedom, 0.5 * components, (replicas - 1) / (replicas - 1 + statistic)))
+    freedom = rows - components
+    tail = float(betainc(0.5 * freedom, 0.5 * components, (rows - 1) / (rows - 1 + statistic)))
     return MeanTest(statistic, tail, components)
 
 
@@ -124,8 +152,15 @@ def student_p_value(z: float, replicas: int) -> float:
     return float(betainc(0.5 * freedom, 0.5, freedom / (freedom + z * z)))
 
 
+def student_quantile(level: float, replicas: int) -> float:
+    """How many standard errors, estimated from `replicas` values, a two-sided interval of that level reaches."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(replicas - 1, 0.5 + 0.5 * level)) if replicas > 1 else math.nan
+
+
 def multiplier_norms(
-    curves: FloatArray, steps: FloatArray, draws: int = 200, seed: int = 0
+    curves: FloatArray, steps: FloatArray, sizes: IntArray | None = None, draws: int = 200, seed: int = 0
 ) -> tuple[FloatArray, FloatArray]:
     """Null distribution of sup and L1 norms of a mean curve, by the Gaussian multiplier bootstrap over replicas.
 
@@ -134,10 +169,12 @@ def multiplier_norms(
 
     Parameters
     ----------
-    curves : array of shape (replicas, points)
-        One curve a replica.
+    curves : array of shape (rows, points)
+        One curve a replica, or means over groups of replicas.
     steps : array of shape (points,)
         Length that each point stands for in the L1 norm.
+    sizes : integer array of shape (rows,), optional
+        Replicas in each group; by default 1.
     draws, seed : int
         Number of bootstrap draws, and their seed.
 
@@ -145,8 +182,10 @@ def multiplier_norms(
     -------
     sup, l1 : arrays of shape (draws,)
     """
-    replicas = len(curves)
-    centred = curves - curves.mean(axis=0)
-    multipliers = np.random.default_rng(seed).standard_normal((draws, replicas))
-    means = np.abs(multipliers @ centred) / math.sqrt(replicas * max(replicas - 1, 1))
+    rows = len(curves)
+    weights = np.ones(rows) if sizes is None else np.asarray(sizes, dtype=np.float64)
+    total = weights.sum()
+    centred = (curves - weights @ curves / total) * np.sqrt(weights)[:, None]
+    multipliers = np.random.default_rng(seed).standard_normal((draws, rows))
+    means = np.abs(multipliers @ centred) / math.sqrt(total * max(rows - 1, 1))
     return means.max(axis=1), means @ steps

@@ -1,7 +1,7 @@
 """Checkpoints of an experiment in a folder: one file a chunk of replicas, written whole or not at all.
 
-``experiment.json`` names the experiment; ``width-00400_replicas-000012-000016.npz`` holds replicas 12 to 15 at
-width 400.
+``experiment.json`` names the experiment; ``width-00400_forward_replicas-000012-000016.npz`` holds replicas 12 to 15 at
+width 400, sampled by the method ``forward``: columns with a row a replica, and in a summary the histogram of all.
 A chunk is written under a temporary name, flushed to disk and renamed, so a killed run leaves only complete chunks.
 Replicas are numbered, so that chunks of another size, or written twice, neither lose nor repeat one. No pickle is read.
 """
@@ -24,7 +24,7 @@ __all__ = ["ChunkStore", "write_atomically"]
 
 Columns = dict[str, npt.NDArray[Any]]
 
-CHUNK_NAME = re.compile(r"width-(\d+)_replicas-(\d+)-(\d+)\.npz")
+CHUNK_NAME = re.compile(r"width-(\d+)_(\w+)_replicas-(\d+)-(\d+)\.npz")
 
 
 def write_atomically(path: Path, columns: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -48,7 +48,9 @@ class ChunkStore:
     folder : Path
         Created if missing.
     identity : mapping
-        What defines the numbers of the experiment (JSON values).
+        What defines the numbers of the experiment (JSON values), widths and methods apart.
+    methods : mapping from width to str
+        How each width is sampled.
 
     Raises
     ------
@@ -56,8 +58,9 @@ class ChunkStore:
         If the folder holds another experiment, or is not writable.
     """
 
-    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, identity: Mapping[str, Any], methods: Mapping[int, str]) -> None:
         self.folder = folder
+        self._methods = methods
         text = json.dumps(dict(identity), indent=1, sort_keys=True) + "\n"
         card = folder / "experiment.json"
         try:
@@ -79,28 +82,39 @@ class ChunkStore:
 
     def write(self, width: int, start: int, stop: int, columns: Columns) -> None:
         """Keep the replicas ``start`` to ``stop - 1``."""
-        write_atomically(self.folder / f"width-{width:05d}_replicas-{start:06d}-{stop:06d}.npz", columns)
+        name = f"width-{width:05d}_{self._methods[width]}_replicas-{start:06d}-{stop:06d}.npz"
+        write_atomically(self.folder / name, columns)
 
-    def chunks(self) -> Iterator[tuple[int, int, int, Columns]]:
-        """The stored chunks: width, start, stop, columns.
+    def chunks(self, spectra: bool) -> Iterator[tuple[int, int, int, Columns]]:
+        """The stored chunks of the wanted widths: width, start, stop, columns.
 
         Raises
         ------
         ValueError
-            If a file is damaged.
+            If a file is damaged, was sampled by another method, or holds a summary where `spectra` are needed.
         """
         for path in sorted(self.folder.glob("width-*.npz")):
             match = CHUNK_NAME.fullmatch(path.name)
-            if match is None:
+            if match is None or int(match[1]) not in self._methods:
                 continue
-            width, start, stop = (int(part) for part in match.groups())
+            width, method, start, stop = int(match[1]), match[2], int(match[3]), int(match[4])
+            if method != self._methods[width]:
+                raise ValueError(
+                    f"store={str(self.folder)!r} was sampled by method={method!r} at width {width}, not by "
+                    f"{self._methods[width]!r}; ask for that method, or choose another folder"
+                )
             try:
                 with np.load(path, allow_pickle=False) as stored:
                     columns = {name: stored[name] for name in stored.files}
             except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
                 raise ValueError(f"store: {path} is damaged ({error}); delete this file and run again") from error
-            if any(len(column) != stop - start for column in columns.values()):
+            if any(len(column) != stop - start for name, column in columns.items() if not name.startswith("histogram")):
                 raise ValueError(f"store: {path} does not hold {stop - start} replicas; delete this file and run again")
+            if spectra and "log_singular_values" not in columns:
+                raise ValueError(
+                    f"store={str(self.folder)!r} holds summaries, not spectra; run with keep='summary', or choose "
+                    "another folder"
+                )
             yield width, start, stop, columns
 
 

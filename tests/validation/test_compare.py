@@ -6,13 +6,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.stats
 
 import rmt
 import theory
 from theory.network import Chain, Dense, ResNet, Sequential
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
-from validation.experiment import Experiment, Run, WidthSample
+from validation.experiment import Experiment
+from validation.run import Run
+from validation.samples import WidthSample
 
 GAUSSIAN_CHAIN = Chain(3, "linear")
 
@@ -81,7 +84,7 @@ def test_rectangular_layer(ratio, zero):
     assert table["lower edge"].theory == pytest.approx((1 - math.sqrt(ratio)) ** 2)
     assert abs(table["lower edge"].z) < 5
     if zero:
-        assert table["mass at 0"] == Row("mass at 0", 0.5, 0.5, 0.0, 0.0)
+        assert table["mass at 0"] == Row("mass at 0", 0.5, 0.5, 0.0, 0.0, 40)
     else:
         assert "mass at 0" not in [row.quantity for row in table]
     assert not compare(run, 1.2 * rmt.MarchenkoPastur(ratio=ratio)).passed
@@ -218,10 +221,20 @@ def test_names_are_escaped_in_html(chain_run):
 
 
 def test_numbers_are_shown_to_the_digits_of_their_error():
-    assert Row("m_1", 1.0, 0.99721, 0.00533, -0.52).cells() == ("m_1", "1.0000", "0.9972", "0.0053", "-0.5")
-    assert Row("m_4", 741.0, 792.2, 137.3, 0.4).cells() == ("m_4", "741", "792", "137", "+0.4")
-    assert Row("outlier", math.nan, 31.0, 0.5, math.nan).cells() == ("outlier", "", "31.00", "0.50", "")
+    assert Row("m_1", 1.0, 0.99721, 0.00533, -0.52).cells() == ("m_1", "1.0000", "0.9972", "0.0053", "", "-0.5")
+    assert Row("m_4", 741.0, 792.2, 137.3, 0.4).cells() == ("m_4", "741", "792", "137", "", "+0.4")
+    assert Row("outlier", math.nan, 31.0, 0.5, math.nan).cells() == ("outlier", "", "31.00", "0.50", "", "")
     assert Row("m_2", 3e9, 3.1e9, 1e8, 1.0).cells()[1] == "3.00000e+09"
+    assert Row("m_1", 1.0, 1.2, 0.1, 2.0, 16).cells()[4] == "0.99 … 1.41"
+
+
+def test_confidence_interval_is_students():
+    row = Row("m_1", 1.0, 1.2, 0.1, 2.0, 16)
+    reach = scipy.stats.t.ppf(0.995, 15) * 0.1
+    assert row.interval(0.99) == pytest.approx((1.2 - reach, 1.2 + reach))
+    assert np.isnan(Row("KS distance", 0.1, 0.1, 0.02, 0.0).interval()).all()
+    with pytest.raises(ValueError, match="level=95 must be in"):
+        row.interval(95)
 
 
 def test_table_lookup():

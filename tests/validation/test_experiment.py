@@ -17,7 +17,8 @@ import sympy as sp
 
 from theory.network import Activation, Chain, Dense, Residual, ResNet, Sequential
 from validation.chunk import Chunk, sample_input
-from validation.experiment import Experiment, Run
+from validation.experiment import Experiment
+from validation.run import Run
 from validation.sampling import sample_chunk
 from validation.store import CHUNK_NAME
 
@@ -155,7 +156,7 @@ def test_output_square_follows_signal_propagation():
 def test_progress_counts_replicas():
     calls = []
     experiment().run(workers=1, chunk_size=4, progress=lambda done, total: calls.append((done, total)))
-    assert calls == [(4, 20), (8, 20), (10, 20), (14, 20), (18, 20), (20, 20)]
+    assert calls == [(4, 20), (8, 20), (12, 20), (16, 20), (18, 20), (20, 20)]
 
 
 def test_progress_bar_is_drawn_on_stderr(capsys):
@@ -194,7 +195,7 @@ def stop_after(count):
 
 def stored_replicas(folder):
     spans = [CHUNK_NAME.fullmatch(path.name).groups() for path in folder.glob("width-*.npz")]
-    return sum(int(stop) - int(start) for _, start, stop in spans)
+    return sum(int(stop) - int(start) for _, _, start, stop in spans)
 
 
 def test_store_resumes_with_any_chunk_size(tmp_path):
@@ -206,7 +207,7 @@ def test_store_resumes_with_any_chunk_size(tmp_path):
     run = experiment().run(workers=1, store=folder, chunk_size=3, progress=lambda *call: calls.append(call))
     assert_same(run, experiment().run(workers=1))
     assert run.metadata["resumed_replicas"] == 10
-    assert calls[0] == (13, 20)
+    assert calls[0] == (11, 20)
     assert stored_replicas(folder) == 20
     assert not list(folder.glob("*.tmp"))
     again = experiment().run(store=folder, progress=lambda *_: pytest.fail("nothing is left to do"))
@@ -241,12 +242,12 @@ def test_store_that_cannot_be_used(tmp_path):
     with pytest.raises(ValueError, match="cannot be used"):
         experiment().run(workers=1, store=tmp_path / "file" / "store")
     experiment(replicas=2).run(workers=1, store=tmp_path, chunk_size=1)
-    (tmp_path / "width-00016_replicas-000000-000001.npz").write_bytes(b"PK broken")
+    (tmp_path / "width-00016_forward_replicas-000000-000001.npz").write_bytes(b"PK broken")
     with pytest.raises(ValueError, match=r"000000-000001.npz is damaged .*delete this file"):
         experiment(replicas=2).run(workers=1, store=tmp_path)
-    good = tmp_path / "width-00016_replicas-000001-000002.npz"
-    (tmp_path / "width-00016_replicas-000000-000001.npz").unlink()
-    good.rename(tmp_path / "width-00016_replicas-000000-000002.npz")
+    good = tmp_path / "width-00016_forward_replicas-000001-000002.npz"
+    (tmp_path / "width-00016_forward_replicas-000000-000001.npz").unlink()
+    good.rename(tmp_path / "width-00016_forward_replicas-000000-000002.npz")
     with pytest.raises(ValueError, match="does not hold 2 replicas"):
         experiment(replicas=2).run(workers=1, store=tmp_path)
     (tmp_path / "experiment.json").write_text("[")

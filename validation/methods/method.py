@@ -28,7 +28,7 @@ class Method:
     merit : callable
         Why it is the one to take where it can be taken, or None if another one further down the ladder is better.
     sample : callable
-        Replicas ``chunk.start`` to ``chunk.stop - 1`` as the columns of `validation.experiment.WidthSample`, a row a
+        Replicas ``chunk.start`` to ``chunk.stop - 1`` as the columns of `validation.samples.WidthSample`, a row a
         replica. The bits of a row depend on ``(chunk.seed, chunk.width, replica)`` alone. Runs with one BLAS thread.
     """
 
