@@ -20,7 +20,9 @@ import numpy.typing as npt
 from theory.network import Layer
 from theory.torch_reader import from_torch
 from validation.backend import get_backend
-from validation.experiment import Experiment, Run, WidthSample, versions
+from validation.experiment import Experiment, versions
+from validation.run import Run
+from validation.samples import WidthSample
 from validation.spectrum import LogSpectrum, log_singular_values
 
 __all__ = ["ModuleExperiment", "jacobian_spectrum", "sample_module"]
@@ -212,7 +214,7 @@ def sample_module(
         As `jacobian_spectrum`; if `replicas` or `seed` is out of its range; if the inputs differ in mean square.
     """
     for name, value, least in (("replicas", replicas, 1), ("seed", seed, 0)):
-        if not isinstance(value, int) or value < least:
+        if value < least:
             raise ValueError(f"{name}={value!r} must be an integer >= {least}")
     started = time.perf_counter()
     plans = [(factory, np.asarray(x, dtype=np.float64))]

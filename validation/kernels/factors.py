@@ -9,11 +9,18 @@ import math
 from typing import Any
 
 import numba
-import numpy as np
 
-from validation.kernels.random import INNER, SUMS, active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
+from validation.kernels.random import (
+    INNER,
+    SUMS,
+    active_units,
+    fill_above_diagonal,
+    fill_chis,
+    fill_normals,
+    seed_replica,
+)
 
-__all__ = ["draw_dimensions", "draw_gaussian", "draw_gains", "draw_orthogonal"]
+__all__ = ["draw_dimensions", "draw_gains", "draw_gaussian", "draw_orthogonal"]
 
 
 @numba.njit(cache=True, **INNER)
