@@ -1,7 +1,7 @@
-"""Whole chunks of replicas of masked chains in one call: `validation.methods.triangular` and `deep` say why this is right.
+"""Whole chunks of replicas of masked chains in one call; `validation.methods.triangular` and `deep` say why it is right.
 
-Both kernels take the replicas ``start``, ``start + 1``, ... and fill one row of each result a replica. Entries of `values`
-beyond the rank are left as they are.
+Both kernels take the replicas ``start``, ``start + 1``, ... and fill one row of each result a replica. Entries of
+`values` beyond the rank are left as they are.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from validation.kernels.compilation import kernel
 from validation.kernels.factors import draw_dimensions, draw_gains, draw_gaussian, draw_orthogonal
 from validation.kernels.graded import graded_singular_values
 from validation.kernels.lapack import multiply_triangular, singular_values
-from validation.kernels.random import INNER, SUMS, fill_chis, fill_normals
+from validation.kernels.random import fill_chis, fill_normals
 
 __all__ = ["sample_deep", "sample_triangular"]
 
@@ -25,7 +25,7 @@ _LOOPS = 40
 _NEGLIGIBLE = 46.0
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+@kernel(inner=True)
 def _multiply(factor: Any, product: Any, size: int) -> None:
     """``product <- factor @ product``, both upper triangular; what the product has beyond its upper part is zero."""
     if size > _LOOPS:
@@ -35,7 +35,7 @@ def _multiply(factor: Any, product: Any, size: int) -> None:
         x = factor[i, i]
         for c in range(i, size):
             product[i, c] *= x
-        # Two rows at a time, in blocks of four columns, all read before one is written: vectors without tests for overlap.
+        # two rows at a time, in blocks of four columns, all read before one is written: vectors without tests for overlap
         for j in range(i + 1, size, 2):
             x = factor[i, j]
             y, k = (factor[i, j + 1], j + 1) if j + 1 < size else (0.0, j)
@@ -47,7 +47,7 @@ def _multiply(factor: Any, product: Any, size: int) -> None:
                 product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
 
 
-@numba.njit(cache=True)
+@kernel()
 def sample_triangular(
     key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, fixed: float, variance: float,
     values: Any, rank: Any, squares: Any,
@@ -111,7 +111,7 @@ def sample_triangular(
         squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy")
+@kernel()
 def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: Any, work: Any) -> None:
     """Multiply diag(e^levels) X from the left by a Gaussian factor; X is upper triangular with unit diagonal.
 
@@ -139,7 +139,7 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
         levels[i] += math.log(diagonal[i])
 
 
-@numba.njit(cache=True)
+@kernel()
 def sample_deep(
     key: Any, start: int, widths: Any, keep: Any, log_scale: float, fixed: float, variance: float, values: Any,
     rank: Any, squares: Any,
