@@ -6,6 +6,7 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment, Run, WidthSample
+from validation.norms import log_norms
 from validation.report import report
 
-__all__ = ["Comparison", "Experiment", "Row", "Run", "Table", "WidthSample", "compare", "report"]
+__all__ = ["Comparison", "Experiment", "Row", "Run", "Table", "WidthSample", "compare", "log_norms", "report"]

@@ -59,6 +59,11 @@ class MaskedChain:
     log_scale: float
 
     @property
+    def haar_sizes(self) -> IntArray:
+        """The sizes of the Haar matrices, 0 for layers of independent entries."""
+        return np.where(self.orthogonal, np.maximum(self.widths[1:], self.widths[:-1]), 0)
+
+    @property
     def typical(self) -> tuple[IntArray, int]:
         """Degrees of freedom and size of the triangular factors if each layer has its mean number of active units."""
         active = np.concatenate((self.widths[:1], np.round(self.widths[1:] * self.keep).astype(np.int64)))

@@ -122,17 +122,18 @@ def draw_gains(state: Any, logs: Any, width: int, fixed: float, variance: float,
         Square of the input; negative for a Gaussian input with components of that `variance`.
     """
     square = fixed
+    one = min(width, 1)  # a literal 1 would compile the filler a second time
     if square < 0.0:
-        fill_chis(state, float(width), work, 1)
+        fill_chis(state, float(width), work, one)
         square = variance * work[0] * work[0]
     size = logs.size
-    fill_normals(state, work, 0, size)
+    fill_normals(state, work, size)
     length, gained = 0.0, 0.0
     for i in range(size):
         share = work[i] * work[i]
         length += share
         gained += share * math.exp(2.0 * logs[i])
     if width > size:
-        fill_chis(state, float(width - size), work, 1)
+        fill_chis(state, float(width - size), work, one)
         length += work[0] * work[0]
     return square, square * gained / length

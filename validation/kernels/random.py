@@ -124,12 +124,12 @@ def _normal(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     return _beyond(layer, z, s0, s1, s2, s3)
 
 
-# The state is carried as four numbers, in registers: in an array each number would wait for the one before to be stored.
+# The state is carried as four numbers, in registers: in an array each would wait for the one before to be stored.
 @kernel()
-def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
-    """Independent N(0, 1) into ``out[start:stop]``."""
+def fill_normals(state: Any, out: Any, count: int) -> None:
+    """Independent N(0, 1) into ``out[:count]``."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    for i in range(start, stop):
+    for i in range(count):
         out[i], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 

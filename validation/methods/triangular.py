@@ -16,8 +16,8 @@ sweep from the right makes each of these upper triangular and keeps them indepen
 
 Work and random numbers of relu chains fall by factors of tens. The product of triangular factors is graded, rows in
 falling order of size, which is why a plain decomposition gives *every* singular value to nearly full relative
-precision, whatever the condition number, as long as the range fits doubles: right to 1e-11 at condition numbers of 10^59 where the
-dense product has lost all but the largest.
+precision, whatever the condition number, as long as the range fits doubles; the dense product has lost all but the
+largest there.
 """
 
 from __future__ import annotations
@@ -111,8 +111,7 @@ def _sample(chunk: Chunk) -> Columns:
 
     chain = masked_chain(chunk.net, chunk.width)
     assert isinstance(chain, MaskedChain)
-    others = np.where(chain.orthogonal, np.maximum(chain.widths[1:], chain.widths[:-1]), 0)
-    return sample_chain(chunk, sample_triangular, others)
+    return sample_chain(chunk, sample_triangular, chain.haar_sizes)
 
 
 METHOD = Method(
