@@ -6,6 +6,7 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment
+from validation.norms import log_norms
 from validation.report import report
 from validation.run import Run
 from validation.samples import WidthSample
@@ -22,6 +23,7 @@ __all__ = [
     "WidthSummary",
     "compare",
     "jacobian_spectrum",
+    "log_norms",
     "report",
     "sample_module",
 ]

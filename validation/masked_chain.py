@@ -33,7 +33,7 @@ __all__ = ["MaskedChain", "masked_chain", "obstacle"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-# The largest size of a layer list whose reading is worth keeping: a description is read when planned and for each chunk.
+# Descriptions whose reading is kept: each is read when planned and for each chunk.
 _KEPT = 32
 
 
@@ -48,8 +48,8 @@ class MaskedChain:
     keep : array of shape (L,)
         Probability that an entry of the diagonal of D_l is 1; it is 0 otherwise.
     orthogonal : boolean array of shape (L,)
-        Whether V_l consists of n_l rows and n_{l-1} columns of a Haar orthogonal matrix of size max(n_l, n_{l-1}), or of
-        independent N(0, 1).
+        Whether V_l consists of n_l rows and n_{l-1} columns of a Haar orthogonal matrix of size max(n_l, n_{l-1}), or
+        of independent N(0, 1).
     log_scale : float
     """
 
@@ -59,8 +59,13 @@ class MaskedChain:
     log_scale: float
 
     @property
+    def haar_sizes(self) -> IntArray:
+        """The sizes of the Haar matrices, 0 for layers of independent entries."""
+        return np.where(self.orthogonal, np.maximum(self.widths[1:], self.widths[:-1]), 0)
+
+    @property
     def typical(self) -> tuple[IntArray, int]:
-        """Degrees of freedom of the triangular factors if every layer has its mean number of active units, and their size."""
+        """Degrees of freedom and size of the triangular factors if each layer has its mean number of active units."""
         active = np.concatenate((self.widths[:1], np.round(self.widths[1:] * self.keep).astype(np.int64)))
         place = int(active.argmin())
         return np.delete(active, place), int(active[place])

@@ -1,7 +1,7 @@
-"""Whole chunks of replicas of masked chains in one call: `validation.methods.triangular` and `deep` say why this is right.
+"""Whole chunks of replicas of masked chains in one call; `validation.methods` says why they have the right law.
 
-Both kernels take the replicas ``start``, ``start + 1``, ... and fill one row of each result a replica. Entries of `values`
-beyond the rank are left as they are.
+Both kernels take the replicas ``start``, ``start + 1``, ... and fill one row of each result a replica. Entries of
+`values` beyond the rank are left as they are.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
+from validation.kernels.compilation import kernel
 from validation.kernels.factors import draw_dimensions, draw_gains, draw_gaussian, draw_orthogonal
 from validation.kernels.graded import graded_singular_values
 from validation.kernels.lapack import multiply_triangular, singular_values
-from validation.kernels.random import INNER, SUMS, fill_chis, fill_normals
+from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
 
-__all__ = ["sample_deep", "sample_triangular"]
+__all__ = ["absorb_gaussian", "sample_deep", "sample_norms", "sample_triangular"]
 
 # Up to this size a product is faster in loops than in BLAS.
 _LOOPS = 40
@@ -25,7 +25,7 @@ _LOOPS = 40
 _NEGLIGIBLE = 46.0
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+@kernel(inner=True)
 def _multiply(factor: Any, product: Any, size: int) -> None:
     """``product <- factor @ product``, both upper triangular; what the product has beyond its upper part is zero."""
     if size > _LOOPS:
@@ -35,7 +35,7 @@ def _multiply(factor: Any, product: Any, size: int) -> None:
         x = factor[i, i]
         for c in range(i, size):
             product[i, c] *= x
-        # Two rows at a time, in blocks of four columns, all read before one is written: vectors without tests for overlap.
+        # two rows at a time, in blocks of four columns that are all read before one is written: no tests for overlap
         for j in range(i + 1, size, 2):
             x = factor[i, j]
             y, k = (factor[i, j + 1], j + 1) if j + 1 < size else (0.0, j)
@@ -47,7 +47,15 @@ def _multiply(factor: Any, product: Any, size: int) -> None:
                 product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
 
 
-@numba.njit(cache=True)
+@kernel(inner=True)
+def _least(numbers: Any) -> Any:
+    least = numbers[0]
+    for number in numbers:
+        least = min(least, number)
+    return least
+
+
+@kernel()
 def sample_triangular(
     key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, fixed: float, variance: float,
     values: Any, rank: Any, squares: Any,
@@ -74,18 +82,19 @@ def sample_triangular(
     squares : array of shape (replicas, 2)
         Squares of input and output.
     """
-    widest = widths.min()
+    widest = _least(widths)
     stride = widest + 4 - widest % 4
-    product, factor = np.zeros((widest, stride)), np.empty((widest, stride))
-    rest = np.empty((widest if others.max() > 0 else 0, stride))
+    product, factor = np.empty((widest, stride)), np.empty((widest, stride))
+    rest = np.empty((widest, stride))
     work = np.empty(max(72 * widest, 200))
     freedom = np.empty(keep.size, np.int64)
     state = np.empty(4, np.uint64)
     for row in range(rank.size):
         size = draw_dimensions(key, start + row, widths, keep, state, freedom)
         shift = log_scale
-        product[:size, :] = 0.0
         for i in range(size):
+            for c in range(stride):
+                product[i, c] = 0.0
             product[i, i] = 1.0
         for layer in range(keep.size):
             if others[layer] == 0:
@@ -104,14 +113,14 @@ def sample_triangular(
         logs = values[row, :size]
         if size > 0:
             if not singular_values(product, size, logs, work):
-                logs[:] = np.nan
+                logs[0] = math.nan
             for i in range(size):
                 logs[i] = math.log(logs[i]) + shift
         rank[row] = size
         squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy")
+@kernel()
 def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: Any, work: Any) -> None:
     """Multiply diag(e^levels) X from the left by a Gaussian factor; X is upper triangular with unit diagonal.
 
@@ -129,23 +138,23 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
         while reach < size and highest[reach] > levels[i] - _NEGLIGIBLE:
             reach += 1
         if reach > i + 1:
-            fill_normals(state, drawn, i + 1, reach)
+            fill_normals(state, drawn, reach - i - 1)
             row = product[i]
             for j in range(i + 1, reach):
-                share = drawn[j] / diagonal[i] * math.exp(levels[j] - levels[i])
+                share = drawn[j - i - 1] / diagonal[i] * math.exp(levels[j] - levels[i])
                 other = product[j]
                 for c in range(j, size):
                     row[c] += share * other[c]
         levels[i] += math.log(diagonal[i])
 
 
-@numba.njit(cache=True)
+@kernel()
 def sample_deep(
     key: Any, start: int, widths: Any, keep: Any, log_scale: float, fixed: float, variance: float, values: Any,
     rank: Any, squares: Any,
 ) -> None:  # fmt: skip
     """Replicas by products of Gaussian triangular factors whose rows carry their scales; see `sample_triangular`."""
-    widest = widths.min()
+    widest = _least(widths)
     levels = np.empty(widest)
     work = np.empty(max(3 * widest, 1))
     freedom = np.empty(keep.size, np.int64)
@@ -163,3 +172,50 @@ def sample_deep(
             graded_singular_values(matrix, levels, logs, work)
         rank[row] = size
         squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
+
+
+@kernel()
+def sample_norms(key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, values: Any) -> None:
+    """Logarithms of the squares of J e_1, ..., J e_m into a row of `values` a replica; ``-inf`` for what died.
+
+    Of the m vectors only their triangular factor is propagated. Orthogonal layers (see `sample_triangular`) take m = 1.
+    """
+    columns = values.shape[1]
+    product, factor = np.empty((columns, columns)), np.empty((columns, columns))
+    work, rest = np.empty(max(columns, 1)), np.empty(1)
+    state = np.empty(4, np.uint64)
+    for row in range(values.shape[0]):
+        seed_replica(key, start + row, state)
+        for i in range(columns):
+            for c in range(columns):
+                product[i, c] = 0.0
+            product[i, i] = 1.0
+        rank, shift = columns, log_scale
+        for layer in range(keep.size):
+            active = active_units(state, widths[layer + 1], keep[layer])
+            kept = min(rank, active)
+            fill_chis(state, float(active), work, kept)
+            if others[layer] > active and kept > 0:
+                fill_chis(state, float(others[layer] - active), rest, kept)
+                work[0] /= math.hypot(work[0], rest[0])
+            elif others[layer] > 0:
+                work[0] = 1.0
+            fill_above_diagonal(state, factor, kept, rank)
+            for i in range(kept):
+                for c in range(i, columns):
+                    total = work[i] * product[i, c]
+                    for j in range(i + 1, rank):
+                        total += factor[i, j] * product[j, c]
+                    product[i, c] = total
+            rank = kept
+            top = product[0, 0]
+            if rank > 0 and not 1e-30 < top < 1e30:
+                shift += math.log(top)
+                for i in range(rank):
+                    for c in range(i, columns):
+                        product[i, c] /= top
+        for c in range(columns):
+            square = 0.0
+            for i in range(min(c + 1, rank)):
+                square += product[i, c] * product[i, c]
+            values[row, c] = math.log(square) + 2.0 * shift if square > 0.0 else -math.inf

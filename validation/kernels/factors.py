@@ -8,27 +8,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
-
-from validation.kernels.random import (
-    INNER,
-    SUMS,
-    active_units,
-    fill_above_diagonal,
-    fill_chis,
-    fill_normals,
-    seed_replica,
-)
+from validation.kernels.compilation import kernel
+from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
 
 __all__ = ["draw_dimensions", "draw_gains", "draw_gaussian", "draw_orthogonal"]
 
 
-@numba.njit(cache=True, **INNER)
-def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, freedom: Any) -> int:
+@kernel(inner=True)
+def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, freedom: Any) -> Any:
     """Seed a replica and draw its masks: the size of its triangular factors, and the freedom of each.
 
-    Of the numbers of active units k_0 = n_0, k_1, ... k_L the least is the size; the others, in order, are the degrees of
-    freedom of the L factors.
+    Of the numbers of active units k_0 = n_0, k_1, ... k_L the least is the size; the others, in order, are the degrees
+    of freedom of the L factors.
 
     Parameters
     ----------
@@ -60,23 +51,21 @@ def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, 
     return least
 
 
-@numba.njit(cache=True, **INNER)
+@kernel(inner=True)
 def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, work: Any) -> None:
-    """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1) entries, into ``factor[:size, :size]``."""
+    """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1), into ``factor[:size, :size]``."""
     fill_chis(state, float(freedom), work, size)
     for i in range(size):
         factor[i, i] = work[i]
     fill_above_diagonal(state, factor, size, size)
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
-def draw_orthogonal(
-    state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, work: Any
-) -> None:
+@kernel(inner=True)
+def draw_orthogonal(state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, work: Any) -> None:
     """The factor R of `freedom` rows and `size` columns of a Haar orthogonal matrix with `others` > 0 more rows.
 
-    The columns are those of a Gaussian matrix (X; Y) times C^-1, C its own triangular factor; so R = R_X C^-1, where C is
-    that of the factors of X and Y on top of each other.
+    The columns are those of a Gaussian matrix (X; Y) times C^-1, C its own triangular factor; so R = R_X C^-1, where C
+    is that of the factors of X and Y on top of each other.
     """
     rows = min(others, size)
     draw_gaussian(state, freedom, size, factor, work)
@@ -107,7 +96,7 @@ def draw_orthogonal(
             u = rest[i, k]
             for c in range(k + 1, size):
                 rest[i, c] -= u * work[c]
-        # row k of C is now (norm, factor - work); column k of R = R_X C^-1 is divided by norm, those after it take it in
+        # row k of C is now (norm, factor - work); column k of R_X is divided by norm, and those after it take it in
         for i in range(k + 1):
             x = factor[i, k] / norm
             factor[i, k] = x
@@ -119,10 +108,8 @@ def draw_orthogonal(
             factor[k, c] -= x * (factor[k, c] - work[c])
 
 
-@numba.njit(cache=True, **INNER)
-def draw_gains(
-    state: Any, logs: Any, width: int, fixed: float, variance: float, work: Any
-) -> tuple[float, float]:
+@kernel(inner=True)
+def draw_gains(state: Any, logs: Any, width: int, fixed: float, variance: float, work: Any) -> Any:
     """Squares of input and output: abs2(x) and abs2(J x) for J of right singular vectors that are Haar.
 
     Parameters
@@ -135,17 +122,18 @@ def draw_gains(
         Square of the input; negative for a Gaussian input with components of that `variance`.
     """
     square = fixed
+    one = min(width, 1)  # a literal 1 would compile the filler a second time
     if square < 0.0:
-        fill_chis(state, float(width), work, 1)
+        fill_chis(state, float(width), work, one)
         square = variance * work[0] * work[0]
     size = logs.size
-    fill_normals(state, work, 0, size)
+    fill_normals(state, work, size)
     length, gained = 0.0, 0.0
     for i in range(size):
         share = work[i] * work[i]
         length += share
         gained += share * math.exp(2.0 * logs[i])
     if width > size:
-        fill_chis(state, float(width - size), work, 1)
+        fill_chis(state, float(width - size), work, one)
         length += work[0] * work[0]
     return square, square * gained / length

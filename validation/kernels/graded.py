@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-from validation.kernels.random import INNER, SUMS
+from validation.kernels.compilation import kernel
 
 __all__ = ["graded_singular_values"]
 
@@ -17,7 +16,7 @@ _ORTHOGONAL = 4e-16
 _SWEEPS = 60
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+@kernel(inner=True)
 def _lower_factor(x: Any, work: Any) -> None:
     """Replace a square matrix by L of X = L Q: Householder reflections of its columns, row by row."""
     size = x.shape[0]
@@ -45,8 +44,8 @@ def _lower_factor(x: Any, work: Any) -> None:
                 other[c] -= dot * work[c]
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
-def _normalised(row: Any) -> float:
+@kernel(inner=True)
+def _normalised(row: Any) -> Any:
     """The length of a row, which is divided by it."""
     square = 0.0
     for c in range(row.size):
@@ -58,7 +57,7 @@ def _normalised(row: Any) -> float:
     return norm
 
 
-@numba.njit(cache=True, error_model="numpy", **INNER)
+@kernel(inner=True)
 def _descending(numbers: Any, size: int) -> Any:
     """Places of the first numbers from the largest to the smallest; quick where they are nearly in order."""
     order = np.arange(size)
@@ -71,14 +70,14 @@ def _descending(numbers: Any, size: int) -> Any:
     return order
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy")
+@kernel()
 def graded_singular_values(x: Any, levels: Any, logs: Any, work: Any) -> None:
     """Logarithms of the singular values of diag(e^levels) X, decreasing, into `logs`; `x` and `levels` are overwritten.
 
     An LQ factorisation of X, which the rows' scales do not touch, makes the rows nearly orthogonal; one-sided Jacobi
-    rotations do the rest, with rows of unit length whose scales are kept apart as logarithms. The relative error of every
-    singular value is that of X alone, a modest multiple of its condition number times the rounding unit, however wide
-    the range of the levels (Demmel and Veselić, SIAM J. Matrix Anal. Appl. 13 (1992) 1204).
+    rotations do the rest, with rows of unit length whose scales are kept apart as logarithms. The relative error of
+    every singular value is that of X alone, a modest multiple of its condition number times the rounding unit, however
+    wide the range of the levels (Demmel and Veselić, SIAM J. Matrix Anal. Appl. 13 (1992) 1204).
 
     Parameters
     ----------

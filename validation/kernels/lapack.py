@@ -1,8 +1,8 @@
 """Singular values and triangular products inside kernels, by the LAPACK and BLAS that scipy brings.
 
-The functions are registered as symbols of the process before anything is compiled, and kernels refer to them by name: such
-kernels can be cached on disk, which a pointer in their code would forbid. Matrices are stored by rows; a BLAS routine,
-which reads columns, sees the transpose, of equal singular values.
+The functions are registered as symbols of the process before anything is compiled, and kernels refer to them by name:
+such kernels can be cached on disk, which a pointer in their code would forbid. Matrices are stored by rows; a BLAS
+routine, which reads columns, sees the transpose, of equal singular values.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import llvmlite.binding
-import numba
+import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 from numba import types
 from numba.extending import get_cython_function_address
 
-from validation.kernels.random import INNER, SUMS
+from validation.kernels.compilation import kernel
 
 __all__ = ["multiply_triangular", "singular_values"]
 
@@ -46,7 +45,7 @@ _LOOPS = 24
 _BLOCK = 64
 
 
-@numba.njit(cache=True)
+@kernel()
 def multiply_triangular(factor: Any, product: Any, size: int) -> None:
     """``product <- factor @ product`` for the upper triangular matrices in the first `size` rows and columns."""
     one = np.ones(1)
@@ -64,7 +63,7 @@ def multiply_triangular(factor: Any, product: Any, size: int) -> None:
         )  # fmt: skip
 
 
-@numba.njit(cache=True, fastmath=SUMS, error_model="numpy", **INNER)
+@kernel(inner=True)
 def _bidiagonal(a: Any, size: int, diagonal: Any, above: Any, work: Any) -> None:
     """Householder reduction of ``a[:size, :size]``, which is destroyed, to an upper bidiagonal matrix."""
     for k in range(size):
@@ -120,8 +119,8 @@ def _bidiagonal(a: Any, size: int, diagonal: Any, above: Any, work: Any) -> None
                 a[i, c] -= dot * work[c]
 
 
-@numba.njit(cache=True)
-def singular_values(a: Any, size: int, values: Any, work: Any) -> bool:
+@kernel()
+def singular_values(a: Any, size: int, values: Any, work: Any) -> Any:
     """Singular values of ``a[:size, :size]``, decreasing, into ``values[:size]``; the matrix is destroyed.
 
     Parameters

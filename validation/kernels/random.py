@@ -1,11 +1,11 @@
 """Random numbers inside kernels: xoshiro256++ seeded by replica, normals by ziggurat, chi variates, masks.
 
-A generator's state is an array of four words. `seed_replica` makes it from a key of the experiment and the number of the
-replica, so that the bits of a replica depend on nothing else: not on chunks, threads or order.
+A generator's state is an array of four words. `seed_replica` makes it from a key of the experiment and the number of
+the replica, so that the bits of a replica depend on nothing else: not on chunks, threads or order.
 
-Sources: Blackman and Vigna, ACM Trans. Math. Softw. 47 (2021) 36 (xoshiro256++); Steele, Lea and Flood, OOPSLA 2014 (the
-mixing function of SplitMix64); Marsaglia and Tsang, J. Stat. Softw. 5 (2000) 8 (ziggurat, here of 256 layers and 53 bits)
-and ACM Trans. Math. Softw. 26 (2000) 363 (gamma variates).
+Sources: Blackman and Vigna, ACM Trans. Math. Softw. 47 (2021) 36 (xoshiro256++); Steele, Lea and Flood, OOPSLA 2014
+(the mixing function of SplitMix64); Marsaglia and Tsang, J. Stat. Softw. 5 (2000) 8 (ziggurat, here of 256 layers and
+53 bits) and ACM Trans. Math. Softw. 26 (2000) 363 (gamma variates).
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numba
 import numpy as np
 
-__all__ = ["INNER", "SUMS", "active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "seed_replica"]
+from validation.kernels.compilation import kernel
 
-SUMS = {"contract", "nsz", "reassoc"}
-# What only compiled code calls needs no other entry, which would take as long to compile as itself.
-INNER = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "seed_replica"]
+
 # The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
 _LAYERS = 256
 _EDGE = 3.6541528853610088
@@ -47,12 +45,12 @@ def _ziggurat() -> tuple[Any, Any, Any]:
 _WIDTHS, _INNER_EDGES, _HEIGHTS = _ziggurat()
 
 
-@numba.njit(cache=True, forceinline=True, **INNER)
+@kernel(inline=True)
 def _rotated(word: Any, bits: int) -> Any:
     return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
 
 
-@numba.njit(cache=True, forceinline=True, **INNER)
+@kernel(inline=True)
 def _advanced(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """The next word and the state after it."""
     word = _rotated(s0 + s3, 23) + s0
@@ -66,7 +64,7 @@ def _advanced(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     return word, s0, s1, s2, s3
 
 
-@numba.njit(cache=True, **INNER)
+@kernel(inner=True)
 def _mixed(word: Any) -> Any:
     """A bijection of 64-bit words in which every bit of the result depends on all bits of the argument."""
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -74,7 +72,7 @@ def _mixed(word: Any) -> Any:
     return word ^ (word >> np.uint64(31))
 
 
-@numba.njit(cache=True)
+@kernel()
 def seed_replica(key: Any, replica: int, state: Any) -> None:
     """Set `state` (4 words) to that of a replica; `key` has 8 random words.
 
@@ -86,14 +84,14 @@ def seed_replica(key: Any, replica: int, state: Any) -> None:
         state[i] = _mixed(word ^ key[4 + i])
 
 
-@numba.njit(cache=True, forceinline=True, **INNER)
+@kernel(inline=True)
 def _uniform(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """Uniform on (0, 1], whose logarithm is finite, and the state after it."""
     word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
     return (np.float64(word >> np.uint64(11)) + 1.0) * _UNIT, s0, s1, s2, s3
 
 
-@numba.njit(cache=True, **INNER)
+@kernel(inner=True)
 def _beyond(layer: int, z: float, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """What the ziggurat does with a point that is not under the curve for sure, one of 90; and the state after it."""
     while True:
@@ -115,7 +113,7 @@ def _beyond(layer: int, z: float, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
             return z, s0, s1, s2, s3
 
 
-@numba.njit(cache=True, forceinline=True, **INNER)
+@kernel(inline=True)
 def _normal(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """N(0, 1) and the state after it."""
     word, s0, s1, s2, s3 = _advanced(s0, s1, s2, s3)
@@ -126,18 +124,17 @@ def _normal(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     return _beyond(layer, z, s0, s1, s2, s3)
 
 
-# The state is carried as four numbers, in registers: as an array each number would wait for the one before to be stored,
-# and be counted as a reference.
-@numba.njit(cache=True)
-def fill_normals(state: Any, out: Any, start: int, stop: int) -> None:
-    """Independent N(0, 1) into ``out[start:stop]``."""
+# The state is carried as four numbers, in registers: in an array each would wait for the one before to be stored.
+@kernel()
+def fill_normals(state: Any, out: Any, count: int) -> None:
+    """Independent N(0, 1) into ``out[:count]``."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    for i in range(start, stop):
+    for i in range(count):
         out[i], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
-@numba.njit(cache=True)
+@kernel()
 def fill_above_diagonal(state: Any, out: Any, rows: int, columns: int) -> None:
     """Independent N(0, 1) above the diagonal of ``out[:rows, :columns]``."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
@@ -147,7 +144,7 @@ def fill_above_diagonal(state: Any, out: Any, rows: int, columns: int) -> None:
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
-@numba.njit(cache=True)
+@kernel()
 def fill_chis(state: Any, freedom: float, out: Any, count: int) -> None:
     """Chi variates into ``out[:count]``, of `freedom`, `freedom` - 1, ... degrees of freedom, all > 0.
 
@@ -177,8 +174,8 @@ def fill_chis(state: Any, freedom: float, out: Any, count: int) -> None:
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
-@numba.njit(cache=True)
-def active_units(state: Any, units: int, probability: float) -> int:
+@kernel()
+def active_units(state: Any, units: int, probability: float) -> Any:
     """How many of independent units are on: binomial, by the bits themselves where the probability is one half."""
     if probability >= 1.0:
         return units

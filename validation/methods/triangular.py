@@ -10,14 +10,14 @@ k_j columns, times a Haar matrix on either side (Ipsen and Kieburg, Phys. Rev. E
 sweep from the right makes each of these upper triangular and keeps them independent:
 
 - Gaussian: Bartlett's factor, chi variates of k, k - 1, ... degrees of freedom on the diagonal, N(0, 1) above it;
-- orthogonal: k rows of an isometry of n rows and k_j columns, which is a Gaussian matrix (X; Y) times the inverse of its
-  own triangular factor C; hence R_X C^-1 with R_X Bartlett's factor, and C that of the factors of X and Y together. With
-  no mask the layer is a rotation and drops out.
+- orthogonal: k rows of an isometry of n rows and k_j columns, which is a Gaussian matrix (X; Y) times the inverse of
+  its own triangular factor C; hence R_X C^-1 with R_X Bartlett's factor, and C that of the factors of X and Y together.
+  With no mask the layer is a rotation and drops out.
 
 Work and random numbers of relu chains fall by factors of tens. The product of triangular factors is graded, rows in
-falling order of size, which is why a plain decomposition gives *every* singular value to nearly full relative precision,
-whatever the condition number, as long as the range fits doubles: right to 1e-11 at condition numbers of 10^59 where the
-dense product has lost all but the largest.
+falling order of size, which is why a plain decomposition gives *every* singular value to nearly full relative
+precision, whatever the condition number, as long as the range fits doubles; the dense product has lost all but the
+largest there.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _obstacle(chunk: Chunk) -> str | None:
     return f"singular values may differ by a factor e^{reach:.0f} (needed: at most e^{LARGEST_RANGE:.0f})"
 
 
-def _merit(chunk: Chunk) -> str:
+def _merit(_chunk: Chunk) -> str:
     return "a masked chain: the same law by triangular factors of the active rows, every singular value resolved"
 
 
@@ -111,8 +111,7 @@ def _sample(chunk: Chunk) -> Columns:
 
     chain = masked_chain(chunk.net, chunk.width)
     assert isinstance(chain, MaskedChain)
-    others = np.where(chain.orthogonal, np.maximum(chain.widths[1:], chain.widths[:-1]), 0)
-    return sample_chain(chunk, sample_triangular, others)
+    return sample_chain(chunk, sample_triangular, chain.haar_sizes)
 
 
 METHOD = Method(
