@@ -51,7 +51,8 @@ class ResidualSum(Law):
             raise PreconditionError("branch: the law of Y Yᵀ lives on [0, oo); this one has negative support")
         skip = as_float(self.skip, "skip")
         # The spectrum keeps off 0 if the ring of eigenvalues of the R-diagonal Y does not reach the circle of radius a.
-        if node.mean < skip**2:
+        # (where E |Y|^2 is infinite it does, and the tail falls more slowly than 1/z)
+        if node.mean < skip**2 and node.tail()[0] == 1:
             return ResidualNode(node, skip)
         beside = solve(node, np.array([-1e-5 * skip**2]))
         # (a branch that tracks its arguments also keeps the digits of 1 + m next to 0)

@@ -14,6 +14,7 @@ import numpy as np
 from rmt.numeric.continuation import solve
 from rmt.numeric.jet import ComplexArray, Jet, log_lower, log_upper
 from rmt.numeric.node import FloatArray, Linearised, Node, jet_of_g
+from rmt.numeric.tracking import tracked
 
 __all__ = ["InverseNode", "ReflectedNode", "SignedInverseNode"]
 
@@ -110,8 +111,9 @@ class InverseNode(_ConjugateNode):
         unbounded: tuple[bool, bool] = (False, False),
         order: float = 1.0,
     ) -> None:
-        super().__init__(child)
-        self.mean, self.variance, self.positive, self.tracked = mean, variance, child.positive, child.tracked
+        # far away here is next to 0 there, where z made of other unknowns would have lost its digits
+        super().__init__(tracked(child) if child.positive else child)
+        self.mean, self.variance, self.positive, self.tracked = mean, variance, child.positive, child.positive
         self.log_moment, self.above, self.unbounded, self.order = log_moment, above, unbounded, order
         self.full = child.full
 
