@@ -6,6 +6,7 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment, Run, WidthSample
+from validation.matrices import eigenvalues, random_matrix
 from validation.report import report
 from validation.torch_models import jacobian_spectrum, sample_module
 
@@ -17,7 +18,9 @@ __all__ = [
     "Table",
     "WidthSample",
     "compare",
+    "eigenvalues",
     "jacobian_spectrum",
+    "random_matrix",
     "report",
     "sample_module",
 ]
