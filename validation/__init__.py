@@ -6,6 +6,7 @@ Replicas are independent and seeded; every error is over replicas; every verdict
 from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment
+from validation.matrices import eigenvalues, random_matrix
 from validation.norms import log_norms
 from validation.report import report
 from validation.run import Run
@@ -22,8 +23,10 @@ __all__ = [
     "WidthSample",
     "WidthSummary",
     "compare",
+    "eigenvalues",
     "jacobian_spectrum",
     "log_norms",
+    "random_matrix",
     "report",
     "sample_module",
 ]
