@@ -37,7 +37,7 @@ from validation.backend import Backend
 from validation.ensembles import weight_matrix, weight_rank
 from validation.jacobian import FormedWeights, Jacobian, Weights
 
-__all__ = ["Sampler", "Signal", "advance", "formed_weights", "layer_types", "sample_jacobian", "send"]
+__all__ = ["Sampler", "Signal", "advance", "formed_weights", "initial_signal", "layer_types", "sample_jacobian"]
 
 
 # Inputs beside the one asked about that the statistics of `BatchNorm` are taken over.
@@ -119,17 +119,20 @@ def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
         ``x`` the output, ``jacobian`` the matrix J = d output / d input of shape (n_out, n).
     """
     xp = sampler.backend.xp
-    signal = send(net, xp.asarray(x, dtype=xp.float64), sampler)
+    signal = advance(net, initial_signal(net, xp.asarray(x, dtype=xp.float64), sampler), sampler)
     return replace(signal, jacobian=signal.jacobian.array())
 
 
-def send(net: Layer, x: Any, sampler: Sampler) -> Signal:
-    """The signal after a network whose input is `x`, an array of shape (..., n) in the sampler's namespace."""
+def initial_signal(net: Layer, x: Any, sampler: Sampler) -> Signal:
+    """The signal in front of a network: the input, and a batch of others if one of the layers looks at one.
+
+    `x` is an array of shape (..., n) in the sampler's namespace.
+    """
     width = x.shape[-1]
     batch = None
     if sees_a_batch(net):
         batch = sampler.input_square**0.5 * sampler.generator.standard_normal((width, _BATCH))
-    return advance(net, Signal(x, Jacobian(sampler.backend, width), width, batch=batch), sampler)
+    return Signal(x, Jacobian(sampler.backend, width), width, batch=batch)
 
 
 @singledispatch
@@ -205,8 +208,8 @@ def _layer_norm(_layer: LayerNorm, signal: Signal, sampler: Sampler) -> Signal:
     x = centred / std
     jacobian = signal.jacobian.array()
     # the derivative of std(x) by x is x/(width std), that of mean(x) is 1/width
-    jacobian = jacobian - xp.mean(jacobian, axis=-2, keepdims=True) - x[..., None] * (x[..., None, :] @ jacobian) / width
-    jacobian = jacobian / std[..., None]
+    mean, projected = xp.mean(jacobian, axis=-2, keepdims=True), x[..., None, :] @ jacobian
+    jacobian = (jacobian - mean - x[..., None] * projected / width) / std[..., None]
     batch = signal.batch
     if batch is not None:
         batch = batch - xp.mean(batch, axis=-2, keepdims=True)

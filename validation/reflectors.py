@@ -2,9 +2,9 @@
 
 Stewart (SIAM J. Numer. Anal. 17, 1980, section 3): the Householder vectors of the QR decomposition of a Ginibre matrix
 are built from independent Gaussian vectors of lengths n, n-1, ..., since what is left after a reflection is Ginibre
-again. With the signs of diag R moved into Q (Mezzadri, arXiv:math-ph/0609050, section 5), ``Q = H_1 ... H_k S`` is Haar,
-or the first k columns of a Haar matrix, from half as many normals, and LAPACK's ``dormqr`` applies it by matrix products
-for the price of one dense product.
+again. With the signs of diag R moved into Q (Mezzadri, arXiv:math-ph/0609050, section 5), ``Q = H_1 ... H_k S`` is
+Haar, or the first k columns of a Haar matrix, from half as many normals, and LAPACK's ``dormqr`` applies it by matrix
+products for the price of one dense product.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from validation.generator import CompiledGenerator
 from validation.jacobian import Jacobian, Weights
 
 __all__ = ["HaarReflectors", "Reflectors"]
@@ -31,17 +32,16 @@ class Reflectors:
     ----------
     n, k : int
         ``1 <= k <= n``.
-    generator : numpy.random.Generator
+    generator : CompiledGenerator
     """
 
-    def __init__(self, n: int, k: int, generator: np.random.Generator) -> None:
+    def __init__(self, n: int, k: int, generator: CompiledGenerator) -> None:
         self.n, self.k = n, k
         # row j holds the vector of reflector j from its diagonal on: the transpose of LAPACK's storage
-        vectors = generator.standard_normal((k, n))
+        vectors = generator.upper(k, n)
         diagonal = np.arange(k)
         head = vectors[diagonal, diagonal]
-        squares = np.einsum("ij,ij->i", np.triu(vectors), vectors)
-        length = np.sqrt(squares)
+        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
         # H v = -sign(v_1) |v| e_1 avoids cancellation in u = v + sign(v_1) |v| e_1; R's diagonal is -sign(v_1) |v|
         self._signs = -np.copysign(1.0, head)
         pivot = head - self._signs * length
@@ -91,7 +91,7 @@ class HaarReflectors(Weights):
     ----------
     scale : float
     n_out, n_in : int
-    generator : numpy.random.Generator
+    generator : CompiledGenerator
     rows : integer array or None
         The rows that J will have; None for all, or where `images` will be asked for.
     x : array of shape (n_in,)
@@ -101,7 +101,7 @@ class HaarReflectors(Weights):
     partial = True
 
     def __init__(
-        self, scale: float, n_out: int, n_in: int, generator: np.random.Generator, rows: Any, x: FloatArray
+        self, scale: float, n_out: int, n_in: int, generator: CompiledGenerator, rows: Any, x: FloatArray
     ) -> None:
         self.n_out, self.rank = n_out, min(n_out, n_in)
         larger = max(n_out, n_in)

@@ -70,7 +70,8 @@ def log_singular_values(
         Number of rows of J, of which those that `matrix` lacks are zeros. Default: those of `matrix`.
     squared : bool
         Try the eigenvalues of J Jᵀ first, which cost a third of the decomposition of J and lose twice the digits. They
-        are taken if the smallest exceeds `SQUARED` times the largest; else J itself is decomposed. For residual networks.
+        are taken if the smallest exceeds `SQUARED` times the largest; else J itself is decomposed. For residual
+        networks.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 The forward pass is the real one, with biases, any activation, residual blocks, filters, normalisations and masks. Three
 things are left out, and none of them changes the law of the singular values:
 
-* Gaussian weights are drawn after their pre-activations and given these (`validation.conditioning`), Haar weights are
+* Gaussian weights are drawn after their pre-activations and given these (`validation.conditional`), Haar weights are
   reflectors that are applied and never multiplied out (`validation.reflectors`).
 * Rows of a weight matrix behind a unit of slope 0 (ReLU, hard tanh, dropout) are neither drawn nor multiplied, nor are
   columns that meet such rows of the layer before. A residual block adds to the active rows alone.
@@ -13,17 +13,23 @@ things are left out, and none of them changes the law of the singular values:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from theory.network import Activation, Dense, Dropout, Layer, Residual, blocks
 from validation.chunk import Chunk
-from validation.conditioning import ConditionedGaussian
-from validation.ensembles import weight_matrix
+from validation.conditional import ConditionedGaussian
+from validation.ensembles import weight_matrix, weight_rank
+from validation.generator import CompiledGenerator
 from validation.jacobian import FormedWeights, Weights
-from validation.methods.forward import sample_replicas
+from validation.methods.forward import sample_networks
 from validation.methods.method import Method
-from validation.networks import Sampler, Signal
+from validation.networks import Sampler, Signal, advance, initial_signal
 from validation.reflectors import HaarReflectors
+from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
 
 __all__ = ["METHOD", "conditioned_weights"]
@@ -32,19 +38,20 @@ __all__ = ["METHOD", "conditioned_weights"]
 def conditioned_weights(
     ensemble: Any, scale: float, n_out: int, n_in: int, signal: Signal, sampler: Sampler
 ) -> Weights:
-    """Weights given what they make of the signal; drawn whole where that is not known how, or where a batch has met them.
+    """Weights given what they make of the signal; drawn whole where nobody knows how, or where a batch met them.
 
     For one network on the processor.
     """
-    generator, jacobian = sampler.generator, signal.jacobian
+    generator: CompiledGenerator = sampler.generator
+    jacobian = signal.jacobian
     if ensemble == "orthogonal":
         rows = jacobian.rows if jacobian.weights is None and signal.batch is None else None
         return HaarReflectors(scale, n_out, n_in, generator, rows, signal.x)
     if ensemble == "gaussian" and signal.batch is None:
-        return ConditionedGaussian(scale, n_out, n_in, generator, sampler.backend.xp)
+        return ConditionedGaussian(scale, n_out, n_in, generator)
     matrix = weight_matrix(ensemble, n_out, n_in, generator, sampler.backend)
     matrix *= scale
-    return FormedWeights(matrix, min(n_out, n_in), partial=True)
+    return FormedWeights(matrix, weight_rank(ensemble, matrix, sampler.backend), partial=True)
 
 
 def _obstacle(chunk: Chunk) -> str | None:
@@ -81,14 +88,22 @@ def _has_zeros(layer: Layer) -> bool:
 
 
 def _sample(chunk: Chunk) -> Columns:
-    # skip connections keep the condition number of their product small; LogSpectrum falls back where they do not
+    # skip connections keep the condition number of their product small, and squared=True is refused where they do not
     residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
-    return sample_replicas(chunk, conditioned_weights, squared=residual)
+
+    def draw(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
+        sampler = replace(sampler, generator=CompiledGenerator(sampler.generator), weights=conditioned_weights)
+        signal = advance(net, initial_signal(net, x, sampler), sampler)
+        jacobian = signal.jacobian.formed()
+        matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix
+        return signal, log_singular_values(matrix, sampler.backend, signal.rank, jacobian.height, squared=residual)
+
+    return sample_networks(chunk, draw)
 
 
 METHOD = Method(
     name="conditioned",
-    summary="pre-activations drawn first, then only the rows of the weights that are active; Haar weights as reflectors",
+    summary="pre-activations first, then the active rows of the weights alone; Haar weights as reflectors",
     obstacle=_obstacle,
     merit=_merit,
     sample=_sample,

@@ -7,30 +7,29 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from theory.network import Layer
 from validation.backend import get_backend
 from validation.chunk import Chunk, replica_seed, sample_input
-from validation.jacobian import Weights
 from validation.methods.method import Method
-from validation.networks import Sampler, formed_weights, send
-from validation.spectrum import log_singular_values
+from validation.networks import Sampler, Signal, sample_jacobian
+from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
 
-__all__ = ["METHOD", "sample_replicas"]
+__all__ = ["METHOD", "draw_dense", "sample_networks"]
+
+Draw = Callable[[Layer, npt.NDArray[np.float64], Sampler], tuple[Signal, LogSpectrum]]
 
 
-def sample_replicas(
-    chunk: Chunk, weights: Callable[..., Weights] = formed_weights, squared: bool = False
-) -> Columns:
-    """Send one input through each replica; the spectra of their Jacobians.
+def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
+    """The columns of a chunk whose replicas are real networks with inputs of their own.
 
     Parameters
     ----------
     chunk : Chunk
-    weights : callable
-        As in `validation.networks.Sampler`.
-    squared : bool
-        As in `validation.spectrum.log_singular_values`.
+    draw : callable
+        Of network, input and sampler: draws the network, and returns its output and the spectrum of its Jacobian.
     """
     backend = get_backend(chunk.backend)
     rows: list[dict[str, Any]] = []
@@ -38,11 +37,7 @@ def sample_replicas(
         began = time.perf_counter()
         weights_seed, input_seed = replica_seed(chunk, replica).spawn(2)
         x = sample_input(chunk, input_seed)
-        sampler = Sampler(backend.generator(weights_seed), backend, chunk.q0, weights)
-        signal = send(chunk.net, backend.xp.asarray(x), sampler)
-        jacobian = signal.jacobian.formed()
-        matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix
-        spectrum = log_singular_values(matrix, backend, int(signal.rank), jacobian.height, squared)
+        signal, spectrum = draw(chunk.net, x, Sampler(backend.generator(weights_seed), backend, chunk.q0))
         rows.append(
             {
                 "log_singular_values": spectrum.values,
@@ -57,10 +52,16 @@ def sample_replicas(
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+def draw_dense(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
+    """A network's output and Jacobian, as `sample_jacobian`, and the spectrum of the Jacobian by a dense SVD."""
+    signal = sample_jacobian(net, x, sampler)
+    return signal, log_singular_values(signal.jacobian, sampler.backend, rank=signal.rank)
+
+
 METHOD = Method(
     name="forward",
     summary="every weight drawn, a real forward pass, the dense product, a dense SVD: the reference for all others",
     obstacle=lambda _chunk: None,
     merit=lambda _chunk: "no cheaper method has the law of this network",
-    sample=sample_replicas,
+    sample=lambda chunk: sample_networks(chunk, draw_dense),
 )
