@@ -20,7 +20,9 @@ import numpy.typing as npt
 from theory.network import Layer
 from theory.torch_reader import from_torch
 from validation.backend import get_backend
-from validation.experiment import Experiment, Run, WidthSample, versions
+from validation.experiment import Experiment, versions
+from validation.run import Run
+from validation.samples import WidthSample
 from validation.spectrum import LogSpectrum, log_singular_values
 
 __all__ = ["ModuleExperiment", "jacobian_spectrum", "sample_module"]

@@ -11,7 +11,15 @@ from typing import Any
 import numba
 import numpy as np
 
-from validation.kernels.random import INNER, SUMS, active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
+from validation.kernels.random import (
+    INNER,
+    SUMS,
+    active_units,
+    fill_above_diagonal,
+    fill_chis,
+    fill_normals,
+    seed_replica,
+)
 
 __all__ = ["draw_dimensions", "draw_gaussian", "draw_gains", "draw_orthogonal"]
 
