@@ -381,7 +381,14 @@ def test_killed_run_resumes_and_a_script_needs_no_main_guard(tmp_path):
         )
     )
     store = tmp_path / "store"
-    process = subprocess.Popen([sys.executable, str(script), str(store)], stdout=subprocess.PIPE, text=True)
+    # the packages come from where this test has them, installed or not
+    path = os.pathsep.join(entry for entry in (str(Path.cwd()), os.environ.get("PYTHONPATH")) if entry)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     with process:
         for line in process.stdout:
             done, *workers = (int(word) for word in line.split())
