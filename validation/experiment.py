@@ -245,6 +245,7 @@ class Experiment:
             }
             return Run(replace(self, replicas=samples[0].replicas), samples, metadata)
 
+        free = executor is None and workers is None  # to start processes or not
         workers = workers or (available_processors() if executor is None else expected_workers(executor))
         schedule = Schedule({width: each.done for width, each in collectors.items()}, workers, chunk_size)
         tasks = (self._chunk(width, start, stop, plans[width]) for width, start, stop in schedule)
@@ -254,7 +255,7 @@ class Experiment:
             # the calling process works too, or shares its BLAS with worker threads: one thread each
             one_blas_thread(),
             Reporter(progress, resumed, self.replicas * len(collectors)) as report,
-            closing(_results(sample, tasks, schedule, executor, workers)) as results,
+            closing(_results(sample, tasks, schedule if free else None, executor, workers)) as results,
         ):
             for task, columns in results:
                 schedule.observe(task.width, task.stop - task.start, float(columns["seconds"].sum()))
@@ -281,10 +282,14 @@ class Experiment:
 
 
 def _results(
-    sample: partial[Columns], tasks: Iterator[Chunk], schedule: Schedule, executor: Executor | None, workers: int
+    sample: partial[Columns],
+    tasks: Iterator[Chunk],
+    schedule: Schedule | None,
+    executor: Executor | None,
+    workers: int,
 ) -> Generator[tuple[Chunk, Columns], None, None]:
-    """Run the tasks; left to itself, start worker processes only where they pay."""
-    if executor is None and workers > 1:
+    """Run the tasks; given the schedule, start worker processes only where they pay."""
+    if schedule is not None:
         began = time.perf_counter()
         for number, task in enumerate(tasks, 1):
             yield task, sample(task)

@@ -42,6 +42,11 @@ def assert_same(first: Run, second: Run) -> None:
     [
         ({"width": 0}, "width=0 must be an integer >= 4"),
         ({"width": 10.5}, "width=10.5 must be an integer"),
+        ({"companion": 8}, "companion=8 must be True, False, or widths smaller than width=16"),
+        ({"companion": (8, 16)}, r"companion=\(8, 16\) must be different widths, all smaller than width=16"),
+        ({"companion": [4, 4]}, r"companion=\(4, 4\) must be different widths"),
+        ({"companion": [0]}, "companion=0 must be an integer >= 1"),
+        ({"companion": [4.5]}, "companion=4.5 must be an integer >= 1"),
         ({"replicas": 0}, "replicas=0 must be an integer >= 1"),
         ({"seed": -1}, "seed=-1 must be an integer >= 0"),
         ({"seed": True}, "seed=True must be an integer"),
@@ -86,6 +91,51 @@ def test_spectrum_is_that_of_the_jacobian():
 
 def test_no_companion():
     assert [sample.width for sample in experiment(companion=False, width=3).run(workers=1).samples] == [3]
+
+
+def test_companions_of_ones_choice():
+    several = experiment(companion=[4, 11, 8])
+    assert several.widths == (16, 11, 8, 4)
+    assert several == Experiment.from_json(json.loads(json.dumps(several.to_json()))) == eval(repr(several))
+    assert [plan.width for plan in several.plan()] == [16, 11, 8, 4]
+    run = several.run(workers=1)
+    assert [sample.width for sample in run.samples] == [16, 11, 8, 4]
+    # the widths have streams of their own: the same numbers as with another choice
+    half = experiment().run(workers=1)
+    assert_same(Run(several, (run.samples[0], run.samples[2]), {}), half)
+    assert experiment(companion=()).widths == (16,)
+
+
+def test_stream_gives_the_runs_of_fewer_replicas():
+    runs = list(experiment().stream(workers=1, chunk_size=3, every=0.0))
+    assert [run.experiment.replicas for run in runs] == [3, 6, 9, 10]
+    for run in runs:
+        assert_same(run, run.experiment.run(workers=1))
+    assert runs[-1].experiment == experiment()
+    first, *_ = experiment().stream(workers=1, chunk_size=3, every=0.0)  # what was given out does not change
+    assert_same(first, runs[0])
+    assert len(list(experiment().stream(workers=1, chunk_size=1, every=1e9))) == 1
+    with pytest.raises(ValueError, match="every=-1 must be a number of seconds >= 0"):
+        next(experiment().stream(every=-1))
+
+
+def test_stream_of_summaries_after_a_resume_at_other_places(tmp_path):
+    widest_only = experiment(companion=False)
+    widest_only.run(workers=1, store=tmp_path, chunk_size=4, keep="summary")
+    for run in experiment().stream(workers=1, store=tmp_path, chunk_size=3, keep="summary", every=0.0):
+        alone = run.experiment.run(workers=1, keep="summary")
+        for a, b in zip(run.samples, alone.samples, strict=True):
+            np.testing.assert_array_equal(a.histogram.counts, b.histogram.counts)
+            np.testing.assert_array_equal(a.log_sum, b.log_sum)
+    assert run.experiment.replicas == 10
+
+
+def test_leaving_a_stream_ends_the_sampling_and_keeps_what_is_finished(tmp_path):
+    for run in experiment().stream(workers=1, store=tmp_path, chunk_size=1, every=0.0):
+        if run.experiment.replicas == 4:
+            break
+    assert stored_replicas(tmp_path) == 8
+    assert experiment().run(workers=1, store=tmp_path).metadata["resumed_replicas"] == 8
 
 
 def test_numbers_do_not_depend_on_chunks_workers_or_executors():
@@ -161,7 +211,11 @@ def test_progress_counts_replicas():
 
 def test_progress_bar_is_drawn_on_stderr(capsys):
     experiment(replicas=2).run(workers=1, progress=True)
-    assert "4/4" in capsys.readouterr().err
+    drawn = capsys.readouterr().err
+    assert "4/4" in drawn
+    # the running mean of the eigenvalues and its error, as of the finished run
+    values = experiment(replicas=2).run(workers=1).eigenvalues.mean(axis=1)
+    assert f"m_1 = {values.mean():.4g} ± {values.std(ddof=1) / np.sqrt(2):.1g}" in drawn
     experiment(replicas=2).run(workers=1)
     assert capsys.readouterr().err == ""
 
@@ -214,11 +268,23 @@ def test_store_resumes_with_any_chunk_size(tmp_path):
     assert_same(again, run)
 
 
-def test_store_can_be_continued_with_more_replicas(tmp_path):
+def test_store_can_be_continued_with_more_replicas_and_companions(tmp_path):
     experiment(replicas=4).run(workers=1, store=tmp_path, chunk_size=3)
     run = experiment().run(workers=1, store=tmp_path)
     assert run.metadata["resumed_replicas"] == 8
     assert_same(run, experiment().run(workers=1))
+    run = experiment(companion=(8, 5)).run(workers=1, store=tmp_path)
+    assert run.metadata["resumed_replicas"] == 20
+    assert_same(run, experiment(companion=(8, 5)).run(workers=1))
+
+
+def test_store_of_another_method_is_refused(tmp_path):
+    experiment(replicas=2).run(workers=1, store=tmp_path, chunk_size=2)
+    stored = tmp_path / "width-00008_forward_replicas-000000-000002.npz"
+    stored.rename(tmp_path / "width-00008_other_replicas-000000-000002.npz")
+    with pytest.raises(ValueError, match="was sampled by method='other' at width 8, not by 'forward'"):
+        experiment(replicas=2).run(workers=1, store=tmp_path)
+    assert experiment(replicas=2, companion=False).run(workers=1, store=tmp_path).metadata["resumed_replicas"] == 2
 
 
 @pytest.mark.parametrize(
@@ -315,7 +381,14 @@ def test_killed_run_resumes_and_a_script_needs_no_main_guard(tmp_path):
         )
     )
     store = tmp_path / "store"
-    process = subprocess.Popen([sys.executable, str(script), str(store)], stdout=subprocess.PIPE, text=True)
+    # the packages come from where this test has them, installed or not
+    path = os.pathsep.join(entry for entry in (str(Path.cwd()), os.environ.get("PYTHONPATH")) if entry)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(store)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     with process:
         for line in process.stdout:
             done, *workers = (int(word) for word in line.split())

@@ -97,6 +97,48 @@ def test_mean_test_holds_its_level_at_few_replicas():
     assert scipy.stats.kstest(p_values, "uniform").pvalue > 1e-6
 
 
+def test_groups_of_different_sizes_hold_the_level():
+    # means over 1 or 2 replicas, as groups of 80 replicas in 64: the same law with the number of groups
+    rng = np.random.default_rng(6)
+    sizes = np.array([2] * 5 + [1] * 9)
+    scale = 1 / np.sqrt(sizes)[:, None]
+    outcomes = [
+        (mean_test(x, np.zeros(3), np.zeros(3), sizes), estimate(x[:, 0], sizes))
+        for x in (scale * rng.standard_normal((14, 3)) for _ in range(4000))
+    ]
+    assert scipy.stats.kstest([test.p_value for test, _ in outcomes], "uniform").pvalue > 1e-6
+    t = [estimate.value / estimate.error for _, estimate in outcomes]
+    assert scipy.stats.kstest(t, scipy.stats.t(13).cdf).pvalue > 1e-6
+
+
+def test_groups_of_equal_sizes_are_replicas():
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((20, 4)) + 0.2
+    three = np.full(20, 3)
+    plain, grouped = estimate(x[:, 0]), estimate(x[:, 0], three)
+    assert (grouped.value, grouped.error) == pytest.approx((plain.value, plain.error))
+    plain, grouped = (mean_test(x, np.zeros(4), np.zeros(4), sizes) for sizes in (None, three))
+    assert grouped.p_value == pytest.approx(plain.p_value)
+    for one, other in zip(multiplier_norms(x, np.ones(4)), multiplier_norms(x, np.ones(4), three), strict=True):
+        np.testing.assert_allclose(one, other)
+
+
+@given(st.lists(st.integers(10, 1000), min_size=3, max_size=6, unique=True), st.sampled_from([0.5, 2 / 3, 1.0]))
+@settings(deadline=None)
+def test_three_widths_and_more_remove_the_second_order(widths, exponent):
+    weights = extrapolation_weights(widths, exponent)
+    relative = np.array(widths) / max(widths)
+    values = 0.7 - 1.3 * relative**-exponent + 0.4 * relative ** (-2 * exponent)
+    assert weights @ values == pytest.approx(0.7, abs=1e-12 * np.abs(weights).max() * np.abs(values).max() + 1e-9)
+    # of the linear functionals that do so, the one of least variance where errors are in proportion to 1/width
+    free = np.linalg.svd(np.stack([relative ** (-k * exponent) for k in range(3)]))[2][3:]
+    np.testing.assert_allclose(free @ (weights / relative**2), 0.0, atol=1e-6 * np.abs(weights / relative**2).max())
+
+
+def test_weights_of_richardson():
+    np.testing.assert_allclose(extrapolation_weights((400, 200, 100)), [8 / 3, -2, 1 / 3], rtol=1e-12)
+
+
 def test_multiplier_norms_have_the_scale_of_the_noise():
     # mean of R Brownian-bridge-like curves with expectation zero: the norms of many simulated means
     rng = np.random.default_rng(4)
