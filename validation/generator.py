@@ -28,13 +28,13 @@ class CompiledGenerator:
     def standard_normal(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent N(0, 1)."""
         out = np.empty(shape)
-        self._random.fill_normals(self._state, out.reshape(-1), 0, out.size)
+        self._random.fill_normals(self._state, out.reshape(-1), out.size)
         return out
 
     def random(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent uniform variates on (0, 1]."""
         out = np.empty(shape)
-        self._matrices.fill_uniform(self._state, out.reshape(-1))
+        self._random.fill_uniforms(self._state, out.reshape(-1), out.size)
         return out
 
     def upper(self, rows: int, columns: int) -> FloatArray:
@@ -52,7 +52,7 @@ class CompiledGenerator:
         columns = min(rows, freedom)
         out, chis = np.empty((rows, columns)), np.empty(columns)
         self._matrices.fill_lower(self._state, out)
-        self._random.fill_chis(self._state, float(freedom), chis, 0, columns)
+        self._random.fill_chis(self._state, float(freedom), chis, columns)
         diagonal = np.arange(columns)
         out[diagonal, diagonal] = chis
         return out

@@ -1,38 +1,30 @@
-"""Matrices of independent normals, whole or triangular."""
+"""Matrices of independent normals, triangular ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
+from validation.kernels.compilation import kernel
+from validation.kernels.random import fill_normals
 
-from validation.kernels.random import fill_normals, uniform
-
-__all__ = ["fill_lower", "fill_uniform", "fill_upper"]
+__all__ = ["fill_lower", "fill_upper"]
 
 
-@numba.njit(cache=True)
+@kernel()
 def fill_upper(state: Any, out: Any) -> None:
     """Independent N(0, 1) on and above the diagonal of a matrix of C order; zeros below."""
     flat, columns = out.reshape(out.size), out.shape[1]
     for i in range(out.shape[0]):
         first = min(i, columns)
         out[i, :first] = 0.0
-        fill_normals(state, flat, i * columns + first, (i + 1) * columns)
+        fill_normals(state, flat[i * columns + first :], columns - first)
 
 
-@numba.njit(cache=True)
+@kernel()
 def fill_lower(state: Any, out: Any) -> None:
     """Independent N(0, 1) below the diagonal of a matrix of C order; zeros on and above it."""
     flat, columns = out.reshape(out.size), out.shape[1]
     for i in range(out.shape[0]):
         last = min(i, columns)
-        fill_normals(state, flat, i * columns, i * columns + last)
+        fill_normals(state, flat[i * columns :], last)
         out[i, last:] = 0.0
-
-
-@numba.njit(cache=True)
-def fill_uniform(state: Any, out: Any) -> None:
-    """Independent uniform variates on (0, 1]."""
-    for i in range(len(out)):
-        out[i] = uniform(state)

@@ -17,7 +17,7 @@ import numpy as np
 
 from validation.kernels.compilation import kernel
 
-__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "seed_replica"]
+__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "fill_uniforms", "seed_replica"]
 
 # The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
 _LAYERS = 256
@@ -131,6 +131,15 @@ def fill_normals(state: Any, out: Any, count: int) -> None:
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     for i in range(count):
         out[i], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
+    state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
+@kernel()
+def fill_uniforms(state: Any, out: Any, count: int) -> None:
+    """Independent uniform variates on (0, 1] into ``out[:count]``."""
+    s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
+    for i in range(count):
+        out[i], s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
