@@ -1,11 +1,11 @@
 """Norms of the image of a few directions under a masked chain: a sum of one logarithm a layer, no matrix.
 
-By `validation.masked_chain` the Jacobian is, up to signs, a product of independent invariant matrices and masks. The image
-of a unit vector under N(0, 1) entries has independent N(0, 1) components; of these the mask leaves k, whose square is a
-chi-squared variate of k degrees of freedom, independent of the past. So the logarithm of the square is a sum over the
-layers. Of m orthonormal vectors, only their m x m triangular factor is needed, which is multiplied by Bartlett's factor of
-a k x m Gaussian matrix in each layer. Of a Haar matrix of size n the k components of one vector have as square a
-Beta(k/2, (n-k)/2) variate.
+By `validation.masked_chain` the Jacobian is, up to signs, a product of independent invariant matrices and masks. A
+unit vector's image under N(0, 1) entries has independent N(0, 1) components; the mask leaves k of these, of square
+a chi-squared variate of k degrees of freedom, independent of the past. So the logarithm of the square is a sum over the
+layers. Of m orthonormal vectors, only their m x m triangular factor is needed, which is multiplied by Bartlett's factor
+of a k x m Gaussian matrix in each layer. Under a Haar matrix of size n, the k components of a unit vector's image have
+as square a Beta(k/2, (n-k)/2) variate.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def log_norms(net: Layer, width: int, replicas: int, *, directions: int = 1, seed: int = 1) -> FloatArray:
-    """Sample log of the squared norms of J e_1, ..., J e_m, for orthonormal e_i; costs a chi variate a layer and direction.
+    """Sample log |J e_1|², ..., log |J e_m|² for orthonormal e_i, at the cost of a chi variate a layer and direction.
 
     Parameters
     ----------
     net : Layer
-        A chain with slopes 0 and 1 or ±1 and no biases, such as ``Chain(depth, "relu", sigma_w=2**0.5)``; see the method
-        ``triangular`` of `Experiment`.
+        A chain with slopes 0 and 1 or ±1 and no biases, such as ``Chain(depth, "relu")``: those that the method
+        ``triangular`` of `Experiment` takes.
     width : int
         Length of the input.
     replicas : int

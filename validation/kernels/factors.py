@@ -60,7 +60,7 @@ def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, work: Any) -
     fill_above_diagonal(state, factor, size, size)
 
 
-@kernel(inner=True)
+@kernel()
 def draw_orthogonal(state: Any, freedom: int, others: int, size: int, factor: Any, rest: Any, work: Any) -> None:
     """The factor R of `freedom` rows and `size` columns of a Haar orthogonal matrix with `others` > 0 more rows.
 

@@ -141,7 +141,7 @@ def singular_values(a: Any, size: int, values: Any, work: Any) -> Any:
         above = work[: max(size, 1)]
         _bidiagonal(a, size, values, above, work[size : 2 * size])
         _dlasq1(dims.ctypes, values.ctypes, above.ctypes, work[2 * size :].ctypes, info.ctypes)
-        return info[0] == 0
+        return info[0] == 0 and not math.isnan(values[0])
     job = np.empty(1, np.uint8)
     job[0] = 78  # N: no vectors
     integers = np.empty(8 * size, np.int32)
