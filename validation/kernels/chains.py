@@ -25,26 +25,36 @@ _LOOPS = 40
 _NEGLIGIBLE = 46.0
 
 
+@kernel(inline=True)
+def _combine(product: Any, i: int, j: int, k: int, v: float, x: float, y: float, first: int, size: int) -> None:
+    """Row i becomes v times itself plus x times row j plus y times row k, from column `first` on."""
+    # in blocks of four columns that are all read before one is written: no tests for overlap
+    for c in range(first - first % 4, size, 4):
+        p0 = v * product[i, c] + x * product[j, c] + y * product[k, c]
+        p1 = v * product[i, c + 1] + x * product[j, c + 1] + y * product[k, c + 1]
+        p2 = v * product[i, c + 2] + x * product[j, c + 2] + y * product[k, c + 2]
+        p3 = v * product[i, c + 3] + x * product[j, c + 3] + y * product[k, c + 3]
+        product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
+
+
 @kernel(inner=True)
 def _multiply(factor: Any, product: Any, size: int) -> None:
-    """``product <- factor @ product``, both upper triangular; what the product has beyond its upper part is zero."""
+    """``product <- factor @ product``, both upper triangular.
+
+    The rows of the product have room for a multiple of four entries, and zeros beyond their upper triangular part.
+    """
     if size > _LOOPS:
         multiply_triangular(factor, product, size)
         return
     for i in range(size):
-        x = factor[i, i]
-        for c in range(i, size):
-            product[i, c] *= x
-        # two rows at a time, in blocks of four columns that are all read before one is written: no tests for overlap
-        for j in range(i + 1, size, 2):
-            x = factor[i, j]
-            y, k = (factor[i, j + 1], j + 1) if j + 1 < size else (0.0, j)
-            for c in range(j - j % 4, size, 4):
-                p0 = product[i, c] + x * product[j, c] + y * product[k, c]
-                p1 = product[i, c + 1] + x * product[j, c + 1] + y * product[k, c + 1]
-                p2 = product[i, c + 2] + x * product[j, c + 2] + y * product[k, c + 2]
-                p3 = product[i, c + 3] + x * product[j, c + 3] + y * product[k, c + 3]
-                product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
+        v, first = factor[i, i], i
+        for j in range(i + 1, size - 1, 2):
+            _combine(product, i, j, j + 1, v, factor[i, j], factor[i, j + 1], first, size)
+            v, first = 1.0, j + 2
+        if (size - i) % 2 == 0:
+            _combine(product, i, size - 1, size - 1, v, factor[i, size - 1], 0.0, first, size)
+        elif i == size - 1:
+            product[i, i] *= v
 
 
 @kernel(inner=True)
@@ -125,7 +135,7 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
     """Multiply diag(e^levels) X from the left by a Gaussian factor; X is upper triangular with unit diagonal.
 
     With R the factor, the levels rise by log R_ii, and row i of X gets R_ij/R_ii e^(levels_j - levels_i) times row j.
-    A term below e^-46 is not drawn. `work` has room for 3 `size`.
+    A term below e^-46 is not drawn. The rows of X have room for a multiple of four entries; `work` for 3 `size`.
     """
     diagonal, highest, drawn = work[:size], work[size : 2 * size], work[2 * size : 3 * size]
     fill_chis(state, float(freedom), diagonal, size)
@@ -139,12 +149,12 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
             reach += 1
         if reach > i + 1:
             fill_normals(state, drawn, reach - i - 1)
-            row = product[i]
             for j in range(i + 1, reach):
-                share = drawn[j - i - 1] / diagonal[i] * math.exp(levels[j] - levels[i])
-                other = product[j]
-                for c in range(j, size):
-                    row[c] += share * other[c]
+                drawn[j - i - 1] *= math.exp(levels[j] - levels[i]) / diagonal[i]
+            for j in range(i + 1, reach - 1, 2):
+                _combine(product, i, j, j + 1, 1.0, drawn[j - i - 1], drawn[j - i], j, size)
+            if (reach - i) % 2 == 0:
+                _combine(product, i, reach - 1, reach - 1, 1.0, drawn[reach - i - 2], 0.0, reach - 1, size)
         levels[i] += math.log(diagonal[i])
 
 
@@ -161,7 +171,7 @@ def sample_deep(
     state = np.empty(4, np.uint64)
     for row in range(rank.size):
         size = draw_dimensions(key, start + row, widths, keep, state, freedom)
-        matrix = np.zeros((size, size))
+        matrix = np.zeros((size, size + 4 - size % 4))
         for i in range(size):
             matrix[i, i] = 1.0
             levels[i] = log_scale

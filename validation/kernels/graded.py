@@ -81,7 +81,7 @@ def graded_singular_values(x: Any, levels: Any, logs: Any, work: Any) -> None:
 
     Parameters
     ----------
-    x : array of shape (size, size)
+    x : array of shape (size, size) or wider
     levels, logs : arrays, at least `size` long
     work : array, at least `size` long
     """
