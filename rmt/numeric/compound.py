@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rmt.numeric.jet import ComplexArray, Jet, log_lower, log_of_w
-from rmt.numeric.node import Linearised, Node, continued_log_z
+from rmt.numeric.jet import ComplexArray, Jet, continued_log, log_lower
+from rmt.numeric.node import Linearised, Node, continued_log_z, logs_of_m_and_eta
+from rmt.numeric.tracking import tracked
 from rmt.numeric.unary import UnaryNode
 
 __all__ = ["CompoundPoissonNode"]
@@ -23,7 +24,7 @@ class CompoundPoissonNode(UnaryNode):
     """
 
     def __init__(self, child: Node, rate: float) -> None:
-        super().__init__(child)
+        super().__init__(tracked(child) if child.positive else child)
         self.rate, self.positive = rate, child.positive
         self.mean, self.variance = rate * child.mean, rate * (child.variance + child.mean**2)
 
@@ -41,10 +42,12 @@ class CompoundPoissonNode(UnaryNode):
         m, dm = self.rate * j.m, self.rate * j.dm
         # the second form next to a hard edge, where m_J -> -1
         w = np.where(np.abs(j.w) > 0.5, 1 + m, (1 - self.rate) + self.rate * j.w)
-        log_s = -log_lower(m * j.z)  # m/g, in the lower half-plane
         dlog_s = -j.dlog_z - j.dm / j.m
-        log_eta = log_lower(m) - log_of_w(w, 0.0) if self.positive else None
-        return Linearised(Jet(m, w, log_s, dm, dlog_s, log_eta), lin)
+        if not self.positive:
+            log_s = -log_lower(m * j.z)  # m/g, in the lower half-plane
+            return Linearised(Jet(m, w, log_s, dm, dlog_s), lin)
+        log_m, log_eta = logs_of_m_and_eta(m, w)
+        return Linearised(Jet(m, w, continued_log(1 / j.z) - log_m, dm, dlog_s, log_eta), lin)
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         inner = lin.inner

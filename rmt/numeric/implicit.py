@@ -134,7 +134,7 @@ class RLeaf(Leaf):
         w, dm = 1 + m, m + g * g * slope
         if self.far is not None:
             far, below = self.far
-            away = np.abs(g) * below > 1
+            away = (np.abs(g) * below > 1) & (np.abs(w) < 0.5)
             t = 1 / g[away]
             w[away], by_t = far.jet(t, _RADIUS * np.abs(t))
             dm[away] = -t * by_t

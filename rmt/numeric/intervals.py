@@ -157,12 +157,15 @@ def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Inter
     Where a density falls faster than any power, a tail and the middle between two far bumps look like gaps. A gap is
     believed if the walks from it end at edges on both sides.
     """
-    reach = [_reach(node, side) for side in (-1, +1)]
-    bounded = [None if free else _far_point(node, side) for side, free in zip((-1, +1), node.unbounded, strict=True)]
-    low, high = (
-        walk(node, far, -side, atoms)[0] if far is not None else tail
-        for side, far, tail in zip((-1, +1), bounded, reach, strict=True)
-    )
+    far: dict[int, GapPoint] = {}
+    ends = {-1: 0.0}  # of a law on [0, oo)
+    for side, free in zip((-1, +1), node.unbounded, strict=True):
+        if free:
+            ends[side] = _reach(node, side)
+        elif side > 0 or not node.positive:
+            far[side] = _far_point(node, side)
+            ends[side] = walk(node, far[side], -side, atoms)[0]
+    low, high = ends[-1], ends[+1]
     atom_at_zero = atoms.get(0.0, 0.0) if node.positive else 0.0
     hard_edge = False
     if node.positive:
@@ -174,8 +177,8 @@ def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Inter
         first, last = (float(np.arcsinh((end - node.mean) / scale)) for end in (low, high))
         spread = node.mean + scale * np.sinh(np.linspace(first, last, 2 * _SCAN))
         gaps, _ = _scan(node, _scan_grid(low, high, atoms, spread), 0.0, atoms=atoms)
-        gaps = [*([bounded[0]] if bounded[0] else []), *gaps]
-    gaps = [*gaps, *([bounded[1]] if bounded[1] else [])]
+        gaps = [*([far[-1]] if -1 in far else []), *gaps]
+    gaps = [*gaps, *([far[+1]] if +1 in far else [])]
     total = sum(atoms.values())
 
     def below(point: GapPoint) -> float:

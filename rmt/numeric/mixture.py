@@ -10,6 +10,7 @@ from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_upper
 from rmt.numeric.node import Linearised, Node, jet_of_r, log_like_w
 from rmt.numeric.tails import added_tails
+from rmt.numeric.tracking import tracked
 
 __all__ = ["MixtureNode"]
 
@@ -25,14 +26,14 @@ class MixtureNode(ManyNode):
     """
 
     def __init__(self, children: Sequence[Node], weights: Sequence[float], at_zero: float = 0.0) -> None:
-        super().__init__(children)
+        self.positive = self.tracked = all(child.positive for child in children)
+        # children that share log z must agree on how far z has turned
+        super().__init__([tracked(child) for child in children] if self.positive else children)
         self.weights, self.at_zero = tuple(weights), at_zero
-        self.positive = all(child.positive for child in self.children)
         pairs = list(zip(self.weights, self.children, strict=True))
         self.mean = sum(p * child.mean for p, child in pairs)
         self.variance = sum(p * (child.variance + (child.mean - self.mean) ** 2) for p, child in pairs)
         self.variance += at_zero * self.mean**2
-        self.tracked = all(child.tracked for child in self.children)
         low, high = zip(*(child.unbounded for child in self.children), strict=True)
         self.unbounded, self.full = (any(low), any(high)), any(child.full for child in self.children)
 

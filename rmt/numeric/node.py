@@ -42,6 +42,7 @@ __all__ = [
     "jet_of_r",
     "log1p_like_1_over_w",
     "log_like_w",
+    "logs_of_m_and_eta",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -171,9 +172,17 @@ def jet_of_r(
         dm = np.where(np.abs(w) < np.abs(m), w * dlog_g + g * dz, dm)
     if not positive:
         return Jet(m, w, -log_lower(r), dm, -dr / r)
-    # on [0, oo) the sign of Im m tells on which side of the axis z is; where m is real, z came from above
+    log_m, log_eta = logs_of_m_and_eta(m, w)
+    return Jet(m, w, continued_log(g) - log_m, dm, -dr / r, log_eta)
+
+
+def logs_of_m_and_eta(m: ComplexArray, w: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+    """Continued logarithms of m and of m/w of a law on [0, oo) that knows only these values.
+
+    The sign of Im m tells on which side of the axis z is; where m is real, z came from above.
+    """
     log_m = continued_log(m)
-    return Jet(m, w, continued_log(g) - log_m, dm, -dr / r, log_m - log_of_w(w, log_m.imag + _ROUNDING))
+    return log_m, log_m - log_of_w(w, log_m.imag + _ROUNDING)
 
 
 def jet_of_g(g: ComplexArray, dg: ComplexArray, m: ComplexArray, dm: ComplexArray, positive: bool) -> Jet:

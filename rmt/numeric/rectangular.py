@@ -10,6 +10,7 @@ import numpy.typing as npt
 from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_of_w
 from rmt.numeric.node import FloatArray, Linearised, Node, continued_log_z
+from rmt.numeric.tails import added_tails
 from rmt.numeric.tracking import tracked
 
 __all__ = ["RectangularNode"]
@@ -41,6 +42,9 @@ class RectangularNode(ManyNode):
         cumulant = sum(child.variance - ratio * child.mean**2 for child in self.children)
         self.variance = cumulant + ratio * self.mean**2
         self.unbounded = (False, any(child.unbounded[1] for child in self.children))
+
+    def tail(self) -> tuple[float, complex]:
+        return added_tails([child.tail() for child in self.children], self.variance)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         parts = []

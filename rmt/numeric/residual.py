@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, log1p, log_of_w
 from rmt.numeric.node import Linearised, Node
+from rmt.numeric.tails import added_tails
 from rmt.numeric.tracking import tracked
 
 __all__ = ["ResidualNode"]
@@ -36,6 +37,9 @@ class ResidualNode(Node):
         self.mean = a2 + child.mean
         self.variance = child.variance + 2 * a2 * child.mean
         self.unbounded = child.unbounded
+
+    def tail(self) -> tuple[float, complex]:
+        return added_tails([self.child.tail(), (1.0, complex(self.log_a2))], self.variance)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return np.concatenate([self.child.start(z, log_z), (self.log_a2 - log_z)[np.newaxis]])
