@@ -273,6 +273,21 @@ def build_parser() -> argparse.ArgumentParser:
     )
     form.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object")
 
+    suite = commands.add_parser(
+        "suite",
+        help="the published results held against samples: quick or full",
+        description="Samples what every result of the catalogue speaks of (means, spectra, edges, exponents, "
+        "identities) and judges it, errors over independent batches. Exit code 1 if a verdict fails; a whole run "
+        "raises a false alarm with probability 1e-6.",
+    )
+    suite.add_argument("effort", choices=("quick", "full"), help="quick: a minute or two; full: some ten times as much")
+    suite.add_argument(
+        "--only", action="append", metavar="KEY", help="judge this result of 'rmt catalogue' alone; may be repeated"
+    )
+    suite.add_argument("--seed", type=_natural, default=1, metavar="N", help="seed of all randomness (1)")
+    suite.add_argument("--report", type=Path, metavar="PATH", help="also write a self-contained HTML page")
+    _add_json(suite)
+
     doctor = commands.add_parser(
         "doctor",
         help="versions, optional libraries, import paths, GPU",

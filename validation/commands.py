@@ -1,4 +1,4 @@
-"""The shell commands derive, curve, validate, tune and catalogue: from parsed arguments to text or JSON on stdout."""
+"""The shell commands derive, curve, validate, tune, catalogue and suite: from parsed arguments to text or JSON."""
 
 from __future__ import annotations
 
@@ -194,6 +194,52 @@ def catalogue(args: Any) -> int:
     return 0
 
 
+def suite(args: Any) -> int:
+    """Hold the catalogue against samples; 1 if a verdict fails."""
+    import time
+    from dataclasses import replace
+
+    from tqdm.auto import tqdm
+
+    from validation.experiment import versions
+    from validation.report import check_writable
+    from validation.suite import ALPHA, EFFORTS, run_suite
+    from validation.suite.report import as_json, as_text, summary, write_page
+
+    if args.report is not None:
+        check_writable(args.report)
+    began = time.perf_counter()
+    effort = replace(EFFORTS[args.effort], seed=args.seed)
+    with tqdm(unit="result", disable=args.json) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        outcomes = run_suite(effort, args.only or None, progress=progress)
+    seconds = time.perf_counter() - began
+    conditions = [
+        ("effort", f"{args.effort}: {effort.batches} batches of {effort.draws} draws, {effort.replicas} matrices of "
+                   f"size {effort.size}, complex"),
+        ("seed", str(effort.seed)),
+        ("versions", ", ".join(f"{name} {number}" for name, number in versions().items())),
+        ("time", f"{seconds:.0f} s"),
+    ]  # fmt: skip
+    written = (
+        None if args.report is None else write_page(outcomes, args.report, alpha=ALPHA, conditions=conditions)
+    )
+    passed = all(outcome.passed for outcome in outcomes)
+    if args.json:
+        found = as_json(outcomes, ALPHA)
+        print_json({**found, "seconds": seconds, "report": None if written is None else str(written)})
+    else:
+        print(as_text(outcomes))
+        print(f"\n{summary(outcomes, ALPHA)}\ntime    {seconds:.0f} s")
+        if written is not None:
+            print(f"report  {written.resolve()}")
+    return 0 if passed else 1
+
+
 def _show(entry: Any, args: Any) -> int:
     derivation = entry.derivation()
     if args.json:
@@ -254,4 +300,5 @@ COMMANDS: Final[dict[str, Callable[[Any], int]]] = {
     "validate": validate,
     "tune": tune,
     "catalogue": catalogue,
+    "suite": suite,
 }

@@ -214,7 +214,7 @@ def sample_module(
         As `jacobian_spectrum`; if `replicas` or `seed` is out of its range; if the inputs differ in mean square.
     """
     for name, value, least in (("replicas", replicas, 1), ("seed", seed, 0)):
-        if value < least:
+        if value != int(value) or value < least:
             raise ValueError(f"{name}={value!r} must be an integer >= {least}")
     started = time.perf_counter()
     plans = [(factory, np.asarray(x, dtype=np.float64))]

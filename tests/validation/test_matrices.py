@@ -92,11 +92,13 @@ def test_every_law_has_a_matrix_or_a_reason():
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: repr(law)[:40])
-def test_matrices_have_the_law_and_no_other(law):
-    agreement = law_agreement(law, n=64, replicas=20)
-    assert agreement.p_value > ALPHA
-    # wrong by a fifth in scale
-    assert law_agreement(law, 1.2 * law + 0.1, n=64, replicas=20).p_value < 1e-3 * agreement.p_value
+def test_matrices_have_the_law(law):
+    assert law_agreement(law, n=64, replicas=20).p_value > ALPHA
+
+
+@pytest.mark.parametrize("law", [LAWS[i] for i in (1, 4, 7, 15, 24, 32)], ids=lambda law: repr(law)[:40])
+def test_a_law_wrong_by_a_seventh_is_found(law):
+    assert law_agreement(law, 1.15 * law, n=96, replicas=32).p_value < ALPHA
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: repr(law)[:40])
@@ -147,16 +149,16 @@ def test_jacobi_model_is_the_corner_of_a_rotated_projection(p, q, n, beta):
 def test_tridiagonal_models_have_the_moments_of_their_size():
     rng = np.random.default_rng(1)
     for beta, law in ((1, rmt.GOE(6)), (2, rmt.GUE(6))):
-        powers = [[np.mean(gaussian_eigenvalues(6, beta, rng) ** k) for k in (2, 4)] for _ in range(2000)]
+        powers = [[np.mean(gaussian_eigenvalues(6, beta, rng) ** k) for k in (2, 4)] for _ in range(500)]
         exact = [float(law.moment(k)) for k in (2, 4)]
-        assert np.all(np.abs(np.mean(powers, axis=0) - exact) < 5 * np.std(powers, axis=0) / np.sqrt(2000))
+        assert np.all(np.abs(np.mean(powers, axis=0) - exact) < 5 * np.std(powers, axis=0) / np.sqrt(500))
     for beta, p, n in ((1, 4, 7), (2, 7, 4)):
         powers = []
-        for _ in range(2000):
+        for _ in range(500):
             found = wishart_eigenvalues(p, n, beta, rng)
             powers.append([np.mean(found**k) for k in (1, 2)])
         exact = [float(rmt.Wishart(p, n, beta).moment(k)) for k in (1, 2)]
-        assert np.all(np.abs(np.mean(powers, axis=0) - exact) < 5 * np.std(powers, axis=0) / np.sqrt(2000))
+        assert np.all(np.abs(np.mean(powers, axis=0) - exact) < 5 * np.std(powers, axis=0) / np.sqrt(500))
 
 
 def test_shares_of_blocks_are_right_in_the_mean():

@@ -19,7 +19,7 @@ import sympy as sp
 from rmt.references import cite
 from rmt.symbolic.derivation import Derivation, Step, to_sympy
 
-__all__ = ["Agreement", "Entry", "Witness", "eq"]
+__all__ = ["Agreement", "Entry", "Witness", "eq", "evaluate"]
 
 Witness: TypeAlias = Mapping[Any, Any]
 
@@ -165,7 +165,7 @@ class Entry:
         left, right = (side.xreplace(witness) for side in relation.args)
         if self.tolerance == 0:
             return Agreement(relation, left, right, bool(left == right))
-        a, b = _value(left), _value(right)
+        a, b = evaluate(left), evaluate(right)
         left, right = (side.real if side.imag == 0 else side for side in (a, b))
         slack = _last_digit(self.quoted[relation.lhs]) if relation.lhs in self.quoted and b.imag == 0 else 0.0
         if slack == 0 or relation in self.statement:
@@ -195,7 +195,7 @@ def _number(value: Any) -> Any:
     return to_sympy(value)
 
 
-def _value(expression: Any) -> Any:
+def evaluate(expression: Any) -> Any:
     """Number of an expression without symbols."""
     number = sp.N(_evaluated(expression), _DIGITS)
     if not number.is_number or number.has(sp.nan, sp.zoo):

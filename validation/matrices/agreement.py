@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
-from rmt.results import PreconditionError
 from validation.matrices.model import eigenvalues, random_matrix
 from validation.statistics import MeanTest, extrapolation_weights, mean_test
 
@@ -18,10 +18,12 @@ FloatArray = npt.NDArray[np.float64]
 
 # Of the correction made by extrapolation, the part (times size^-1/2) that the next order may contribute.
 NEXT_ORDER = 2.0
+# Distance of the points from the real axis, in lengths of the spectrum.
+HEIGHT = 0.25
 
 
 def law_agreement(
-    sampled: Law,
+    sampled: Law | Callable[[np.random.Generator, int], FloatArray],
     law: Law | None = None,
     *,
     n: int = 128,
@@ -32,15 +34,16 @@ def law_agreement(
 ) -> MeanTest:
     """Test that random matrices of one law have another law's (or the same law's) spectrum.
 
-    The Cauchy transform of the spectrum is averaged over replicas at three points above the support, half a standard
-    deviation from the real axis, where the transform determines the law and needs no density. Replicas of size n and
-    n/2 are extrapolated in 1/size, and Hotelling's test asks whether the mean is the law's; the next order of the bias
-    is allowed for as in `validation.compare`.
+    The Cauchy transform of the spectrum is averaged over replicas at three points above the real axis, which needs no
+    density, distribution function or moments, and sees the whole law. The points stand above the middle and the flanks
+    of the spectrum of one more matrix, which is not used otherwise. Replicas of size n and n/2 are extrapolated in
+    1/size, and Hotelling's test asks whether the mean is the law's; the next order of the bias is allowed for as in
+    `validation.compare`.
 
     Parameters
     ----------
-    sampled : Law
-        What is drawn.
+    sampled : Law or callable
+        What is drawn: the random matrices of a law, or the eigenvalues ``sampled(rng, n)``.
     law : Law, optional
         What it is compared with; `sampled` if None.
     n : int
@@ -68,11 +71,21 @@ def law_agreement(
     """
     if n % 2 or n < 8 or replicas < 8:
         raise ValueError(f"n={n!r}, replicas={replicas!r}: n must be even, and both at least 8")
-    law = sampled if law is None else law
-    points = _points(law)
-    scale = float(points[1].imag) / 0.5
+    if law is None:
+        if not isinstance(sampled, Law):
+            raise ValueError("law is missing: give the law that the sampled eigenvalues are compared with")
+        law = sampled
+
+    def spectrum(rng: np.random.Generator, size: int) -> FloatArray:
+        if not isinstance(sampled, Law):
+            return sampled(rng, size)
+        if dense:
+            return np.linalg.eigvalsh(random_matrix(sampled, size, rng, beta=beta))
+        return eigenvalues(sampled, size, rng, beta=beta)
+
+    points, scale = _points(spectrum(np.random.default_rng((seed, n, *b"points")), n))
     sizes = (n, n // 2)
-    curves = [_transforms(sampled, size, points, replicas, seed, beta, dense) * scale for size in sizes]
+    curves = [_transforms(spectrum, size, points, replicas, seed) * scale for size in sizes]
     weights = extrapolation_weights(sizes)
     limit = weights[0] * curves[0] + weights[1] * curves[1]
     expected = np.asarray(law.cauchy(points)) * scale
@@ -83,29 +96,25 @@ def law_agreement(
     return mean_test(limit, np.concatenate((expected.real, expected.imag)), allowance)
 
 
-def _points(law: Law) -> npt.NDArray[np.complex128]:
-    try:
-        mean, square = (float(value) for value in law.moments(2))
-        spread = math.sqrt(square - mean**2) if square > mean**2 else abs(mean)
-        if not math.isfinite(spread):
-            raise ValueError("no second moment")
-    except (ValueError, PreconditionError, NotImplementedError):
-        lower, mean, upper = (float(value) for value in law.ppf(np.array([0.25, 0.5, 0.75])))
-        spread = upper - lower
-    return mean + spread * (np.array([-1.0, 0.0, 1.0]) + 0.5j)
+def _points(pilot: FloatArray) -> tuple[npt.NDArray[np.complex128], float]:
+    """Three points above a spectrum, and the length that the transform is made dimensionless with."""
+    lower, middle, upper = np.quantile(pilot, (0.15, 0.5, 0.85))
+    # half of a spectrum, or all of it, may sit in an atom
+    spread = max(float(upper - lower), float(np.std(pilot)) / 4.0) or abs(float(middle)) or 1.0
+    return np.array([lower, middle, upper]) + HEIGHT * spread * 1j, spread
 
 
 def _transforms(
-    law: Law, size: int, points: npt.NDArray[np.complex128], replicas: int, seed: int, beta: int, dense: bool
+    spectrum: Callable[[np.random.Generator, int], FloatArray],
+    size: int,
+    points: npt.NDArray[np.complex128],
+    replicas: int,
+    seed: int,
 ) -> FloatArray:
     """Real and imaginary parts of the Cauchy transform at the points, a row a replica."""
     rows = []
     for replica in range(replicas):
-        generator = np.random.default_rng((seed, size, replica))
-        if dense:
-            spectrum = np.linalg.eigvalsh(random_matrix(law, size, generator, beta=beta))
-        else:
-            spectrum = eigenvalues(law, size, generator, beta=beta)
-        values = (1.0 / (points - spectrum[:, None])).mean(axis=0)
+        found = spectrum(np.random.default_rng((seed, size, replica)), size)
+        values = (1.0 / (points - found[:, None])).mean(axis=0)
         rows.append(np.concatenate((values.real, values.imag)))
     return np.stack(rows)

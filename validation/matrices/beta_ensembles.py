@@ -53,5 +53,4 @@ def _of_bidiagonal(diagonal: FloatArray, below: FloatArray) -> FloatArray:
 def _tridiagonal(diagonal: FloatArray, off: FloatArray) -> FloatArray:
     from scipy.linalg import eigvalsh_tridiagonal
 
-    found: FloatArray = eigvalsh_tridiagonal(diagonal, off)
-    return found
+    return np.asarray(eigvalsh_tridiagonal(diagonal, off), dtype=np.float64)

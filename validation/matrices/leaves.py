@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,14 @@ INCREMENTS = 8
 def _semicircle(law: Semicircle, n: int, draw: Draw) -> Matrix:
     """GOE or GUE, shifted."""
     gaussian = draw.gaussian(n, n)
-    wigner = (gaussian + gaussian.conj().T) * np.sqrt(float(law.variance) / (2.0 * n))
+    wigner: Matrix = (gaussian + gaussian.conj().T) * np.sqrt(float(law.variance) / (2.0 * n))
     return wigner + float(law.mean_value) * np.eye(n)
 
 
 @spectrum_rule.register
 def _semicircle_spectrum(law: Semicircle, n: int, draw: Draw) -> FloatArray:
     found = gaussian_eigenvalues(n, draw.beta, draw.generator)
-    return float(law.mean_value) + np.sqrt(float(law.variance)) * found
+    return float(law.mean_value) + math.sqrt(law.variance) * found
 
 
 @matrix_rule.register
@@ -201,8 +202,9 @@ def _gaussian(law: Gaussian, n: int, draw: Draw) -> FloatArray:
 
 
 def _empirical_spectrum(law: Empirical, n: int, draw: Draw) -> FloatArray:
-    samples = np.sort(np.array([float(sample) for sample in law.samples]))
-    return samples[np.floor(draw.levels(n) * len(samples)).astype(int)]
+    samples: FloatArray = np.sort(np.array([float(sample) for sample in law.samples]))
+    chosen: FloatArray = samples[np.floor(draw.levels(n) * len(samples)).astype(int)]
+    return chosen
 
 
 spectrum_rule.register(Discrete, _quantiles)

@@ -49,7 +49,8 @@ class Draw:
         real = self.generator.standard_normal((rows, columns))
         if self.beta == 1:
             return real
-        return (real + 1j * self.generator.standard_normal((rows, columns))) / np.sqrt(2.0)
+        matrix: Matrix = (real + 1j * self.generator.standard_normal((rows, columns))) / np.sqrt(2.0)
+        return matrix
 
     def isometry(self, rows: int, columns: int) -> Matrix:
         """The first `rows` <= `columns` rows of a Haar orthogonal or unitary matrix (Mezzadri, math-ph/0609050)."""
@@ -120,7 +121,7 @@ def eigenvalues(law: Law, n: int, rng: np.random.Generator | int | None = None, 
 
 
 def _size(n: int) -> int:
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 2:
+    if n != int(n) or n < 2:
         raise ValueError(f"n={n!r} must be an integer >= 2: the number of rows of the matrix")
     return int(n)
 

@@ -111,7 +111,9 @@ def _whole(law: Law, exponent: Any, what: str) -> int:
 def _rectangular_sum(law: RectangularSum, n: int, draw: Draw) -> Matrix:
     """(A + B + …)(A + B + …)*, each n × n/ratio with singular bases of its own."""
     columns = max(n, draw.count(n / float(law.ratio)))
-    total = sum(_bi_invariant(part, n, columns, draw) for part in law.laws)
+    total: Matrix = np.zeros((n, columns))
+    for part in law.laws:
+        total = total + _bi_invariant(part, n, columns, draw)
     return gram(total)
 
 
@@ -212,8 +214,8 @@ def _polynomial_image(law: PolynomialImage, n: int, draw: Draw) -> Matrix:
 @spectrum_rule.register
 def _polynomial_image_spectrum(law: PolynomialImage, n: int, draw: Draw) -> FloatArray:
     coefficients = [float(coefficient) for coefficient in law.coefficients]
-    found: FloatArray = np.polynomial.polynomial.polyval(draw_eigenvalues(law.law, n, draw), coefficients)
-    return found
+    values = np.polynomial.polynomial.polyval(draw_eigenvalues(law.law, n, draw), coefficients)
+    return np.asarray(values, dtype=np.float64)
 
 
 # --- direct sums ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,309 @@
+"""Averages over activations, products of weights, norms and exponents: results about numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from theory.activations import get_activation
+from theory.catalogue.published import Entry
+from validation.suite.check import Check, Mean, Rng, Values
+
+__all__ = ["CHECKS"]
+
+FloatArray = npt.NDArray[np.float64]
+
+
+# --- Gaussian averages of activations ---------------------------------------------------------------------------------
+
+
+def _averages(name: str, q: float, **parameters: Any) -> Mean:
+    function = get_activation(name, **parameters)
+
+    def draw(rng: Rng, count: int) -> Values:
+        h = math.sqrt(q) * rng.standard_normal(count)
+        value = function.phi(h)
+        return {"c_2": function.dphi(h) ** 2, "phi_2": value**2, "phi_1": value}
+
+    return Mean({"q": q, **parameters}, draw)
+
+
+def _erf_probit(rng: Rng, count: int) -> Values:
+    from scipy.special import erf
+
+    h = math.sqrt(0.8) * rng.standard_normal(count)
+    value = erf(h / math.sqrt(2.0))
+    return {"c_2": 2.0 / math.pi * np.exp(-(h**2)), "phi_2": value**2, "phi_1": value}
+
+
+def _sigmoid_and_tanh(rng: Rng, count: int) -> Values:
+    h = math.sqrt(2.6) * rng.standard_normal((2, count))
+    return {
+        "c_sigmoid": get_activation("sigmoid").dphi(h[0]) ** 2,
+        "c_tanh": get_activation("tanh").dphi(0.5 * h[1]) ** 2,
+    }
+
+
+def _pair(rng: Rng, count: int, rho: float) -> tuple[FloatArray, FloatArray]:
+    first, second = rng.standard_normal((2, count))
+    return first, rho * first + math.sqrt(1.0 - rho * rho) * second
+
+
+def _erf_kernel(rng: Rng, count: int) -> Values:
+    phi = get_activation("erf").phi
+    first, second = _pair(rng, count, 0.4)
+    return {"K": phi(math.sqrt(0.7) * first) * phi(math.sqrt(0.7) * second)}
+
+
+def _erf_slopes(rng: Rng, count: int) -> Values:
+    return {"mu_k": get_activation("erf").dphi(math.sqrt(0.7) * rng.standard_normal(count)) ** 4}
+
+
+def _erf_transform(rng: Rng, count: int) -> Values:
+    square = get_activation("erf").dphi(math.sqrt(0.6) * rng.standard_normal(count)) ** 2
+    return {"psi": square / (1.7 - square)}
+
+
+def _feature_slope(rng: Rng, count: int) -> Values:
+    h = rng.standard_normal(count)
+    tanh = get_activation("tanh")
+    return {"f_1": tanh.dphi(h), "f_h": h * tanh.phi(h)}
+
+
+def _correlated_relu(rng: Rng, count: int) -> Values:
+    first, second = _pair(rng, count, 0.3)
+    return {"rho_next": 2.0 * np.maximum(first, 0.0) * np.maximum(second, 0.0)}
+
+
+def _batch_norm(rng: Rng, count: int) -> Values:
+    """A normalised ReLU layer divides by the variance of relu(h) what half of the units let through."""
+    return {"share over variance": 2.0 * np.var(np.maximum(rng.standard_normal(count), 0.0), ddof=1)}
+
+
+def _batch_norm_expected(entry: Entry) -> Values:
+    return {"share over variance": 1.0 / entry.statement[0].rhs}
+
+
+# --- real layers of finite width --------------------------------------------------------------------------------------
+
+_WIDTH = 30
+
+
+def _layer(rng: Rng, count: int, x: FloatArray, sigma_w: float, sigma_b: float) -> FloatArray:
+    """Pre-activations of independent layers at one signal, shape (count, width)."""
+    weights = rng.standard_normal((count, _WIDTH, len(x))) * (sigma_w / math.sqrt(len(x)))
+    return weights @ x + sigma_b * rng.standard_normal((count, _WIDTH))
+
+
+def _critical_chain(rng: Rng, count: int) -> Values:
+    """Two layers of tanh: q of the second by the averages over the first; chi by a differenced input."""
+    tanh = get_activation("tanh")
+    signal = tanh.phi(math.sqrt(0.6) * np.linspace(-1.9, 1.9, _WIDTH))
+    hidden = _layer(rng, count, signal, 1.3, 0.2)
+    value, slope = tanh.phi(hidden), tanh.dphi(hidden)
+    weights = rng.standard_normal((count, _WIDTH, _WIDTH)) * (1.3 / math.sqrt(_WIDTH))
+    after = (weights @ value[..., None])[..., 0] + 0.2 * rng.standard_normal((count, _WIDTH))
+    moved = (weights @ (slope * rng.standard_normal((count, _WIDTH)))[..., None])[..., 0]
+    return {
+        "q": np.mean(after**2, axis=1),
+        "phi_2": np.mean(value**2, axis=1),
+        "chi": np.mean(moved**2, axis=1),
+        "c_2": np.mean(slope**2, axis=1),
+    }
+
+
+def _tanh_point(rng: Rng, count: int) -> Values:
+    h = math.sqrt(float(_TANH["q"])) * rng.standard_normal(count)
+    tanh = get_activation("tanh")
+    return {"c_2": tanh.dphi(h) ** 2, "phi_2": tanh.phi(h) ** 2}
+
+
+# Pennington, Schoenholz and Ganguli 2017: the critical point at sigma_b² = 0.05
+_TANH = {"q": "0.57004788", "sigma_w2": "1.76095464"}
+
+
+def _residual_layer(rng: Rng, count: int) -> Values:
+    x = np.linspace(-0.8, 2.9, _WIDTH)
+    hidden = _layer(rng, count, x, 1.4 / math.sqrt(5.0), 0.3)
+    value = np.maximum(hidden, 0.0)
+    after = value + 0.8 * x
+    return {
+        "q": np.mean(hidden**2, axis=1),
+        "X_next": np.mean(after**2, axis=1),
+        "mu_next": np.mean(after, axis=1),
+        "phi_2": np.mean(value**2, axis=1),
+        "phi_1": np.mean(value, axis=1),
+    }
+
+
+_RESIDUAL_INPUT = np.linspace(-0.8, 2.9, _WIDTH)
+
+
+def _fourth_moments(rng: Rng, count: int) -> Values:
+    """A ReLU layer of uniform weights at a fixed signal."""
+    x = np.array([1.0, -2.0, 0.5, 0.0, 3.0])
+    weights = rng.uniform(-1.0, 1.0, (count, 5, 5)) * math.sqrt(3.0 * 2.0 / 5.0)
+    after = np.maximum(weights @ x, 0.0)
+    return {"S_next": np.sum(after**2, axis=1) ** 2, "Q_next": np.sum(after**4, axis=1)}
+
+
+_SIGNAL_4 = {"S": 14.25**2, "Q": 1.0 + 16.0 + 0.5**4 + 81.0}
+
+
+def _log_moments(log: FloatArray) -> Values:
+    return {"E_log": log, "Var_log": float(np.var(log, ddof=1))}
+
+
+def _linear_norm(rng: Rng, count: int) -> Values:
+    x = np.array([1.0, 2.0, -1.0, 0.5, 0.0, 1.5])
+    after = rng.standard_normal((count, 6, 6)) @ x / math.sqrt(6.0)
+    return _log_moments(np.log(np.sum(after**2, axis=1) / np.sum(x**2)))
+
+
+def _relu_norm(rng: Rng, count: int) -> Values:
+    x = np.array([1.0, 2.0, -1.0, 0.5])
+    after = np.maximum(rng.standard_normal((count, 4, 4)) @ x * math.sqrt(2.0 / 4.0), 0.0)
+    square = np.sum(after**2, axis=1)
+    return _log_moments(np.log(square[square > 0.0] / np.sum(x**2)))
+
+
+def _mean_norm(rng: Rng, count: int) -> Values:
+    after = rng.standard_normal((count, 5, 5)) @ np.ones(5) / 5.0
+    return {"m": np.linalg.norm(after, axis=1)}
+
+
+def _balanced(rng: Rng, count: int) -> Values:
+    n, alpha, lam = 6, 0.8, 0.6
+    z = rng.standard_normal((count, n))
+    signs = rng.choice((-1.0, 1.0), (count, n))
+    branch = rng.standard_normal((count, n, n)) @ np.maximum(signs * z, 0.0)[..., None]
+    after = alpha * z + lam * math.sqrt(2.0 / n) * branch[..., 0]
+    return {"growth": np.sum(after**2, axis=1) ** 2 / (n * (n + 2))}
+
+
+def _gradient_norm(rng: Rng, count: int) -> Values:
+    """Squared norm of the gradient by the second of four matrices of width 4."""
+    weights = rng.standard_normal((4, count, 4, 4)) / 2.0
+    x, readout = np.array([1.0, -0.5, 2.0, 1.0]), np.array([0.3, 1.0, -1.0, 2.0])
+    forward = (weights[0] @ x)[..., None]
+    backward = (readout @ weights[3])[:, None, :] @ weights[2]
+    square = np.sum(forward**2, axis=(1, 2)) * np.sum(backward**2, axis=(1, 2))
+    return {"E_logG": np.log(square / (np.sum(x**2) * np.sum(readout**2)))}
+
+
+# --- products of weights ----------------------------------------------------------------------------------------------
+
+
+def _log_gaussian(rng: Rng, count: int) -> Values:
+    return _log_moments(np.log(np.abs(rng.standard_normal(count))))
+
+
+def _log_uniform(rng: Rng, count: int) -> Values:
+    return _log_moments(np.log(np.abs(rng.uniform(-1.7, 1.7, count))))
+
+
+def _uniform_chain(rng: Rng, count: int) -> Values:
+    product = np.abs(np.prod(rng.uniform(-1.3, 1.3, (count, 4)), axis=1))
+    return {"F": product <= 1.3**4 * math.exp(-3.1)}
+
+
+def _width_one(rng: Rng, count: int) -> Values:
+    square = np.prod(rng.standard_normal((count, 2)) ** 2, axis=1)
+    return {"E_P2": square, "E_logP2": np.log(square)}
+
+
+def _residual_gaussian(rng: Rng, count: int) -> Values:
+    return {"E_log": np.log(np.abs(1.0 + 0.9 * rng.standard_normal(count)))}
+
+
+def _residual_uniform(rng: Rng, count: int) -> Values:
+    w = rng.uniform(-1.0, 1.0, count)
+    return {"E_log": np.log(np.abs(1.0 + 1.4 * w)), "E_log_1": np.log(np.abs(1.0 + w))}
+
+
+# --- exponents and finite matrices ------------------------------------------------------------------------------------
+
+
+def _log_stretch(rng: Rng, count: int) -> Values:
+    """Logarithm of the second diagonal entry of R in the QR decomposition of a Gaussian matrix of size 5."""
+    matrices = rng.standard_normal((count, 5, 5)) / math.sqrt(5.0)
+    return _second_stretch(matrices)
+
+
+def _log_stretch_relu(rng: Rng, count: int) -> Values:
+    """The same of a layer whose gates are open with probability 1/2, given that at least two are."""
+    gates = rng.random((count, 5, 1)) < 0.5
+    gates = gates[gates.sum(axis=(1, 2)) >= 2]
+    matrices = gates * rng.standard_normal((len(gates), 5, 5)) * math.sqrt(2.0 / 5.0)
+    return _second_stretch(matrices)
+
+
+def _second_stretch(matrices: FloatArray) -> Values:
+    upper: FloatArray = np.asarray(np.linalg.qr(matrices, mode="r"))
+    return {"lambda_k": np.log(np.abs(upper[:, 1, 1]))}
+
+
+def _ginibre(rng: Rng, count: int) -> Values:
+    """Mean of tr (X X*)² of a product of two complex Ginibre matrices of size 3."""
+    parts = rng.standard_normal((2, 2, count, 3, 3)) / math.sqrt(2.0)
+    product = (parts[0, 0] + 1j * parts[0, 1]) @ (parts[1, 0] + 1j * parts[1, 1])
+    gram = product @ product.conj().transpose(0, 2, 1)
+    return {"I_r": np.sum(np.abs(gram) ** 2, axis=(1, 2))}
+
+
+CHECKS: dict[str, Check] = {
+    **{
+        f"averages-{name.replace('_', '-')}": _averages(name, q)
+        for name, q in (
+            ("linear", 1.3),
+            ("relu", 0.7),
+            ("hard_tanh", 0.8),
+            ("erf", 0.6),
+            ("sin", 0.5),
+            ("selu", 1.2),
+            ("elu", 0.9),
+            ("gelu", 1.4),
+        )
+    },
+    "averages-leaky-relu": _averages("leaky_relu", 1.1, alpha=0.2),
+    "averages-erf-probit": Mean({"q": 0.8}, _erf_probit),
+    "averages-sigmoid-tanh": Mean({}, _sigmoid_and_tanh),
+    "kernel-erf": Mean({"q": 0.7, "rho": 0.4}, _erf_kernel),
+    "erf-slope-moments": Mean({"q": 0.7, "k": 2}, _erf_slopes),
+    "erf-moment-transform": Mean({"q": 0.6, "z": 1.7}, _erf_transform),
+    "random-features-slope": Mean({}, _feature_slope),
+    "sample-correlation-map": Mean({"rho": 0.3}, _correlated_relu),
+    "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
+    "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
+    "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),
+    "resnet-propagation": Mean(
+        {
+            "a": 0.8,
+            "L": 5,
+            "sigma_w": 1.4,
+            "sigma_b": 0.3,
+            "X": float(np.mean(_RESIDUAL_INPUT**2)),
+            "mu": float(np.mean(_RESIDUAL_INPUT)),
+        },
+        _residual_layer,
+        share=0.1,
+    ),
+    "fourth-moment-recursion": Mean({"n": 5, "p": 0.5, "kappa": 1.8, **_SIGNAL_4}, _fourth_moments),
+    "log-norm-linear": Mean({"n": 6}, _linear_norm),
+    "log-norm-relu": Mean({"n": 4}, _relu_norm),
+    "norm-tail-bound": Mean({"n": 5}, _mean_norm),
+    "balanced-relu-resnet": Mean({"n": 6, "alpha": 0.8, "lambda": 0.6}, _balanced),
+    "weight-gradient-law": Mean({"n": 4, "L": 4}, _gradient_norm),
+    "log-weight-gaussian": Mean({}, _log_gaussian),
+    "log-weight-uniform": Mean({"tau": 1.7}, _log_uniform),
+    "uniform-chain-gamma-law": Mean({"L": 4, "t": 3.1}, _uniform_chain),
+    "width-one-vanishing": Mean({"L": 2}, _width_one),
+    "residual-width-one-gaussian": Mean({"sigma": 0.9}, _residual_gaussian),
+    "residual-width-one-uniform": Mean({"tau": 1.4}, _residual_uniform),
+    "lyapunov-gaussian": Mean({"N": 5, "k": 2}, _log_stretch),
+    "lyapunov-relu": Mean({"N": 5, "k": 2}, _log_stretch_relu, share=0.5),
+    "ginibre-products": Mean({"N": 3, "M": 2, "r": 2}, _ginibre),
+}
