@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,32 +18,30 @@ class CompiledGenerator:
     Parameters
     ----------
     source : numpy.random.Generator
-        Gives the 256 bits of the state.
+        Gives the 256 bits of the state, and uniform variates.
+    dtype : str
+        Precision of the numbers; those of single precision are the others, rounded.
     """
 
-    def __init__(self, source: np.random.Generator) -> None:
-        from validation.kernels import matrices, random
+    def __init__(self, source: np.random.Generator, dtype: str = "float64") -> None:
+        from validation.kernels import random
 
-        self._random, self._matrices = random, matrices
+        self._kernels, self._source, self._dtype = random, source, np.dtype(dtype)
         self._state = source.integers(0, 2**64 - 1, size=4, dtype=np.uint64, endpoint=True)
 
     def standard_normal(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent N(0, 1)."""
-        out = np.empty(shape)
-        self._random.fill_normals(self._state, out.reshape(-1), out.size)
-        return out
+        out = np.empty(math.prod(shape))
+        self._kernels.fill_normals(self._state, out, 0, out.size)
+        return out.reshape(shape).astype(self._dtype, copy=False)
 
     def random(self, shape: tuple[int, ...]) -> FloatArray:
-        """Independent uniform variates on (0, 1]."""
-        out = np.empty(shape)
-        self._random.fill_uniforms(self._state, out.reshape(-1), out.size)
-        return out
+        """Independent uniform variates on [0, 1)."""
+        return self._source.random(shape).astype(self._dtype, copy=False)
 
     def upper(self, rows: int, columns: int) -> FloatArray:
-        """Independent N(0, 1) on and above the diagonal, zeros below."""
-        out = np.empty((rows, columns))
-        self._matrices.fill_upper(self._state, out)
-        return out
+        """Independent N(0, 1) on and above the diagonal of a matrix with rows <= columns, zeros below."""
+        return self._triangular(columns, self.standard_normal((rows,)))
 
     def wishart_factor(self, rows: int, freedom: int) -> FloatArray:
         """Lower triangular L, for which L Lᵀ has the law of G Gᵀ, G of shape (rows, freedom) with N(0, 1) entries.
@@ -49,10 +49,12 @@ class CompiledGenerator:
         Of shape (rows, min(rows, freedom)); diagonal entries are chi variates (Bartlett, Proc. R. Soc. Edinburgh 53,
         1933).
         """
-        columns = min(rows, freedom)
-        out, chis = np.empty((rows, columns)), np.empty(columns)
-        self._matrices.fill_lower(self._state, out)
-        self._random.fill_chis(self._state, float(freedom), chis, columns)
-        diagonal = np.arange(columns)
-        out[diagonal, diagonal] = chis
-        return out
+        chis = np.empty(min(rows, freedom))
+        self._kernels.fill_chis(self._state, float(freedom), chis, len(chis))
+        return self._triangular(rows, chis.astype(self._dtype)).T
+
+    def _triangular(self, columns: int, diagonal: FloatArray) -> FloatArray:
+        out = np.zeros((len(diagonal), columns))
+        self._kernels.fill_above_diagonal(self._state, out, len(diagonal), columns)
+        np.fill_diagonal(out, diagonal)
+        return out.astype(self._dtype, copy=False)
