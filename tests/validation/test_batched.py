@@ -121,7 +121,7 @@ def test_bits_of_a_replica_do_not_depend_on_the_batch(name):
 
 
 @pytest.mark.parametrize("activation", ACTIVATION_NAMES)
-def test_equal_matrices_give_the_results_of_single_networks(activation, monkeypatch):
+def test_equal_matrices_give_the_results_of_single_networks(activation):
     net = Sequential([ResNet(2, activation, 1.2), Dense(width_ratio=2), Activation(activation)])
     x = np.random.default_rng(1).standard_normal((3, 6))
     matrices = iter([])
