@@ -24,24 +24,27 @@ class CompiledGenerator:
     """
 
     def __init__(self, source: np.random.Generator, dtype: str = "float64") -> None:
-        from validation.kernels import random
+        from validation.kernels import random, real
 
-        self._kernels, self._source, self._dtype = random, source, np.dtype(dtype)
+        self._kernels, self._matrices, self._source, self._dtype = random, real, source, np.dtype(dtype)
         self._state = source.integers(0, 2**64 - 1, size=4, dtype=np.uint64, endpoint=True)
 
     def standard_normal(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent N(0, 1)."""
         out = np.empty(math.prod(shape))
-        self._kernels.fill_normals(self._state, out, 0, out.size)
+        self._kernels.fill_normals(self._state, out, out.size)
         return out.reshape(shape).astype(self._dtype, copy=False)
 
     def random(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent uniform variates on [0, 1)."""
         return self._source.random(shape).astype(self._dtype, copy=False)
 
-    def upper(self, rows: int, columns: int) -> FloatArray:
-        """Independent N(0, 1) on and above the diagonal of a matrix with rows <= columns, zeros below."""
-        return self._triangular(columns, self.standard_normal((rows,)))
+    def reflectors(self, n: int, k: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Vectors, factors and signs of Householder reflectors, as `validation.kernels.real.draw_reflectors` says."""
+        vectors, factors, signs = np.empty((k, n)), np.empty(k), np.empty(k)
+        self._matrices.draw_reflectors(self._state, vectors, factors, signs)
+        dtype = self._dtype
+        return vectors.astype(dtype, copy=False), factors.astype(dtype, copy=False), signs.astype(dtype, copy=False)
 
     def wishart_factor(self, rows: int, freedom: int) -> FloatArray:
         """Lower triangular L, for which L Lᵀ has the law of G Gᵀ, G of shape (rows, freedom) with N(0, 1) entries.
@@ -51,10 +54,7 @@ class CompiledGenerator:
         """
         chis = np.empty(min(rows, freedom))
         self._kernels.fill_chis(self._state, float(freedom), chis, len(chis))
-        return self._triangular(rows, chis.astype(self._dtype)).T
-
-    def _triangular(self, columns: int, diagonal: FloatArray) -> FloatArray:
-        out = np.zeros((len(diagonal), columns))
-        self._kernels.fill_above_diagonal(self._state, out, len(diagonal), columns)
-        np.fill_diagonal(out, diagonal)
-        return out.astype(self._dtype, copy=False)
+        upper = np.zeros((len(chis), rows))
+        self._kernels.fill_above_diagonal(self._state, upper, *upper.shape)
+        np.fill_diagonal(upper, chis)
+        return upper.T.astype(self._dtype, copy=False)

@@ -37,18 +37,7 @@ class Reflectors:
 
     def __init__(self, n: int, k: int, generator: CompiledGenerator) -> None:
         self.n, self.k = n, k
-        # row j holds the vector of reflector j from its diagonal on: the transpose of LAPACK's storage
-        vectors = generator.upper(k, n)
-        diagonal = np.arange(k)
-        head = vectors[diagonal, diagonal]
-        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        # H v = -sign(v_1) |v| e_1 avoids cancellation in u = v + sign(v_1) |v| e_1; R's diagonal is -sign(v_1) |v|
-        self._signs = -np.copysign(1.0, head)
-        pivot = head - self._signs * length
-        vectors /= pivot[:, None]
-        # 2 / |u|^2 with u_1 = 1; the last reflector of a square matrix has length 1 and is the identity
-        self._tau = np.where(diagonal == n - 1, 0.0, np.abs(pivot) / length)
-        self._vectors = vectors
+        self._vectors, self._tau, self._signs = generator.reflectors(n, k)
 
     def times(self, matrix: FloatArray) -> FloatArray:
         """Q X for X of shape (k, c) or (k,)."""
