@@ -61,7 +61,7 @@ class Backend:
         return np.asarray(array.get() if self.name == "cupy" else array)
 
     def elementwise(self, function: Callable[[Any], Any], array: Any) -> Any:
-        """A function written for numpy, applied to an array of the namespace.
+        """A function written for numpy, applied to an array of the namespace, in double precision.
 
         numpy's functions hand arrays of a GPU to their cupy namesakes by themselves (NEP 13 and NEP 18). A function
         that insists on numpy's arrays raises a TypeError there, and gets a copy on the host: that is little beside a
@@ -69,10 +69,10 @@ class Backend:
         """
         if self.name == "cupy":
             try:
-                return self.xp.asarray(function(array), dtype=self.real)
+                return self.xp.asarray(function(self.xp.asarray(array, dtype=self.xp.float64)), dtype=self.real)
             except TypeError:
                 pass
-        return self.xp.asarray(function(self.to_numpy(array)), dtype=self.real)
+        return self.xp.asarray(function(np.asarray(self.to_numpy(array), dtype=np.float64)), dtype=self.real)
 
     def singular_values(self, matrices: Any) -> FloatArray:
         """Singular values on the host, decreasing, of a matrix or of each of a stack."""

@@ -194,9 +194,9 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
 @advance.register
 def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
     function = layer.nonlinearity
-    slope = sampler.backend.elementwise(function.dphi, signal.x)
-    x = sampler.backend.elementwise(function.phi, signal.x)
-    batch = None if signal.batch is None else sampler.backend.elementwise(function.phi, signal.batch)
+    slope = sampler.backend.elementwise(function.slope, signal.x)
+    x = sampler.backend.elementwise(function.value, signal.x)
+    batch = None if signal.batch is None else sampler.backend.elementwise(function.value, signal.batch)
     return _gated(replace(signal, x=x, batch=batch), slope, sampler)
 
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ks_2samp, kstest
 
 import validation.networks
-from theory.activations import ACTIVATION_NAMES
+from theory.activations import ACTIVATION_NAMES, get_activation
 from theory.network import (
     Activation,
     BatchNorm,
@@ -142,6 +142,58 @@ def test_equal_matrices_give_the_results_of_single_networks(activation):
             np.testing.assert_allclose(np.asarray(many.x)[i], one.x, rtol=1e-13, atol=1e-14)
             np.testing.assert_allclose(np.asarray(many.jacobian.array())[i], one.jacobian, rtol=1e-12, atol=1e-13)
             assert int(np.broadcast_to(np.asarray(many.rank), 3)[i]) == one.rank
+
+
+class DeviceArray(np.lib.mixins.NDArrayOperatorsMixin):
+    """What numpy sees of an array on a GPU: its functions are handed over, implicit copies to the host are refused."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, *_args, **_kwargs):
+        raise TypeError("implicit conversion to a numpy array is not allowed")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        return DeviceArray(getattr(ufunc, method)(*map(on_host, inputs), **kwargs))
+
+    def __array_function__(self, function, _types, args, kwargs):
+        return DeviceArray(function(*map(on_host, args), **kwargs))
+
+    def get(self):
+        return self.values
+
+    def copy(self):
+        return DeviceArray(self.values.copy())
+
+
+def on_host(value):
+    return value.values if isinstance(value, DeviceArray) else value
+
+
+class DeviceNamespace:
+    """As much of cupy as activations need."""
+
+    float64 = np.float64
+
+    @staticmethod
+    def asarray(value, dtype):
+        return DeviceArray(np.asarray(on_host(value), dtype=dtype))
+
+
+@pytest.mark.parametrize("name", ACTIVATION_NAMES)
+def test_activations_are_computed_on_the_device(name, monkeypatch):
+    backend, function, h = Backend("cupy", DeviceNamespace), get_activation(name), np.linspace(-3, 3, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(Backend, "to_numpy", None)
+        found = [backend.elementwise(part, DeviceArray(h)) for part in (function.value, function.slope)]
+    for array, expected in zip(found, (function.phi(h), function.dphi(h)), strict=True):
+        np.testing.assert_array_equal(array.get(), expected)
+
+
+def test_an_activation_that_insists_on_numpy_gets_a_copy():
+    backend = Backend("cupy", DeviceNamespace)
+    found = backend.elementwise(lambda h: np.asarray(h) + 1.0, DeviceArray(np.ones(2)))
+    np.testing.assert_array_equal(found.get(), [2.0, 2.0])
 
 
 def test_law_is_that_of_single_networks():
