@@ -18,7 +18,7 @@ class CompiledGenerator:
     Parameters
     ----------
     source : numpy.random.Generator
-        Gives the 256 bits of the state, and uniform variates.
+        Gives the 256 bits of the state.
     dtype : str
         Precision of the numbers; those of single precision are the others, rounded.
     """
@@ -26,23 +26,25 @@ class CompiledGenerator:
     def __init__(self, source: np.random.Generator, dtype: str = "float64") -> None:
         from validation.kernels import random, real
 
-        self._kernels, self._matrices, self._source, self._dtype = random, real, source, np.dtype(dtype)
+        self._random, self._real, self._dtype = random, real, np.dtype(dtype)
         self._state = source.integers(0, 2**64 - 1, size=4, dtype=np.uint64, endpoint=True)
 
     def standard_normal(self, shape: tuple[int, ...]) -> FloatArray:
         """Independent N(0, 1)."""
         out = np.empty(math.prod(shape))
-        self._kernels.fill_normals(self._state, out, out.size)
+        self._random.fill_normals(self._state, out, out.size)
         return out.reshape(shape).astype(self._dtype, copy=False)
 
     def random(self, shape: tuple[int, ...]) -> FloatArray:
-        """Independent uniform variates on [0, 1)."""
-        return self._source.random(shape).astype(self._dtype, copy=False)
+        """Independent uniform variates on (0, 1]."""
+        out = np.empty(math.prod(shape))
+        self._random.fill_uniforms(self._state, out, out.size)
+        return out.reshape(shape).astype(self._dtype, copy=False)
 
     def reflectors(self, n: int, k: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Vectors, factors and signs of Householder reflectors, as `validation.kernels.real.draw_reflectors` says."""
         vectors, factors, signs = np.empty((k, n)), np.empty(k), np.empty(k)
-        self._matrices.draw_reflectors(self._state, vectors, factors, signs)
+        self._real.draw_reflectors(self._state, vectors, factors, signs)
         dtype = self._dtype
         return vectors.astype(dtype, copy=False), factors.astype(dtype, copy=False), signs.astype(dtype, copy=False)
 
@@ -53,8 +55,8 @@ class CompiledGenerator:
         1933).
         """
         chis = np.empty(min(rows, freedom))
-        self._kernels.fill_chis(self._state, float(freedom), chis, len(chis))
+        self._random.fill_chis(self._state, float(freedom), chis, len(chis))
         upper = np.zeros((len(chis), rows))
-        self._kernels.fill_above_diagonal(self._state, upper, *upper.shape)
+        self._random.fill_above_diagonal(self._state, upper, *upper.shape)
         np.fill_diagonal(upper, chis)
         return upper.T.astype(self._dtype, copy=False)
