@@ -194,7 +194,8 @@ def _erf(name: str, parameters: Parameters) -> Nonlinearity:
     def value(h: FloatArray) -> FloatArray:
         from scipy.special import erf
 
-        return np.asarray(erf(0.5 * _SQRT_PI * h))
+        values: FloatArray = erf(0.5 * _SQRT_PI * h)
+        return values
 
     def arcsine(q: float, rho: float) -> float:
         # (2/π) asin(ρ s/(1+s)) with s = πq/2 (Williams 1997), as an arctangent: asin loses half the digits near 1
@@ -233,19 +234,22 @@ def _sin(name: str, parameters: Parameters) -> Nonlinearity:
 def _tanh(name: str, parameters: Parameters) -> Nonlinearity:
     def slope(h: FloatArray) -> FloatArray:
         e = np.exp(-2 * np.abs(h))
-        return np.asarray(4 * e / (1 + e) ** 2)
+        slopes: FloatArray = 4 * e / (1 + e) ** 2
+        return slopes
 
     return Nonlinearity(name, parameters, np.tanh, slope, ClosedForms(mean=lambda _q: 0.0), (0.0, 1.0))
 
 
 def _logistic(h: FloatArray) -> FloatArray:
     e = np.exp(-np.abs(h))
-    return np.asarray(np.where(h >= 0, 1.0, e) / (1 + e))
+    values: FloatArray = np.where(h >= 0, 1.0, e) / (1 + e)
+    return values
 
 
 def _logistic_slope(h: FloatArray) -> FloatArray:
     e = np.exp(-np.abs(h))
-    return np.asarray(e / (1 + e) ** 2)
+    slopes: FloatArray = e / (1 + e) ** 2
+    return slopes
 
 
 def _sigmoid(name: str, parameters: Parameters) -> Nonlinearity:
@@ -277,7 +281,8 @@ def _gelu(name: str, parameters: Parameters) -> Nonlinearity:
     def cdf(h: FloatArray) -> FloatArray:
         from scipy.special import ndtr
 
-        return np.asarray(ndtr(h))
+        values: FloatArray = ndtr(h)
+        return values
 
     def slope(h: FloatArray) -> FloatArray:
         return cdf(h) + h * np.exp(-0.5 * h * h) / math.sqrt(2 * math.pi)

@@ -31,6 +31,7 @@ class Chunk:
     x: tuple[float, ...] | None
     q0: float
     method: str = "forward"
+    dtype: str = "float64"
 
     @property
     def work(self) -> float:

@@ -50,7 +50,7 @@ class ConditionedGaussian(Weights):
     def times(self, held: Jacobian, gate: FloatArray | None, rows: npt.NDArray[Any] | None) -> FloatArray:
         """Draw the rows of W that are asked for and multiply them, the rank-one term last."""
         image = self._image if rows is None else self._image[rows]
-        factor = np.full(len(image), self._deviation) if gate is None else self._deviation * gate
+        factor = self._deviation * (np.ones_like(image) if gate is None else gate)
         if held.matrix is None and not held.shared:
             lower = self._generator.wishart_factor(len(image), held.height - 1)
             return np.concatenate([image[:, None], lower], axis=1) * factor[:, None]
@@ -73,8 +73,8 @@ class ConditionedGaussian(Weights):
 
 def _plus_outer(matrix: FloatArray, column: FloatArray, row: FloatArray) -> FloatArray:
     """``matrix + outer(column, row)``, written into `matrix`."""
-    from scipy.linalg.blas import dger
+    from scipy.linalg.blas import dger, sger
 
     if matrix.size:  # BLAS knows no empty matrices
-        dger(1.0, row, column, a=matrix.T, overwrite_a=1)
+        (dger if matrix.dtype == np.float64 else sger)(1.0, row, column, a=matrix.T, overwrite_a=1)
     return matrix

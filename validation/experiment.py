@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import platform
 import time
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theory.network import Layer
+from theory.network import Dense, Layer, blocks
 from validation.backend import get_backend
 from validation.chunk import Chunk
 from validation.description import network_from_json, network_to_json
@@ -33,6 +34,8 @@ __all__ = ["Experiment"]
 
 # Changes whenever the same experiment would give other numbers: stores of an older version are then refused.
 STREAM_VERSION = 3
+# Layers with weights outside residual blocks that single precision may have.
+SINGLE_LAYERS = 3
 # Starting worker processes takes about this long; shorter experiments finish sooner in the calling process.
 POOL_START_SECONDS = 2.0
 
@@ -68,6 +71,10 @@ class Experiment:
     method : str, optional
         How the spectra are sampled: a name of `validation.planner.METHODS`. Default: the planner's choice, which `plan`
         shows. All methods draw from the same law, but not the same numbers.
+    dtype : str
+        Precision of the products, ``"float64"`` or ``"float32"``: twice the speed on a processor and more on a GPU, for
+        singular values of which those below ``width * 1e-7`` times the largest are lost. That is safe for residual
+        networks and for moments; networks with more than three layers outside residual blocks are refused.
 
     Raises
     ------
@@ -84,6 +91,7 @@ class Experiment:
     q0: float = 1.0
     companion: bool | Sequence[int] = True
     method: str | None = None
+    dtype: str = "float64"
 
     def __post_init__(self) -> None:
         _check_integer("width", self.width, 4 if self.companion is True else 1)
@@ -91,7 +99,8 @@ class Experiment:
             object.__setattr__(self, "companion", _companion_widths(self.companion, self.width))
         _check_integer("replicas", self.replicas, 1)
         _check_integer("seed", self.seed, 0)
-        get_backend(self.backend)
+        get_backend(self.backend, self.dtype)
+        _check_precision(self.net, self.dtype)
         object.__setattr__(self, "q0", _positive("q0", self.q0))
         if self.x is not None:
             object.__setattr__(self, "x", _input_vector(self.x, self.width))
@@ -114,7 +123,7 @@ class Experiment:
 
     def _chunk(self, width: int, start: int, stop: int, method: str = "") -> Chunk:
         x = None if self.x is None else tuple(float(value) for value in self.x)
-        return Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0, method)
+        return Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0, method, self.dtype)
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values; `from_json` reads it back."""
@@ -128,6 +137,7 @@ class Experiment:
             "q0": self.q0,
             "companion": self.companion if isinstance(self.companion, bool) else list(self.companion),
             "method": self.method,
+            "dtype": self.dtype,
         }
 
     @classmethod
@@ -304,6 +314,17 @@ def versions() -> dict[str, str]:
     """Versions of Python and of the libraries that have a part in the numbers."""
     names = ("rmt-toolkit", "numpy", "scipy")
     return {"python": platform.python_version(), **{name: distributions.version(name) for name in names}}
+
+
+def _check_precision(net: Layer, dtype: str) -> None:
+    if dtype != "float32":
+        return
+    bare = (layer for layer in blocks(net) if isinstance(layer, Dense))
+    if len(list(itertools.islice(bare, SINGLE_LAYERS + 1))) > SINGLE_LAYERS:
+        raise ValueError(
+            f"dtype='float32' loses the spectrum of more than {SINGLE_LAYERS} layers without skip connections; "
+            "choose dtype='float64'"
+        )
 
 
 def _check_integer(name: str, value: Any, least: int) -> None:

@@ -138,7 +138,7 @@ class Jacobian:
             is_open = gate[self.rows] != 0
             rows = self.rows[is_open]
             return Jacobian(self.backend, self.height, gate[rows][:, None] * self.matrix[is_open], rows)
-        matrix = xp.eye(self.height, dtype=gate.dtype) if self.matrix is None else self.matrix
+        matrix = xp.eye(self.height, dtype=self.backend.real) if self.matrix is None else self.matrix
         return Jacobian(self.backend, self.height, gate[..., None] * matrix)
 
     def plus(self, skip: float, held: Jacobian) -> Jacobian:
@@ -150,16 +150,18 @@ class Jacobian:
         else:
             free = held.matrix is not None and held.rows is None and not held.shared
             total = held.array() if free and skip == 1.0 else skip * held.array()
-            total[branch.rows] += branch.matrix
+            from validation.kernels.real import add_rows
+
+            add_rows(total, branch.rows, branch.matrix)
         return Jacobian(self.backend, branch.height, total)
 
     def array(self) -> Any:
         """The dense matrix of shape (..., rows, columns)."""
         xp, formed = self.backend.xp, self.formed()
         if formed.matrix is None:
-            return xp.eye(formed.height, dtype=xp.float64)
+            return xp.eye(formed.height, dtype=self.backend.real)
         if formed.rows is None:
             return formed.matrix
-        dense = xp.zeros((formed.height, formed.matrix.shape[-1]), dtype=formed.matrix.dtype)
+        dense = xp.zeros((formed.height, formed.matrix.shape[-1]), dtype=self.backend.real)
         dense[formed.rows] = formed.matrix
         return dense

@@ -10,7 +10,7 @@ network or many: the rules hold for arrays with leading axes of replicas too, in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from theory.network import (
     Activation,
+    Architecture,
     BatchNorm,
     Chain,
     Dense,
@@ -37,7 +38,16 @@ from validation.backend import Backend
 from validation.ensembles import weight_matrix, weight_rank
 from validation.jacobian import FormedWeights, Jacobian, Weights
 
-__all__ = ["Sampler", "Signal", "advance", "formed_weights", "initial_signal", "layer_types", "sample_jacobian"]
+__all__ = [
+    "Sampler",
+    "Signal",
+    "advance",
+    "formed_weights",
+    "initial_signal",
+    "layer_types",
+    "parts",
+    "sample_jacobian",
+]
 
 
 # Inputs beside the one asked about that the statistics of `BatchNorm` are taken over.
@@ -118,16 +128,16 @@ def sample_jacobian(net: Layer, x: npt.ArrayLike, sampler: Sampler) -> Signal:
     Signal
         ``x`` the output, ``jacobian`` the matrix J = d output / d input of shape (n_out, n).
     """
-    xp = sampler.backend.xp
-    signal = advance(net, initial_signal(net, xp.asarray(x, dtype=xp.float64), sampler), sampler)
+    signal = advance(net, initial_signal(net, x, sampler), sampler)
     return replace(signal, jacobian=signal.jacobian.array())
 
 
 def initial_signal(net: Layer, x: Any, sampler: Sampler) -> Signal:
     """The signal in front of a network: the input, and a batch of others if one of the layers looks at one.
 
-    `x` is an array of shape (..., n) in the sampler's namespace.
+    `x` is an array of shape (..., n) or a sequence of n numbers.
     """
+    x = sampler.backend.xp.asarray(x, dtype=sampler.backend.real)
     width = x.shape[-1]
     batch = None
     if sees_a_batch(net):
@@ -149,6 +159,23 @@ def layer_types() -> tuple[type, ...]:
     return tuple(kind for kind in advance.registry if kind is not object)
 
 
+def parts(net: Layer | Iterable[Layer]) -> Iterator[Layer]:
+    """Each elementary layer of a description once, however often it is repeated; those inside residual blocks too."""
+    match net:
+        case Repeat() | Sequential():
+            yield from parts(net.layers)
+        case Residual():
+            yield net
+            yield from parts(net.branch)
+        case Architecture():
+            yield from parts(net.expand())
+        case tuple():
+            for layer in net:
+                yield from parts(layer)
+        case _:
+            yield net
+
+
 @advance.register
 def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
     n_in = signal.x.shape[-1]
@@ -167,9 +194,9 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
 @advance.register
 def _activation(layer: Activation, signal: Signal, sampler: Sampler) -> Signal:
     function = layer.nonlinearity
-    slope = sampler.backend.elementwise(function.dphi, signal.x)
-    x = sampler.backend.elementwise(function.phi, signal.x)
-    batch = None if signal.batch is None else sampler.backend.elementwise(function.phi, signal.batch)
+    slope = sampler.backend.elementwise(function.slope, signal.x)
+    x = sampler.backend.elementwise(function.value, signal.x)
+    batch = None if signal.batch is None else sampler.backend.elementwise(function.value, signal.batch)
     return _gated(replace(signal, x=x, batch=batch), slope, sampler)
 
 
@@ -189,7 +216,7 @@ def _dropout(layer: Dropout, signal: Signal, sampler: Sampler) -> Signal:
 
     def mask(width: int, *inputs: int) -> Any:
         uniform = sampler.generator.random((width, *inputs))
-        return sampler.backend.xp.asarray(uniform < kept, dtype=signal.x.dtype) / kept
+        return sampler.backend.xp.asarray(uniform < kept, dtype=sampler.backend.real) / kept
 
     gate = mask(signal.x.shape[-1])
     batch = signal.batch

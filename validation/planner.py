@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from validation.chunk import Chunk
-from validation.methods import conditioned, deep, forward, triangular
+from validation.methods import batched, conditioned, deep, forward, triangular
 from validation.methods.method import Method
 from validation.tables import text_table
 
 __all__ = ["METHODS", "Plan", "make_plan"]
 
 # The first that has no obstacle and some merit is taken.
-LADDER = (deep.METHOD, triangular.METHOD, conditioned.METHOD, forward.METHOD)
+LADDER = (batched.METHOD, deep.METHOD, triangular.METHOD, conditioned.METHOD, forward.METHOD)
 
 METHODS: Mapping[str, Method] = {method.name: method for method in LADDER}
 
@@ -67,6 +67,8 @@ def make_plan(chunk: Chunk, method: str | None) -> Plan:
     for candidate in LADDER:
         asked = replace(chunk, method=candidate.name)
         obstacle = candidate.obstacle(asked)
+        if chunk.dtype not in candidate.precisions:
+            obstacle = f"it computes in {' and '.join(candidate.precisions)} only"
         if candidate.name == method:
             if obstacle is not None:
                 raise ValueError(f"method={method!r} cannot sample this network: {obstacle}")

@@ -37,22 +37,11 @@ class Reflectors:
 
     def __init__(self, n: int, k: int, generator: CompiledGenerator) -> None:
         self.n, self.k = n, k
-        # row j holds the vector of reflector j from its diagonal on: the transpose of LAPACK's storage
-        vectors = generator.upper(k, n)
-        diagonal = np.arange(k)
-        head = vectors[diagonal, diagonal]
-        length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-        # H v = -sign(v_1) |v| e_1 avoids cancellation in u = v + sign(v_1) |v| e_1; R's diagonal is -sign(v_1) |v|
-        self._signs = -np.copysign(1.0, head)
-        pivot = head - self._signs * length
-        vectors /= pivot[:, None]
-        # 2 / |u|^2 with u_1 = 1; the last reflector of a square matrix has length 1 and is the identity
-        self._tau = np.where(diagonal == n - 1, 0.0, np.abs(pivot) / length)
-        self._vectors = vectors
+        self._vectors, self._tau, self._signs = generator.reflectors(n, k)
 
     def times(self, matrix: FloatArray) -> FloatArray:
         """Q X for X of shape (k, c) or (k,)."""
-        padded = np.zeros((self.n, *matrix.shape[1:]))
+        padded = np.zeros((self.n, *matrix.shape[1:]), dtype=matrix.dtype)
         signs = self._signs if matrix.ndim == 1 else self._signs[:, None]
         np.multiply(signs, matrix, out=padded[: self.k])
         return self._apply(padded, transpose=False)
@@ -65,7 +54,7 @@ class Reflectors:
 
     def _apply(self, matrix: FloatArray, transpose: bool) -> FloatArray:
         """H_1 ... H_k X, or its transpose, in place: dormqr from the right on Xᵀ, which needs no copy of C order."""
-        from scipy.linalg.lapack import dormqr
+        from scipy.linalg.lapack import dormqr, sormqr
 
         columns = matrix.reshape(self.n, matrix[0].size).T
         count = len(columns)
@@ -74,7 +63,8 @@ class Reflectors:
         # dormqr takes its panels and their triangular factors from the work space; without it, one reflector after the
         # other, which is cheaper for a vector
         work = count if count == 1 else count * _PANEL + _PANEL * (_PANEL + 1)
-        product, _work, _info = dormqr(
+        ormqr = dormqr if matrix.dtype == np.float64 else sormqr
+        product, _work, _info = ormqr(
             "R", "N" if transpose else "T", self._vectors.T, self._tau, columns, work, overwrite_c=1
         )
         return np.asarray(product).T.reshape(matrix.shape)
@@ -106,7 +96,7 @@ class HaarReflectors(Weights):
         self.n_out, self.rank = n_out, min(n_out, n_in)
         larger = max(n_out, n_in)
         self._factor = scale * (larger / n_in) ** 0.5
-        self._rows, self._columns = rows, n_in
+        self._rows, self._columns, self._dtype = rows, n_in, x.dtype
         if rows is not None:
             rest = np.array(x)
             rest[rows] = 0.0
@@ -120,7 +110,7 @@ class HaarReflectors(Weights):
         """W x, one reflector after the other."""
         if self._rows is None:
             return self._factor * self._product(x)
-        return self._factor * self._product(np.append(x[self._rows], self._rest))
+        return self._factor * self._product(np.append(x[self._rows], self._rest).astype(self._dtype))
 
     def images(self, batch: Any) -> Any:
         """W X, by panels of reflectors."""
@@ -130,8 +120,8 @@ class HaarReflectors(Weights):
         """Apply the reflectors to J, then take the rows that are asked for."""
         factor = self._factor if gate is None else self._factor * gate[:, None]
         if held.matrix is None and not held.shared and self.n_out <= held.height:
-            return factor * np.eye(self.n_out if rows is None else len(rows))
-        product = self._product(np.eye(held.height) if held.matrix is None else held.matrix)
+            return factor * np.eye(self.n_out if rows is None else len(rows), dtype=self._dtype)
+        product = self._product(np.eye(held.height, dtype=self._dtype) if held.matrix is None else held.matrix)
         product = product if rows is None else product[rows]
         product *= factor
         return product
@@ -141,6 +131,6 @@ class HaarReflectors(Weights):
         reflectors = self._reflectors
         size = reflectors.n if self._transposed else reflectors.k
         if len(matrix) != size:
-            matrix, short = np.zeros((size, *matrix.shape[1:])), matrix[:size]
+            matrix, short = np.zeros((size, *matrix.shape[1:]), dtype=matrix.dtype), matrix[:size]
             matrix[: len(short)] = short
         return reflectors.transpose_times(matrix) if self._transposed else reflectors.times(matrix)[: self.n_out]

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from validation.backend import Backend
 
-__all__ = ["LogSpectrum", "log_singular_values"]
+__all__ = ["SQUARED", "LogSpectrum", "log_singular_values", "log_spectrum", "singular_values"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -82,20 +82,19 @@ def log_singular_values(
     ValueError
         If the matrix has entries that are not finite.
     """
-    if not bool(backend.xp.isfinite(matrix).all()):
-        raise ValueError(
-            "the Jacobian has entries that are not finite: the network's gain exceeds the range of doubles; "
-            "reduce its depth or sigma_w"
-        )
-    rows = rows or matrix.shape[0]
+    computed = singular_values(matrix[None, ...], backend, squared)[0]
+    return log_spectrum(computed, rows or matrix.shape[0], matrix.shape[1], rank, backend.dtype)
+
+
+def log_spectrum(
+    computed: FloatArray, rows: int, columns: int, rank: int | None = None, dtype: str = "float64"
+) -> LogSpectrum:
+    """Logarithms, rank and floor of the decreasing singular values of a matrix that was formed in this precision."""
     singular = np.zeros(rows)
-    computed = _from_squares(matrix, backend) if squared else None
-    if computed is None:
-        computed = backend.to_numpy(backend.xp.linalg.svd(matrix, compute_uv=False))
     singular[: len(computed)] = computed
-    floor = max(rows, matrix.shape[1]) * np.finfo(np.float64).eps * float(singular[0])
+    floor = max(rows, columns) * float(np.finfo(dtype).eps) * float(singular[0])
     above_floor = int(np.count_nonzero(singular > floor))
-    rank = above_floor if rank is None else rank
+    rank = above_floor if rank is None else int(rank)
     singular[rank:] = 0.0
     values = np.full(rows, -np.inf)
     np.log(singular, out=values, where=singular > 0.0)
@@ -107,9 +106,18 @@ def log_singular_values(
     )
 
 
-def _from_squares(matrix: Any, backend: Backend) -> FloatArray | None:
-    """Singular values in decreasing order by the eigenvalues of J Jᵀ, or None where these are too far apart."""
-    if matrix.shape[0] > matrix.shape[1]:
-        return None
-    squares = backend.to_numpy(backend.xp.linalg.eigvalsh(matrix @ matrix.T))[::-1]
-    return np.sqrt(squares) if squares[-1] > SQUARED * squares[0] else None
+def singular_values(matrices: Any, backend: Backend, squared: bool = False) -> FloatArray:
+    """Decreasing singular values of each matrix of a stack, as in `log_singular_values`."""
+    if not bool(backend.xp.all(backend.xp.isfinite(matrices))):
+        raise ValueError(
+            "the Jacobian has entries that are not finite: the network's gain exceeds the range of the precision; "
+            "reduce its depth or sigma_w"
+        )
+    matrices = backend.xp.asarray(matrices, dtype=backend.xp.float64)
+    if not squared or matrices.shape[-2] > matrices.shape[-1]:
+        return backend.singular_values(matrices)
+    squares = backend.eigenvalues(matrices @ backend.xp.linalg.matrix_transpose(matrices))[:, ::-1]
+    values: FloatArray = np.sqrt(np.maximum(squares, 0.0))
+    for i in np.flatnonzero(squares[:, -1] <= SQUARED * squares[:, 0]):
+        values[i] = backend.singular_values(matrices[int(i), ...])
+    return values

@@ -12,7 +12,6 @@ things are left out, and none of them changes the law of the singular values:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +26,7 @@ from validation.generator import CompiledGenerator
 from validation.jacobian import FormedWeights, Weights
 from validation.methods.forward import sample_networks
 from validation.methods.method import Method
-from validation.networks import Sampler, Signal, advance, initial_signal
+from validation.networks import Sampler, Signal, advance, initial_signal, parts
 from validation.reflectors import HaarReflectors
 from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
@@ -61,21 +60,19 @@ def _obstacle(chunk: Chunk) -> str | None:
 
 
 def _merit(chunk: Chunk) -> str | None:
-    if any(isinstance(layer, Dense) and layer.weights == "orthogonal" for layer in _opened(chunk.net)):
+    if any(_is_orthogonal(layer) for layer in parts(chunk.net)):
         return "orthogonal weights are applied as reflectors and never formed"
-    if any(_has_zeros(layer) for layer in _opened(chunk.net)):
+    if any(_has_zeros(layer) for layer in parts(chunk.net)):
         return "rows of weights behind units of slope 0 are neither drawn nor multiplied"
+    if chunk.dtype == "float32":
+        return "it computes in single precision"
     return None
 
 
-def _opened(net: Layer | Iterable[Layer]) -> Iterable[Layer]:
-    """All elementary layers, those inside residual blocks too."""
-    for layer in blocks(net):
-        yield layer
-        if isinstance(layer, Residual):
-            if layer.shortcut == "orthogonal":
-                yield Dense(weights="orthogonal")
-            yield from _opened(layer.branch)
+def _is_orthogonal(layer: Layer) -> bool:
+    if isinstance(layer, Residual):
+        return layer.shortcut == "orthogonal"
+    return isinstance(layer, Dense) and layer.weights == "orthogonal"
 
 
 def _has_zeros(layer: Layer) -> bool:
@@ -92,7 +89,8 @@ def _sample(chunk: Chunk) -> Columns:
     residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
 
     def draw(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
-        sampler = replace(sampler, generator=CompiledGenerator(sampler.generator), weights=conditioned_weights)
+        generator = CompiledGenerator(sampler.generator, sampler.backend.dtype)
+        sampler = replace(sampler, generator=generator, weights=conditioned_weights)
         signal = advance(net, initial_signal(net, x, sampler), sampler)
         jacobian = signal.jacobian.formed()
         matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix
@@ -107,4 +105,5 @@ METHOD = Method(
     obstacle=_obstacle,
     merit=_merit,
     sample=_sample,
+    precisions=("float64", "float32"),
 )

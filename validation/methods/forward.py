@@ -31,7 +31,7 @@ def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
     draw : callable
         Of network, input and sampler: draws the network, and returns its output and the spectrum of its Jacobian.
     """
-    backend = get_backend(chunk.backend)
+    backend = get_backend(chunk.backend, chunk.dtype)
     rows: list[dict[str, Any]] = []
     for replica in range(chunk.start, chunk.stop):
         began = time.perf_counter()

@@ -30,6 +30,8 @@ class Method:
     sample : callable
         Replicas ``chunk.start`` to ``chunk.stop - 1`` as the columns of `validation.samples.WidthSample`, a row a
         replica. The bits of a row depend on ``(chunk.seed, chunk.width, replica)`` alone. Runs with one BLAS thread.
+    precisions : tuple of str
+        Values of ``dtype=`` that it computes in.
     """
 
     name: str
@@ -37,3 +39,4 @@ class Method:
     obstacle: Callable[[Chunk], str | None]
     merit: Callable[[Chunk], str | None]
     sample: Callable[[Chunk], Columns]
+    precisions: tuple[str, ...] = ("float64",)
