@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -175,9 +175,11 @@ class _Spectra:
         """Whether the atom at zero has a mass of its own in every replica."""
         return bool(np.ptp(self.samples[0].rank) > 0)
 
-    def extrapolate(self, values: Sequence[FloatArray], exponent: float = 1.0) -> FloatArray:
+    def extrapolate(
+        self, values: Sequence[FloatArray], exponent: float = 1.0, *, logarithm: bool = False
+    ) -> FloatArray:
         """The limit in powers of width^-exponent, row by row; the first axis of each array is the replica or group."""
-        weights = extrapolation_weights(self.widths, exponent)
+        weights = extrapolation_weights(self.widths, exponent, logarithm=logarithm)
         total: FloatArray = weights[0] * values[0]
         for weight, value in zip(weights[1:], values[1:], strict=True):
             total = total + weight * value
@@ -247,6 +249,8 @@ def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
             f"one width ({width}): sample values are biased by O(1/width), of which the verdict forgives "
             f"{bias_allowance:g}/{width} per component; a companion width would remove it"
         ]
+    if isinstance(spectra.samples[0], WidthSummary):
+        notes.append(f"the run kept summaries: shapes and distances are over {len(spectra.group_sizes)} groups of replicas")
     if spectra.unresolved:
         notes.append(
             f"{spectra.unresolved} non-zero eigenvalues are below the floor {spectra.floor:.1e} of double precision "
@@ -255,11 +259,22 @@ def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _row(quantity: str, expected: float, spectra: _Spectra, values: Sequence[FloatArray], exponent: float = 1.0) -> Row:
-    """A row of extrapolated values; without z where the bias of a single width is in them."""
-    limit = spectra.extrapolate(values, exponent)
+def _row(
+    quantity: str,
+    expected: float,
+    spectra: _Spectra,
+    values: Sequence[FloatArray],
+    exponent: float = 1.0,
+    *,
+    logarithm: bool = False,
+) -> Row:
+    """A row of values, one a replica or group, extrapolated; without z where the widths are too few to remove the bias.
+
+    With `logarithm` the bias has a term log(width)/width besides.
+    """
+    limit = spectra.extrapolate(values, exponent, logarithm=logarithm)
     sample = estimate(limit, spectra.group_sizes if len(limit) == len(spectra.group_sizes) else None)
-    z = sample.z(expected) if len(spectra.widths) > 1 else math.nan
+    z = sample.z(expected) if len(spectra.widths) > (2 if logarithm else 1) else math.nan
     return Row(quantity, expected, sample.value, sample.error, z, sample.replicas)
 
 
@@ -275,13 +290,15 @@ def _moment_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
 def _log_determinant_rows(law: Law, spectra: _Spectra) -> list[Row]:
     """E log x = log det(J Jᵀ)/n_out, where all eigenvalues are resolved and none is zero.
 
-    Without z above a hard edge at zero: its smallest eigenvalues make a bias of log(width)/width.
+    Above a hard edge at zero the smallest eigenvalues make a bias of log(width)/width (of a Gaussian matrix: the sum of
+    1/i in the expectations of log chi²), for which a third width is needed.
     """
     if spectra.unresolved or any((sample.rank < sample.n_out).any() for sample in spectra.samples):
         return []
-    row = _row("mean log", law.log_moment(), spectra, [sample.log_determinants() for sample in spectra.samples])
-    hard = not law.support().intervals or float(law.support().intervals[0][0]) <= 0.0
-    return [replace(row, z=math.nan) if hard else row]
+    intervals = law.support().intervals
+    hard = bool(intervals) and float(intervals[0][0]) <= 0.0
+    values = [sample.log_determinants() for sample in spectra.samples]
+    return [_row("mean log", law.log_moment(), spectra, values, logarithm=hard)]
 
 
 def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:

@@ -119,8 +119,8 @@ def reproduction(comparison: Comparison) -> tuple[str, str | None]:
     given = f", width={experiment.width}, replicas={experiment.replicas}, seed={experiment.seed}, q0={experiment.q0!r}"
     if experiment.x is not None:
         given += ", x=x"
-    if not experiment.companion:
-        given += ", companion=False"
+    if experiment.companion is not True:
+        given += f", companion={experiment.companion!r}"
     if experiment.backend != "numpy":
         given += f", backend={experiment.backend!r}"
     code = (
@@ -137,7 +137,7 @@ def _shell_command(experiment: Any) -> str | None:
         return None
     if not isinstance(net.activation, str) or not isinstance(net.weights, str):
         return None
-    if experiment.x is not None or not experiment.companion or experiment.backend != "numpy":
+    if experiment.x is not None or experiment.companion is not True or experiment.backend != "numpy":
         return None
     options = {"activation": net.activation, "depth": net.depth, "sigma-w": net.sigma_w, "sigma-b": net.sigma_b}
     if isinstance(net, theory.ResNet):

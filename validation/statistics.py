@@ -62,13 +62,14 @@ class MeanTest:
     components: int
 
 
-def extrapolation_weights(widths: Sequence[int], exponent: float = 1.0) -> FloatArray:
+def extrapolation_weights(widths: Sequence[int], exponent: float = 1.0, *, logarithm: bool = False) -> FloatArray:
     """Weights of the values at several widths that sum to the value at infinite width.
 
     The values are fitted by a polynomial in ``width**-exponent``, of degree 0 for one width, 1 for two, 2 for more; by
     least squares where there are more than three, with errors in proportion to 1/width, as those of averages over a
     spectrum are. The weights do not depend on the values, so the fit can be made replica by replica, and errors over
-    replicas are those of the limit. With widths N and N/2 and exponent 1 they are 2 and -1.
+    replicas are those of the limit. With widths N and N/2 and exponent 1 they are 2 and -1. With `logarithm` the term
+    of second degree is ``log(width) * width**-exponent`` instead.
 
     Raises
     ------
@@ -80,6 +81,8 @@ def extrapolation_weights(widths: Sequence[int], exponent: float = 1.0) -> Float
     degree = min(len(widths) - 1, MAX_DEGREE)
     relative = np.array(widths, dtype=np.float64) / max(widths)
     powers = relative[:, None] ** (-exponent * np.arange(degree + 1))
+    if logarithm:
+        powers[:, 2:] = powers[:, 1:2] * np.log(relative)[:, None]
     # value at infinite width = first coefficient of the least-squares fit of the rows scaled by 1/error
     weights: FloatArray = np.linalg.pinv(powers * relative[:, None])[0] * relative
     return weights

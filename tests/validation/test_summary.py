@@ -74,7 +74,7 @@ def test_chunks_workers_and_order_leave_no_trace(both):
     ],
 )
 def test_verdict_agrees_with_that_of_the_spectra(net, law):
-    experiment = Experiment(net, width=60, replicas=48, seed=5)
+    experiment = Experiment(net, width=60, replicas=48, seed=5, method="forward")
     right = law()
     full = compare(experiment.run(workers=1), right)
     summary = compare(experiment.run(workers=1, keep="summary"), right)
