@@ -1,4 +1,4 @@
-"""The standard architectures: networks built from layers by a rule."""
+"""The standard architectures, and convolutions: networks built from layers by a rule."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from theory.layers import (
 )
 from theory.weights import Weights
 
-__all__ = ["Chain", "OrthogonalFilterNet", "ResNet"]
+__all__ = ["Chain", "DeltaOrthogonal", "OrthogonalFilterNet", "ResNet"]
 
 
 @dataclass(frozen=True)
@@ -155,6 +155,37 @@ class OrthogonalFilterNet(Architecture):
             Dense(self.sigma_w, self.sigma_b, self.weights), _as_activation(self.activation), Scale(self.branch_gain)
         )
         return Sequential((Repeat(Residual(branch, self.filter_gain, "orthogonal"), self.depth),))
+
+
+@dataclass(frozen=True)
+class DeltaOrthogonal(Architecture):
+    """A convolution at its delta-orthogonal initialisation (Xiao et al., arXiv:1806.05393, algorithm 1).
+
+    The kernel is 0 but at its centre, where it is sigma_w times a Haar orthogonal matrix between channels, so that the
+    same matrix acts at every position, whatever the size of the kernel. The Jacobian of a network of such layers and of
+    activations falls into one block a position, each with the law of the fully connected network; the covariance of the
+    signal between two positions follows the map of two inputs (`theory.propagate(net, correlation=…)`), without mixing
+    with other positions. The signal has channels times positions components, the positions of a channel side by side.
+
+    Parameters
+    ----------
+    positions : int
+        Number of positions, >= 1; sampled widths must be multiples of it.
+    sigma_w, sigma_b : number
+        Scale of the orthogonal matrix, and standard deviation of the biases, of which each channel has one.
+    """
+
+    positions: int
+    sigma_w: Any = 1.0
+    sigma_b: Any = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "positions", check_count("positions", self.positions))
+        check_weights(self.sigma_w, self.sigma_b, "orthogonal")
+
+    def expand(self) -> Sequential:
+        """The fully connected layer that it acts as at every position."""
+        return Sequential((Dense(self.sigma_w, self.sigma_b, "orthogonal"),))
 
 
 def _check_architecture(net: Any) -> None:

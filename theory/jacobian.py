@@ -19,8 +19,7 @@ N_0 and N_L being the widths of input and output; for Gaussian weights this is t
 
 Equal blocks become a free power, so depth costs nothing. Blocks that differ by q_l only are a function of one number,
 analytic in it: beyond `_EXACT` different values the product over layers is replaced by the Gauss rule of the measure
-sum_l delta(q_l), a product of a few free powers, after a check that the first three coefficients of the product's log S
-agree to rounding.
+sum_l delta(q_l), a product of a few free powers (`theory.layer_quadrature`).
 
 Precision of the theory: with the identity as skip, blocks share the basis in which the gates D_l are diagonal, and are
 free only up to terms of order 1/L² that first show in the fourth moment (two gates that meet the same neuron twice);
@@ -30,7 +29,7 @@ with a Haar skip (`a O`) the law is exact at every depth.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -47,10 +46,8 @@ from rmt.algebra.residual import ResidualSum
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
-from rmt.numeric.quadrature import gauss_rule
-from rmt.series import log as log_series
-from rmt.series import moments_to_s_series
 from theory.gain import gain_law
+from theory.layer_quadrature import representatives
 from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
 from theory.weights import has_independent_entries, is_isometric, weights_law
@@ -61,8 +58,6 @@ FloatArray = npt.NDArray[np.float64]
 
 # Up to this many different blocks of one shape the product is taken block by block.
 _EXACT = 16
-_GAUSS_NODES = 12
-_AGREEMENT = 1e-13
 # Pre-activation variances that differ by less than this share are the same.
 _SAME = 1e-13
 
@@ -274,7 +269,9 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
             if _indifferent(block, counted):
                 counted = [(counted[0][0], len(members))]
             elif len(members[0]) == 1:
-                counted = _compressed(block, counted)
+                q, counts = (np.array(column, dtype=float).ravel() for column in zip(*counted, strict=True))
+                law_of = functools.partial(_law_at, block)
+                counted = [((x,), count) for x, count in representatives(law_of, q, counts)]
         laws: dict[Law, float] = {}
         for variances, count in counted:
             law = _compress(block.law(variances), smallest / width)
@@ -288,6 +285,10 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
     law = Discrete({1: 1}) if not parts else parts[0] if len(parts) == 1 else FreeProduct(tuple(parts))
     law = _scaled(law, widths[-1] / smallest)
     return _thinned(law, smallest / widths[-1])
+
+
+def _law_at(block: _Block, q: float) -> Law:
+    return block.law((q,))
 
 
 def _is_point(law: Law, position: float) -> bool:
@@ -359,47 +360,3 @@ def _indifferent(block: _Block, counted: Counted) -> bool:
     """Whether the law does not depend on the variances (slopes that only look at the sign of h)."""
     ends = (counted[0][0], counted[len(counted) // 2][0], counted[-1][0])
     return len({block.law(variances) for variances in ends}) == 1
-
-
-def _compressed(block: _Block, counted: Counted) -> Counted:
-    """Fewer blocks with real multiplicities and the same product: Gauss rules in a function of q, checked.
-
-    The S-transform of a block is analytic in q; in which variable it is closest to a polynomial depends on whether
-    the spread of q lies in the linear or the saturated range of the activation, so several are tried. A family that
-    needs more nodes than a rule may have is cut in two.
-    """
-    q = np.array([variances[0] for variances, _ in counted])
-    if len(counted) <= _GAUSS_NODES or np.any(q <= 0):
-        return counted
-    weights = np.array([float(count) for _, count in counted])
-    exact = _log_moments(block, q, weights)
-    for n in range(6, _GAUSS_NODES + 1, 2):
-        for variable, inverse in _VARIABLES:
-            nodes, masses = gauss_rule(variable(q), weights, n)
-            if np.any(masses < 1):  # free powers below 1 need not exist
-                continue
-            found = _log_moments(block, inverse(nodes), masses)
-            if np.all(np.abs(found - exact) <= _AGREEMENT * (1 + np.abs(exact))):
-                return [((float(x),), float(p)) for x, p in zip(inverse(nodes), masses, strict=True)]
-    half = len(counted) // 2
-    return _compressed(block, counted[:half]) + _compressed(block, counted[half:])
-
-
-_VARIABLES: tuple[tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]], ...] = (
-    (lambda q: q, lambda x: x),
-    (np.log, np.exp),
-    (np.sqrt, np.square),
-    (np.log1p, np.expm1),
-)
-
-
-def _log_moments(block: _Block, q: FloatArray, weights: FloatArray) -> FloatArray:
-    """(log mean, relative variance, relative third cumulant) of the product of blocks: all three add.
-
-    They are the first coefficients of log S in m.
-    """
-    sums = np.zeros(3)
-    for variance, weight in zip(q, weights, strict=True):
-        s = log_series(moments_to_s_series(block.law((float(variance),)).moments(3)))
-        sums += weight * np.array(s, dtype=float)
-    return sums

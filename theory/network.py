@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
-from theory.architectures import Chain, OrthogonalFilterNet, ResNet
+from theory.architectures import Chain, DeltaOrthogonal, OrthogonalFilterNet, ResNet
 from theory.layers import (
     SHORTCUTS,
     Activation,
@@ -40,6 +40,7 @@ __all__ = [
     "Architecture",
     "BatchNorm",
     "Chain",
+    "DeltaOrthogonal",
     "Dense",
     "Dropout",
     "Elementary",
@@ -63,7 +64,7 @@ __all__ = [
 # Every kind of layer: what each reading of a network must have a rule for.
 LAYER_TYPES: Final = (
     *(Dense, Activation, Scale, Dropout, LayerNorm, BatchNorm, Residual, Repeat, Sequential),
-    *(Chain, ResNet, OrthogonalFilterNet),
+    *(Chain, ResNet, OrthogonalFilterNet, DeltaOrthogonal),
 )
 
 
@@ -164,6 +165,12 @@ def _(layer: Sequential) -> list[str]:
 @describe_lines.register
 def _(layer: Chain) -> list[str]:
     return [f"chain of depth {layer.depth}:", *_indented(layer.expand().layers)]
+
+
+@describe_lines.register
+def _(layer: DeltaOrthogonal) -> list[str]:
+    bias = "no bias" if layer.sigma_b == 0 else f"bias variance {layer.sigma_b}²"
+    return [f"delta-orthogonal convolution over {layer.positions} positions, scale {layer.sigma_w}, {bias}"]
 
 
 @describe_lines.register

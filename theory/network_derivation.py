@@ -33,6 +33,7 @@ from rmt.symbolic.s_transforms import s_transform
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
 from theory.network import (
     Activation,
+    Architecture,
     BatchNorm,
     Dense,
     Dropout,
@@ -115,8 +116,6 @@ class _Walk:
                 if times != 1 and self.after_diagonal and isinstance(next(_flat(layer.layers)), Activation | Dropout):
                     raise NotImplementedError("a repeated sequence that begins and ends with a diagonal layer")
                 return inner if times == 1 else raise_transform(inner, times)
-            case _ if hasattr(layer, "expand"):
-                return self._of(_exact(layer))
             case _:
                 raise NotImplementedError(
                     f"{type(layer).__name__} has no S-transform here: ask theory.jacobian_law(net) for its law"
@@ -228,6 +227,8 @@ def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
         match layer:
             case Sequential():
                 yield from _flat(layer.layers)
+            case Architecture():
+                yield from _flat((_exact(layer),))
             case Repeat() if width_ratio(layer.layers) != 1:
                 if is_symbolic(layer.times):
                     raise NotImplementedError(f"a change of width repeated {layer.times} times: give a number")

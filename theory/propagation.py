@@ -35,16 +35,14 @@ import numpy.typing as npt
 from rmt.results import PreconditionError
 from theory.network import (
     Activation,
+    Architecture,
     BatchNorm,
-    Chain,
     Dense,
     Dropout,
     Layer,
     LayerNorm,
-    OrthogonalFilterNet,
     Repeat,
     Residual,
-    ResNet,
     Scale,
     Sequential,
     blocks,
@@ -210,10 +208,8 @@ def _(layer: Residual, signal: Signal) -> Signal:
 
 @advance.register(Repeat)
 @advance.register(Sequential)
-@advance.register(Chain)
-@advance.register(ResNet)
-@advance.register(OrthogonalFilterNet)
-def _(layer: Repeat | Sequential | Chain | ResNet | OrthogonalFilterNet, signal: Signal) -> Signal:
+@advance.register(Architecture)
+def _(layer: Repeat | Sequential | Architecture, signal: Signal) -> Signal:
     for block in blocks(layer):
         signal = advance(block, signal)
     return signal

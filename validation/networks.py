@@ -18,18 +18,17 @@ from typing import Any
 import numpy.typing as npt
 
 from theory.network import (
+    LAYER_TYPES,
     Activation,
     Architecture,
     BatchNorm,
-    Chain,
+    DeltaOrthogonal,
     Dense,
     Dropout,
     Layer,
     LayerNorm,
-    OrthogonalFilterNet,
     Repeat,
     Residual,
-    ResNet,
     Scale,
     Sequential,
     sees_a_batch,
@@ -156,7 +155,7 @@ def advance(layer: Any, signal: Signal, sampler: Sampler) -> Signal:
 
 def layer_types() -> tuple[type, ...]:
     """The layer types that have a sampling rule."""
-    return tuple(kind for kind in advance.registry if kind is not object)
+    return tuple(kind for kind in LAYER_TYPES if advance.dispatch(kind) is not advance.dispatch(object))
 
 
 def parts(net: Layer | Iterable[Layer]) -> Iterator[Layer]:
@@ -306,11 +305,31 @@ def _sequential(layer: Sequential, signal: Signal, sampler: Sampler) -> Signal:
     return _in_turn(layer.layers, signal, sampler)
 
 
-@advance.register(Chain)
-@advance.register(ResNet)
-@advance.register(OrthogonalFilterNet)
-def _architecture(layer: Chain | ResNet | OrthogonalFilterNet, signal: Signal, sampler: Sampler) -> Signal:
+@advance.register
+def _architecture(layer: Architecture, signal: Signal, sampler: Sampler) -> Signal:
     return advance(layer.expand(), signal, sampler)
+
+
+@advance.register
+def _convolution(layer: DeltaOrthogonal, signal: Signal, sampler: Sampler) -> Signal:
+    xp, width = sampler.backend.xp, len(signal.x)
+    if width % layer.positions:
+        raise ValueError(f"DeltaOrthogonal: the width {width} is no multiple of positions={layer.positions}")
+    channels = width // layer.positions
+    centre = weight_matrix("orthogonal", channels, channels, sampler.generator, sampler.backend)
+    centre *= float(layer.sigma_w)
+
+    def convolved(array: Any) -> Any:
+        return (centre @ array.reshape(channels, -1)).reshape(array.shape)
+
+    x = convolved(signal.x)
+    batch = None if signal.batch is None else convolved(signal.batch)
+    if layer.sigma_b:
+        bias = xp.repeat(float(layer.sigma_b) * sampler.generator.standard_normal(channels), layer.positions)
+        x += bias
+        batch = None if batch is None else batch + bias[:, None]
+    jacobian = xp.kron(centre, xp.eye(layer.positions)) if signal.jacobian is None else convolved(signal.jacobian)
+    return Signal(x, jacobian, signal.rank, batch=batch)
 
 
 def _in_turn(layers: tuple[Layer, ...], signal: Signal, sampler: Sampler) -> Signal:

@@ -243,6 +243,35 @@ def test_compressed_families_are_the_product(net, q0, monkeypatch):
     np.testing.assert_allclose(compressed.cauchy(z), exact.cauchy(z), rtol=1e-9)
 
 
+def layer_by_layer(net, q0, m):
+    """z(m) = (1+m)/m Π 1/S_l(m) of a ResNet of Gaussian weights and skip 1, every layer solved by Newton's method."""
+    q = propagate(net, q0).q[:, np.newaxis]
+    h, weights = np.polynomial.hermite_e.hermegauss(80)
+    gains = net.sigma_w**2 / net.depth * (1 - np.tanh(np.sqrt(q) * h) ** 2) ** 2
+    weights = weights / weights.sum()
+    w = np.full(len(q), 1 / (m * (1 + m)))  # the limit of infinite depth
+    for _ in range(20):
+        kernel = gains / (w[:, np.newaxis] - gains)
+        m0, slope = kernel @ weights, -(kernel / (w[:, np.newaxis] - gains)) @ weights
+        t = (1 + m0) / w
+        residual = (m - m0) * (m + 1 - m0) - t
+        w = w - residual / (-(2 * m + 1 - 2 * m0) * slope - slope / w + t / w)
+    assert np.abs(residual).max() < 1e-12 * abs(m * (1 + m))
+    return (1 + m) / m * np.exp(-np.log(t / (m * (1 + m))).sum())
+
+
+def test_layers_that_all_differ_against_layer_by_layer():
+    net = ResNet(1500, "tanh", sigma_w=1.3)
+    law = jacobian_law(net, 2.0)
+    for z in (1.2 + 0.02j, 4.0 + 0.5j, 0.1 + 0.01j):
+        m = z * complex(law.cauchy(z)) - 1
+        assert abs(layer_by_layer(net, 2.0, m) / z - 1) < 1e-10
+    # the mean value of q instead of the rule would be found out
+    wrong = jacobian_law(ResNet(1500, "tanh", sigma_w=1.299), 2.0)
+    z = 1.2 + 0.02j
+    assert abs(layer_by_layer(net, 2.0, z * complex(wrong.cauchy(z)) - 1) / z - 1) > 1e-5
+
+
 def test_depth_costs_nothing():
     law, shallow = (jacobian_law(ResNet(depth, "relu", sigma_w=0.8)) for depth in (100_000, 2))
     assert float(law.mean()) == pytest.approx((1 + 0.32 / 100_000) ** 100_000, rel=1e-9)

@@ -14,6 +14,7 @@ from theory.network import (
     Activation,
     BatchNorm,
     Chain,
+    DeltaOrthogonal,
     Dense,
     Dropout,
     LayerNorm,
@@ -39,6 +40,7 @@ NETWORKS = [
     ResNet(depth=50, activation="relu", sigma_w=0.7, sigma_b=0.1, skip=0.99),
     Residual([LayerNorm(), Dense(0.3), Dropout(Fraction(1, 10)), Scale(2)], 0.9, "orthogonal"),
     Sequential([Dense(), BatchNorm(), Activation("tanh")]),
+    DeltaOrthogonal(4, 1.2, 0.3),
     OrthogonalFilterNet(7, "erf", 0.9, 0.1, 1.1, 0.2, "orthogonal"),
 ]
 

@@ -10,6 +10,7 @@ from theory.network import (
     Activation,
     BatchNorm,
     Chain,
+    DeltaOrthogonal,
     Dense,
     Dropout,
     LayerNorm,
@@ -37,6 +38,7 @@ NETS = {
             Activation("hard_tanh"),
         ]
     ),
+    "convolution": Repeat([DeltaOrthogonal(2, 1.3, 0.2), Activation("hard_tanh")], 2),
     "uniform": ResNet(4, "tanh", 1.3, 0.2, 0.9, "uniform"),
     "sparse": Chain(2, "hard_tanh", 1.2, 0.1, Sparse(0.15)),
     "a law of weights": Chain(2, "erf", 1.3, 0.1, rmt.Discrete({0: 0.2, 0.5: 0.2, 1.5: 0.6})),
