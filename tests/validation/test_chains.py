@@ -124,10 +124,10 @@ def batched_forward(net, width, replicas, seed=1):
 @pytest.mark.parametrize("name", NETS)
 def test_the_law_is_that_of_the_reference(name):
     net, width = NETS[name]
-    reference = sample_chunk(chunk(net, width, 1500, "forward"))
+    reference = sample_chunk(chunk(net, width, 1000, "forward"))
     for method in ("triangular", "deep"):
         if METHODS[method].obstacle(chunk(net, width, 0, method)) is None:
-            sample = sample_chunk(chunk(net, width, 20_000, method))
+            sample = sample_chunk(chunk(net, width, 10_000, method))
             assert min(p_values(sample, reference).values()) > FALSE_ALARM
 
 
@@ -339,10 +339,10 @@ class TestLogNorms:
     def test_law_is_that_of_columns_of_real_jacobians(self, name):
         net, width = NETS[name]
         directions = 1 if name == "orthogonal" else 3
-        ours = log_norms(net, width, 20_000, directions=directions, seed=4)
+        ours = log_norms(net, width, 10_000, directions=directions, seed=4)
         rng = np.random.default_rng(2)
         sampler = Sampler(rng, get_backend("numpy"))
-        jacobians = [sample_jacobian(net, rng.standard_normal(width), sampler).jacobian for _ in range(1500)]
+        jacobians = [sample_jacobian(net, rng.standard_normal(width), sampler).jacobian for _ in range(1000)]
         squares = np.array([(jacobian[:, :directions] ** 2).sum(axis=0) for jacobian in jacobians])
         theirs = with_quiet_log(lambda: np.log(squares))
         statistics = [lambda logs: logs[:, 0], lambda logs: logs[:, -1]]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import llvmlite.binding  # type: ignore[import-untyped]
+import llvmlite.binding
 import numpy as np
 from numba import types
 from numba.extending import get_cython_function_address

@@ -92,7 +92,7 @@ def _uniform(s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
 
 
 @kernel(inner=True)
-def _beyond(layer: int, z: float, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+def _beyond(layer: Any, z: float, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
     """What the ziggurat does with a point that is not under the curve for sure, one of 90; and the state after it."""
     while True:
         if layer == 0:
@@ -191,7 +191,7 @@ def active_units(state: Any, units: int, probability: float) -> Any:
     if probability <= 0.0:
         return 0
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
-    count = 0
+    count: Any = 0
     if probability != 0.5:
         for _ in range(units):
             u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
