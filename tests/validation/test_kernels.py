@@ -199,7 +199,9 @@ def test_graded_singular_values_of_any_range(gap):
     np.testing.assert_allclose(logs, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize(("freedom", "others", "size"), [(9, 7, 6), (9, 2, 6), (6, 9, 6), (4, 1, 4), (3, 5, 1)])
+@pytest.mark.parametrize(
+    ("freedom", "others", "size"), [(9, 7, 6), (9, 2, 6), (6, 9, 6), (4, 1, 4), (3, 5, 1), (90, 80, 75), (200, 40, 130)]
+)
 def test_factor_of_a_truncated_rotation(freedom, others, size):
     rows = min(others, size)
     state, upper, lower = seeded(), np.zeros((size, size)), np.zeros((rows, size))

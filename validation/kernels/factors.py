@@ -9,9 +9,13 @@ import math
 from typing import Any
 
 from validation.kernels.compilation import kernel
+from validation.kernels.lapack import divide_by_joint_factor
 from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
 
 __all__ = ["draw_dimensions", "draw_gains", "draw_gaussian", "draw_orthogonal"]
+
+# Up to this size the factor of an orthogonal layer is found faster in loops than by LAPACK.
+_LOOPS = 64
 
 
 @kernel(inner=True)
@@ -73,6 +77,9 @@ def draw_orthogonal(state: Any, freedom: int, others: int, size: int, factor: An
     for i in range(rows):
         rest[i, i] = work[i]
     fill_above_diagonal(state, rest, rows, size)
+    if size > _LOOPS:
+        divide_by_joint_factor(factor, rest, rows, size)
+        return
     for k in range(size):
         # a reflection takes column k of the lower block into row k of C, which is done with afterwards
         deep = min(k + 1, rows)

@@ -17,7 +17,7 @@ from numba.extending import get_cython_function_address
 
 from validation.kernels.compilation import kernel
 
-__all__ = ["multiply_triangular", "singular_values"]
+__all__ = ["divide_by_joint_factor", "multiply_triangular", "singular_values"]
 
 _DOUBLES = types.CPointer(types.float64)
 _INTS = types.CPointer(types.int32)
@@ -38,6 +38,12 @@ _dgesdd = _routine(
     "lapack", "dgesdd", _CHARS, _INTS, _INTS, _DOUBLES, _INTS, _DOUBLES, _DOUBLES, _INTS, _DOUBLES, _INTS,
     _DOUBLES, _INTS, _INTS, _INTS,
 )  # fmt: skip
+_dtrsm = _routine(
+    "blas", "dtrsm", _CHARS, _CHARS, _CHARS, _CHARS, _INTS, _INTS, _DOUBLES, _DOUBLES, _INTS, _DOUBLES, _INTS
+)
+_dtpqrt = _routine(
+    "lapack", "dtpqrt", _INTS, _INTS, _INTS, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS
+)
 _dlasq1 = _routine("lapack", "dlasq1", _INTS, _DOUBLES, _DOUBLES, _DOUBLES, _INTS)
 
 # Above this size LAPACK's blocked reduction to a bidiagonal matrix is faster than the loops here.
@@ -61,6 +67,47 @@ def multiply_triangular(factor: Any, product: Any, size: int) -> None:
             letters[0:].ctypes, letters[1:].ctypes, letters[2:].ctypes, letters[3:].ctypes, dims[0:].ctypes,
             dims[1:].ctypes, one.ctypes, factor.ctypes, dims[2:].ctypes, product[0, first:].ctypes, dims[2:].ctypes,
         )  # fmt: skip
+
+
+@kernel(inner=True)
+def divide_by_joint_factor(factor: Any, rest: Any, rows: int, size: int) -> None:
+    """``factor <- factor @ inv(C)``, C the triangular factor of `factor` on top of the first `rows` rows of `rest`.
+
+    Both are upper triangular, and C has a positive diagonal if `factor` has.
+    """
+    # LAPACK's matrices: by columns
+    joint, below = np.zeros((size, size)), np.zeros((size, rows))
+    for i in range(size):
+        for c in range(i, size):
+            joint[c, i] = factor[i, c]
+    for i in range(rows):
+        for c in range(i, size):
+            below[c, i] = rest[i, c]
+    dims, info, one = np.empty(5, np.int32), np.zeros(1, np.int32), np.ones(1)
+    dims[0], dims[1], dims[2], dims[4] = rows, size, min(32, size), factor.shape[1]
+    reflectors, work = np.empty((size, dims[2])), np.empty((size, dims[2]))
+    _dtpqrt(
+        dims.ctypes, dims[1:].ctypes, dims.ctypes, dims[2:].ctypes, joint.ctypes, dims[1:].ctypes, below.ctypes,
+        dims.ctypes, reflectors.ctypes, dims[2:].ctypes, work.ctypes, info.ctypes,
+    )  # fmt: skip
+    letters = np.empty(4, np.uint8)
+    letters[0], letters[1], letters[2], letters[3] = 76, 85, 84, 78  # L, U, T, N
+    for first in range(0, size, _BLOCK):
+        # these rows of the result begin with the diagonal
+        last = min(first + _BLOCK, size)
+        for i in range(first, last):
+            for c in range(first, i):
+                factor[i, c] = 0.0
+        dims[0], dims[3] = size - first, last - first
+        _dtrsm(
+            letters[0:].ctypes, letters[1:].ctypes, letters[2:].ctypes, letters[3:].ctypes, dims.ctypes,
+            dims[3:].ctypes, one.ctypes, joint[first, first:].ctypes, dims[1:].ctypes, factor[first, first:].ctypes,
+            dims[4:].ctypes,
+        )  # fmt: skip
+    for k in range(size):
+        if joint[k, k] < 0.0:
+            for i in range(k + 1):
+                factor[i, k] = -factor[i, k]
 
 
 @kernel(inner=True)
