@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.continuation import Solution, solve
+from rmt.numeric.continuation import Solution, cauchy_far_away, solve
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.node import Node
 
@@ -183,7 +183,7 @@ def _newton(node: Node, u: ComplexArray, x: FloatArray) -> Solution:
         size = node.strain(here, du)
         settled = last[live] < _LAST
         if np.any(settled):
-            g = jet.w / x[live] if node.positive else jet.g
+            g = jet.w / x[live] if node.positive else cauchy_far_away(jet, x[live])
             residual = np.abs(gap) / (1.0 if node.positive else np.sqrt(node.variance) + np.abs(x[live]))
             fine = settled & (size < _LAST) & (residual < 1e-9) & np.isfinite(g) & (g.imag <= 0)
             blank = np.full(live.size, np.nan, dtype=complex)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ import numpy.typing as npt
 from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z
 
-__all__ = ["Solution", "newton_to", "solve"]
+__all__ = ["Solution", "cauchy_far_away", "newton_to", "solve"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -56,6 +57,7 @@ _SHAKE = 3 * np.finfo(float).eps
 _FEW = 32  # such points are isolated
 _LARGEST_ERROR = 1e-5
 _INFINITE = 1e12
+_FAR = 1e-3  # of m
 _MAX_SWEEPS = 400
 
 
@@ -371,12 +373,18 @@ def _polish(node: Node, u: ComplexArray, path: _Path, ok: BoolArray, pace: _Pace
     return Solution(u, g, lin.jet.m, potential, residual, error, converged)
 
 
+def cauchy_far_away(jet: Jet, z: npt.NDArray[Any]) -> ComplexArray:
+    """The Cauchy transform of a jet at z; where m is small, the imaginary part is that of m, not rounding of 1/z."""
+    far = np.abs(jet.m) < _FAR
+    return np.where(far, (1 + jet.m) / np.where(far, z, 1), jet.g)
+
+
 def _cauchy(jet: Jet, path: _Path) -> ComplexArray:
     """The Cauchy transform at the end of a path."""
     # where an atom at 0 makes g large and nearly real, its imaginary part keeps its digits in w/z with the exact z
     z = path.points
     if path.route is _Route.LINE:
-        return jet.g
+        return cauchy_far_away(jet, z)
     g = np.where((np.abs(jet.w) > 1e-2) & (z != 0), jet.w / np.where(z == 0, 1, z), jet.g)
     # an atom or a hard edge at 0, met exactly
     return np.where((z == 0) & (np.abs(g) * path.size > _INFINITE), np.inf, g)
