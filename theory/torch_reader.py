@@ -62,8 +62,8 @@ def from_torch(module: Any) -> Sequential:
     -------
     Sequential
         For `jacobian_law`, `propagate` and the others. Widths enter as `width_ratio`; biases drawn by the default of
-        `nn.Linear` have variance 1/(3 inputs), which is small but not 0. Entries that are independent but not Gaussian
-        are ``"gaussian"`` here: at large width the law is the same.
+        `nn.Linear` have variance 1/(3 inputs), which is small but not 0. Weights are ``"uniform"``, ``"orthogonal"``, or
+        else ``"gaussian"``: independent entries have the same law at large width whatever they are.
 
     Raises
     ------
@@ -237,10 +237,12 @@ def _weights(place: str, weight: FloatArray) -> tuple[float, str]:
     _refuse_mean(place, "weights", weight)
     fans = (Fraction(n_in), Fraction(n_out), Fraction(n_in + n_out, 2))
     rules = [Fraction(1, 3 * n_in), *(gain / fan for gain in _SQUARED_GAINS for fan in fans)]
-    variance = _known_variance(weight.ravel(), rules)
-    if variance is None:
-        variance = float(np.mean(weight**2))
-        _say_estimated(place, "weights", f"sigma_w = {math.sqrt(variance * n_in):.5g}", weight.size)
+    found = _known_rule(weight.ravel(), rules)
+    if found is not None:
+        variance, uniform = found
+        return math.sqrt(variance * n_in), "uniform" if uniform else "gaussian"
+    variance = float(np.mean(weight**2))
+    _say_estimated(place, "weights", f"sigma_w = {math.sqrt(variance * n_in):.5g}", weight.size)
     return math.sqrt(variance * n_in), "gaussian"
 
 
@@ -263,11 +265,12 @@ def _biases(place: str, bias: FloatArray, n_in: int) -> float:
         return 0.0
     if len(bias) > 1:
         _refuse_mean(place, "biases", bias)
-    variance = _known_variance(bias, [Fraction(1, 3 * n_in)])
-    if variance is None:
-        variance = float(np.mean(bias**2))
-        _say_estimated(place, "biases", f"sigma_b = {math.sqrt(variance):.5g}", bias.size)
-    return math.sqrt(variance)
+    found = _known_rule(bias, [Fraction(1, 3 * n_in)])
+    if found is not None:
+        return math.sqrt(found[0])
+    sigma_b = math.sqrt(float(np.mean(bias**2)))
+    _say_estimated(place, "biases", f"sigma_b = {sigma_b:.5g}", bias.size)
+    return sigma_b
 
 
 def _refuse_mean(place: str, what: str, entries: FloatArray) -> None:
@@ -277,12 +280,12 @@ def _refuse_mean(place: str, what: str, entries: FloatArray) -> None:
                 "initialise them with mean 0")  # fmt: skip
 
 
-def _known_variance(entries: FloatArray, rules: list[Fraction]) -> float | None:
-    """Variance of the rule whose uniform or normal law the entries have, the nearest one; None if there is none."""
+def _known_rule(entries: FloatArray, rules: list[Fraction]) -> tuple[float, bool] | None:
+    """The nearest of the variances whose uniform or normal law the entries have, and whether it is the uniform one."""
     n = entries.size
     square = float(np.mean(entries**2))
     largest = float(np.abs(entries).max())
-    near: list[tuple[float, float]] = []
+    near: list[tuple[float, float, bool]] = []
     for rule in map(float, rules):
         bound = math.sqrt(3.0 * rule)
         # the square of a uniform entry has relative variance 4/5, that of a normal one 2
@@ -292,8 +295,8 @@ def _known_variance(entries: FloatArray, rules: list[Fraction]) -> float | None:
             continue
         deviation = abs(square / rule - 1.0) / error
         if deviation < _ERRORS:
-            near.append((deviation, rule))
-    return min(near)[1] if near else None
+            near.append((deviation, rule, uniform))
+    return min(near)[1:] if near else None
 
 
 def _kurtosis(entries: FloatArray) -> float:

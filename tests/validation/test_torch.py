@@ -182,7 +182,7 @@ def test_default_linear_layers_are_read_exactly():
     first, activation, second = net.layers
     assert first.sigma_w == pytest.approx(ROOT_THIRD, rel=1e-15)
     assert first.sigma_b == pytest.approx(1 / math.sqrt(150), rel=1e-15)
-    assert (first.width_ratio, first.weights, activation) == (2, "gaussian", Activation("tanh"))
+    assert (first.width_ratio, first.weights, activation) == (2, "uniform", Activation("tanh"))
     assert (second.sigma_b, second.width_ratio) == (0.0, Fraction(3, 10))
 
 
@@ -190,9 +190,9 @@ def test_default_linear_layers_are_read_exactly():
     ("initialise", "square", "weights"),
     [
         (lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu"), 2.0, "gaussian"),
-        (lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu", mode="fan_out"), 2.0 * 80 / 60, "gaussian"),
+        (lambda w: nn.init.kaiming_uniform_(w, nonlinearity="relu", mode="fan_out"), 2.0 * 80 / 60, "uniform"),
         (nn.init.xavier_normal_, 2 * 80 / 140, "gaussian"),
-        (lambda w: nn.init.xavier_uniform_(w, gain=5 / 3), 25 / 9 * 2 * 80 / 140, "gaussian"),
+        (lambda w: nn.init.xavier_uniform_(w, gain=5 / 3), 25 / 9 * 2 * 80 / 140, "uniform"),
         (nn.init.zeros_, 0.0, "gaussian"),
     ],
 )

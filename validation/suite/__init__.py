@@ -35,7 +35,7 @@ __all__ = [
 
 ALPHA: Final = 1e-6
 EFFORTS: Final = {
-    "quick": Effort(draws=10_000, replicas=40, size=96),
+    "quick": Effort(draws=10_000, replicas=64, size=96),
     "full": Effort(batches=64, draws=40_000, replicas=96, size=160),
 }
 
