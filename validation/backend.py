@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BACKENDS", "PRECISIONS", "Backend", "get_backend"]
+__all__ = ["BACKENDS", "PRECISIONS", "Backend", "describe_gpu", "get_backend"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -126,3 +126,19 @@ def get_backend(name: str, dtype: str = "float64") -> Backend:
     if device_count == 0:
         raise ValueError("backend='cupy' found no CUDA device; use backend='numpy'")
     return Backend(name, cupy, dtype)
+
+
+def describe_gpu() -> dict[str, Any]:
+    """Version of cupy (None where it is missing), the devices it finds, and what keeps it from them."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError as error:
+        return {"cupy": None, "devices": [], "problem": str(error)}
+    found: dict[str, Any] = {"cupy": str(cupy.__version__), "devices": [], "problem": None}
+    try:
+        for number in range(int(cupy.cuda.runtime.getDeviceCount())):
+            properties = cupy.cuda.runtime.getDeviceProperties(number)
+            found["devices"].append(f"{properties['name'].decode()}, {properties['totalGlobalMem'] / 2**30:.0f} GiB")
+    except RuntimeError as error:
+        found["problem"] = str(error)
+    return found

@@ -9,6 +9,7 @@ here; Bolthausen conditions the matrix of message passing in this way (arXiv:120
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,15 +34,15 @@ class ConditionedGaussian(Weights):
 
     def __init__(self, scale: float, n_out: int, n_in: int, generator: CompiledGenerator) -> None:
         self.n_out, self.rank = n_out, min(n_out, n_in)
-        self._deviation = scale * n_in**-0.5
+        self._deviation = scale / math.sqrt(n_in)
         self._generator = generator
 
     def image(self, x: FloatArray) -> FloatArray:
         """W x, a Gaussian vector."""
-        self._norm = float(x @ x) ** 0.5
+        self._norm = math.sqrt(x @ x)
         self._direction = x / (self._norm or 1.0)
         self._image = self._generator.standard_normal((self.n_out,))
-        return self._norm * self._deviation * self._image
+        return (self._norm * self._deviation) * self._image
 
     def images(self, batch: FloatArray) -> FloatArray:
         """Not here: weights that many inputs have met are drawn whole."""

@@ -15,6 +15,7 @@ from typing import Any
 
 import threadpoolctl
 
+from validation.backend import describe_gpu
 from validation.runner import available_processors
 from validation.tables import text_table
 
@@ -28,7 +29,6 @@ _REQUIRED = ("numpy", "scipy", "sympy", "mpmath", "numba", "matplotlib", "tqdm",
 _OPTIONAL = {
     "flint": ("python-flint", "rigorous enclosures"),
     "dask": ("dask", "clusters"),
-    "cupy": ("cupy", "GPU"),
     "torch": ("torch", "spectra of torch modules"),
 }
 
@@ -66,6 +66,7 @@ def diagnose() -> dict[str, Any]:
         },
         "cpus": available_processors(),
         "gpus": _gpus(),
+        "gpu_backend": describe_gpu(),
         "blas": _blas(),
         "problems": problems,
     }
@@ -93,9 +94,16 @@ def _as_text(found: dict[str, Any]) -> str:
         for name, (_, purpose) in _OPTIONAL.items()
     ]
     rows += [("CPUs", str(found["cpus"])), ("GPUs", ", ".join(found["gpus"]) or "none found by nvidia-smi")]
+    rows += [("backend cupy", _gpu_backend(found["gpu_backend"]))]
     rows += [("BLAS", f"{pool['library']} {pool['version']}, {pool['threads']} threads") for pool in found["blas"]]
     rows += [("verdict", f"{len(found['problems'])} problem(s)" if found["problems"] else "healthy")]
     return text_table(rows)
+
+
+def _gpu_backend(found: dict[str, Any]) -> str:
+    if found["cupy"] is None:
+        return "not installed (optional: spectra on a GPU)"
+    return f"{found['cupy']}, " + (", ".join(found["devices"]) or f"no device ({found['problem'] or 'none found'})")
 
 
 def _version(distribution: str) -> str | None:

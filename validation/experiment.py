@@ -167,8 +167,8 @@ class Experiment:
         store : path, optional
             Folder for checkpoints, one a chunk. A run that was killed resumes from it and nothing is counted twice.
         workers : int, optional
-            Number of worker processes (default: all processors); 1 runs in the calling process. With `executor`, how
-            many workers to keep supplied (default: what it tells, else the processors of this machine).
+            Number of worker processes (default: all processors, or 1 with a GPU); 1 runs in the calling process. With
+            `executor`, how many workers to keep supplied (default: what it tells, else the processors of this machine).
         chunk_size : int, optional
             Replicas a task (default: what takes about a second). It has no influence on the numbers.
         keep : str
@@ -256,7 +256,8 @@ class Experiment:
             return Run(replace(self, replicas=samples[0].replicas), samples, metadata)
 
         free = executor is None and workers is None  # to start processes or not
-        workers = workers or (available_processors() if executor is None else expected_workers(executor))
+        own = 1 if self.backend == "cupy" else available_processors()  # processes would compete for the GPU
+        workers = workers or (own if executor is None else expected_workers(executor))
         schedule = Schedule({width: each.done for width, each in collectors.items()}, workers, chunk_size)
         tasks = (self._chunk(width, start, stop, plans[width]) for width, start, stop in schedule)
         sample = partial(sample_chunk, keep=keep)

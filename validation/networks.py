@@ -10,7 +10,7 @@ network or many: the rules hold for arrays with leading axes of replicas too, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -158,21 +158,21 @@ def layer_types() -> tuple[type, ...]:
     return tuple(kind for kind in LAYER_TYPES if advance.dispatch(kind) is not advance.dispatch(object))
 
 
-def parts(net: Layer | Iterable[Layer]) -> Iterator[Layer]:
+def parts(net: Layer) -> Iterator[Layer]:
     """Each elementary layer of a description once, however often it is repeated; those inside residual blocks too."""
     match net:
         case Repeat() | Sequential():
-            yield from parts(net.layers)
+            inner = net.layers
         case Residual():
             yield net
-            yield from parts(net.branch)
+            inner = net.branch
         case Architecture():
-            yield from parts(net.expand())
-        case tuple():
-            for layer in net:
-                yield from parts(layer)
+            inner = (net.expand(),)
         case _:
             yield net
+            inner = ()
+    for layer in inner:
+        yield from parts(layer)
 
 
 @advance.register

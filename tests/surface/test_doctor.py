@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -44,6 +45,38 @@ def test_missing_optional_library_is_no_problem(monkeypatch):
     found = diagnose()
     assert found["optional"]["no_such_library"] is None
     assert not found["problems"]
+
+
+def fake_cupy(monkeypatch, count):
+    """A module in cupy's place with so many devices, or whose driver is missing."""
+
+    def device_count():
+        if count is None:
+            raise RuntimeError("driver is missing")
+        return count
+
+    runtime = SimpleNamespace(
+        getDeviceCount=device_count,
+        getDeviceProperties=lambda number: {"name": f"card {number}".encode(), "totalGlobalMem": 8 * 2**30},
+    )
+    fake = SimpleNamespace(__version__="14.0", cuda=SimpleNamespace(runtime=runtime))
+    monkeypatch.setitem(sys.modules, "cupy", fake)
+
+
+@pytest.mark.parametrize(
+    ("count", "line"),
+    [(2, "14.0, card 0, 8 GiB, card 1, 8 GiB"), (0, "14.0, no device (none found)"), (None, "driver is missing")],
+)
+def test_gpu_library_and_devices_are_told(count, line, monkeypatch, capsys):
+    fake_cupy(monkeypatch, count)
+    assert main(["doctor"]) == 0
+    assert line in capsys.readouterr().out
+
+
+def test_a_missing_gpu_library_is_told(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert main(["doctor"]) == 0
+    assert "not installed (optional: spectra on a GPU)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["theory", "rmt"])
