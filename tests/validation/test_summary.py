@@ -176,6 +176,25 @@ def test_store_of_a_killed_run_counts_nothing_twice(both, tmp_path):
         CHAIN.run(workers=1, store=tmp_path)
 
 
+@pytest.mark.parametrize("keep", ["spectra", "summary"])
+def test_overlapping_chunks_of_two_runs_are_counted_once(both, tmp_path, keep):
+    # two runs with tasks of different lengths that wrote into one folder, as far as they got
+    for size in (40, 50):
+        CHAIN.run(workers=1, keep=keep, chunk_size=size, store=tmp_path / str(size))
+    for span in ("000000-000040", "000080-000120"):
+        name = f"width-00024_triangular_replicas-{span}.npz"
+        (tmp_path / "40" / name).rename(tmp_path / "50" / name)
+    for first in ("000000", "000100"):
+        next((tmp_path / "50").glob(f"width-00024_*_replicas-{first}-*50.npz")).unlink()
+    run = CHAIN.run(workers=1, keep=keep, store=tmp_path / "50")
+    assert 150 < run.metadata["resumed_replicas"] < 300
+    for a, b in zip(run.samples, both[keep == "summary"].samples, strict=True):
+        assert a.replicas == 150
+        np.testing.assert_array_equal(a.largest(3), b.largest(3))
+        if keep == "summary":
+            np.testing.assert_array_equal(a.histogram.counts, b.histogram.counts)
+
+
 def test_spectra_in_the_store_and_summaries_in_memory(both, tmp_path):
     run = CHAIN.run(workers=1, keep="stored", store=tmp_path)
     for a, b in zip(run.samples, both[1].samples, strict=True):
