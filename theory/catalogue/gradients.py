@@ -158,8 +158,8 @@ def _hessian_rate() -> Entry:
         hypotheses=(
             "Blocks $z' = α z + λ √(2/n) W relu(z)$ of width $n$. A squared block of gradient or Hessian changes "
             "typically by $\\exp(\\log(α^2 + λ^2) + r/n)$ a layer, an eigenvalue of the Hessian by the root of it, to "
-            "first order in $1/n$. $r = -5/2$ without a skip; $λ^2 = 1/L$ beside $α = 1$ keeps the sum over the layers of "
-            "order $1/n$.",
+            "first order in $1/n$. $r = -5/2$ without a skip; $λ^2 = 1/L$ beside $α = 1$ keeps the sum over the layers "
+            "of order $1/n$.",
         ),
         source=(("LiNicaRoy2021", ""), ("Orvieto2021", ""), ("", "derived here")),
         steps=(
