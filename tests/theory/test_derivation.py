@@ -240,14 +240,14 @@ def test_atoms_of_orthogonal_chains_are_stated():
 
 def test_chains_with_a_double_scaling_limit_derive_it():
     titles = {
-        name: [step.title for step in theory.derive(theory.Chain(9, name, weights="orthogonal")).steps]
+        name: [step.title for step in derive(Chain(9, name, weights="orthogonal")).steps]
         for name in ("hard_tanh", "tanh", "relu")
     }
     assert "The Bernoulli class" in titles["hard_tanh"]
     assert "The smooth class" in titles["tanh"]
     assert all("Corrections of log S" in titles[name] for name in ("hard_tanh", "tanh"))
     assert "Double scaling" not in titles["relu"]
-    gaussian = theory.derive(theory.Chain(9, "tanh"))
+    gaussian = derive(Chain(9, "tanh"))
     assert "Double scaling" not in [step.title for step in gaussian.steps]
 
 

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+import rmt
 import theory
 import theory.network
 import theory.propagation
@@ -25,11 +26,13 @@ from theory.network import (
     ResNet,
     Scale,
     Sequential,
+    Sparse,
     describe,
 )
 from validation.backend import get_backend
 from validation.description import network_from_json, network_to_json
 from validation.ensembles import weight_matrix
+from validation.masked_chain import masked_chain
 from validation.networks import Sampler, sample_jacobian
 
 EXAMPLES = {
@@ -86,6 +89,14 @@ def test_an_unknown_layer_has_no_reading():
     for name, others in {"signal": 1, "sample": 2, "description": 0}.items():
         with pytest.raises(NotImplementedError, match="complex"):
             REGISTRIES[name](1j, *[None] * others)
+
+
+@pytest.mark.parametrize("weights", ["uniform", Sparse(0.3), rmt.Discrete({0.5: 0.5, 1.5: 0.5})], ids=str)
+def test_other_ensembles_are_not_sampled_as_gaussian_ones(weights):
+    assert "needed: gaussian or orthogonal ones" in masked_chain(Chain(2, "relu", weights=weights), 8)
+    convolution = Sequential([DeltaOrthogonal(2), Activation("relu")])
+    assert "it has a convolution" in masked_chain(convolution, 8)
+    assert not isinstance(masked_chain(Chain(2, "relu"), 8), str)
 
 
 # --- delta-orthogonal convolutions ----------------------------------------------------------------------------------
