@@ -63,6 +63,13 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "Chain": ("Pennington2017", "Pennington2018"),
     "Dense": ("Pennington2017",),
     "Activation": ("Pennington2017",),
+    "DeltaOrthogonal": ("Xiao2018",),
+    "OrthogonalFilterNet": ("Ceni2022",),
+    "GatedLayer": ("ChenPenningtonSchoenholz2018",),
+    "GinibreProduct": ("AkemannKieburgWei2013", "AkemannIpsen2015"),
+    "LogNormLaw": ("HaninNica2018",),
+    "AngleStep": ("JakubNica2023",),
+    "FeatureMoments": ("PenningtonWorah2017",),
     "Outlier": ("BenaychGeorgesNadakuditi2011",),
 }
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         block_means,
         directional_hessian_law,
         extreme_hessian_eigenvalues,
+        hessian_rate,
         hessian_vector_product,
     )
     from theory.jacobian import jacobian_law
@@ -169,6 +170,7 @@ __all__ = [
     "get_activation",
     "gradient_flow",
     "hessian_inertia",
+    "hessian_rate",
     "hessian_vector_product",
     "jacobian_law",
     "largest_eigenvalue",
@@ -263,6 +265,7 @@ _HOMES = {
     "gated_layer_law": "theory.gated",
     "get_activation": "theory.activations",
     "gradient_flow": "theory.escape",
+    "hessian_rate": "theory.hessian",
     "hessian_inertia": "theory.width_one",
     "hessian_vector_product": "theory.hessian",
     "jacobian_law": "theory.jacobian",

@@ -18,8 +18,10 @@ from rmt.algebra.affine import Affine
 from rmt.algebra.free_power import FreePower
 from rmt.algebra.free_product import FreeProduct
 from rmt.laws.discrete import Discrete
+from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, G, Step, m, to_sympy, z
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
+from theory.chain_expansion import expand_chain
 from theory.network import Chain
 from theory.weights import Weights, describe_weights, has_independent_entries, is_isometric, weights_law
 
@@ -59,10 +61,18 @@ def derive_chain(net: Chain) -> Derivation:
     return replace(
         derivation,
         subject=repr(net),
-        steps=(*steps, *derivation.steps, *_atom_steps(masses, net.weights, depth)),
+        steps=(*steps, *derivation.steps, *_atom_steps(masses, net.weights, depth), *_limit_steps(net)),
         definitions=definitions,
         criterion=_criterion(formulas, sigma_w),
     )
+
+
+def _limit_steps(net: Chain) -> tuple[Step, ...]:
+    """The double-scaling limit with its corrections, where the chain has one."""
+    try:
+        return expand_chain(net, 2).steps
+    except PreconditionError:
+        return ()
 
 
 def _chain_law(masses: Mapping[Any, Any], weights: Weights, variance: Any, depth: Any) -> Any:
@@ -210,6 +220,7 @@ def _derive_smooth(net: Chain, formulas: ActivationFormulas, steps: tuple[Step, 
             "From the first two terms of the series, with $σ_w^2 μ_1 = 1$.",
             PENNINGTON,
         ),
+        *_limit_steps(net),
     )
     return Derivation(
         subject=repr(net),

@@ -1,6 +1,6 @@
 """The density of the singular values of products of complex Ginibre matrices of finite size.
 
-After Akemann, Ipsen and Kieburg, arXiv:1303.5694, with Meijer G-functions as weights.
+After Akemann, Kieburg and Wei, arXiv:1303.5694, with Meijer G-functions as weights.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class GinibreProduct(Law):
 
         p_k(y) = Σ_j (-1)^{k-j} C(k,j) (k!/j!)^M y^j,    ∫ y^{s-1} q_k(y) dy = Γ(s)^{M+1}/Γ(s-k),    h_k = (k!)^{M+1},
 
-    so that q_k is the Meijer G-function G^{M+1,0}_{1,M+1}(-k; 0,…,0 | y) (Akemann, Ipsen and Kieburg 2013). It tends to
+    so that q_k is the Meijer G-function G^{M+1,0}_{1,M+1}(-k; 0,…,0 | y) (Akemann, Kieburg and Wei 2013). It tends to
     ``FussCatalan(M)`` for large N, and is `rmt.finite` Wishart's for M = 1. Moments are exact. The weights are
     integrals along a vertical line, in as many digits as the sum over k cancels: some 50 ms a point for N M = 20 after
     the tables.

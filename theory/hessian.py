@@ -12,6 +12,7 @@ squares are kept by the right variance of the weights; medians fall exponentiall
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,12 +23,14 @@ from rmt.parameters import check_number
 from rmt.results import PreconditionError
 from theory.finite_width import LogNormLaw, check_layers, check_slopes
 from theory.log_law import check_count
+from theory.norm_growth import resnet_log_normal_norm
 
 __all__ = [
     "BlockMeans",
     "block_means",
     "directional_hessian_law",
     "extreme_hessian_eigenvalues",
+    "hessian_rate",
     "hessian_vector_product",
 ]
 
@@ -91,6 +94,45 @@ def directional_hessian_law(width: int, depth: int) -> LogNormLaw:
         If an argument is out of range.
     """
     return LogNormLaw(check_count("width", width), check_count("depth", depth, 3) - 2)
+
+
+def hessian_rate(
+    width: int, *, activation: str = "relu", skip: float = 0.0, branch: float = 1.0, alpha: float = 0.01
+) -> float:
+    """Exponential rate a layer at which squared blocks of gradient and Hessian change, typically, with the depth.
+
+    Block z' = a z + b φ(W z), weights of variance 1/(p n), p = E s² of the slopes. The gradient by any W_k has L - 1
+    independent factors, a block of the Hessian of f L - 2 of them, so that ln|∂f/∂W_k|² falls at this rate and
+    ln|λ|, λ an extreme eigenvalue of the Hessian, at half of it: to 0 at any fixed width, for a plain network like
+    e^{-5L/2n} and e^{-5L/4n} (ReLU), slower by the width, and not at all for branches of order b² = 1/L beside a = 1.
+
+    Parameters
+    ----------
+    width : int
+    activation, alpha
+        As in `LogNormLaw`; a skip needs ``"relu"``.
+    skip, branch : float
+        a and b. Without a skip the rate is exact, ln b² + E ln of one layer's factor; with one it is that of
+        `resnet_log_normal_norm`, to first order in 1/width.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    PreconditionError
+        For a skip beside another activation than relu.
+
+    Examples
+    --------
+    >>> round(hessian_rate(32), 6), round(hessian_rate(32, skip=1.0, branch=0.1), 6)
+    (-0.08254, 0.00933)
+    """
+    if skip == 0:
+        check_number("branch", branch, above=0)
+        return 2 * math.log(branch) + LogNormLaw(check_count("width", width), 1, activation, alpha).mean()
+    if activation != "relu":
+        raise PreconditionError(f"activation={activation!r} with a skip: the rate is known for relu; use skip=0")
+    return resnet_log_normal_norm(width, 1, skip=skip, branch=branch)[0]
 
 
 def _check_network(

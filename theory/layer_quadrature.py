@@ -8,6 +8,7 @@ with a Chebyshev interpolant in log q.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -117,10 +118,11 @@ def _interpolant(family: Callable[[float], Law], q: FloatArray) -> Function | No
         series = np.polynomial.chebyshev.chebfit(t, values, degree)
         if np.all(np.abs(series[-4:]) <= 1e-15 * (1 + np.abs(values).max(axis=0))):
 
-            def evaluate(values: FloatArray, series: FloatArray = series) -> FloatArray:
-                arguments = 2 * (np.log(values) - low) / (high - low) - 1
-                out: FloatArray = np.polynomial.chebyshev.chebval(arguments, series).T
-                return out
-
-            return evaluate
+            return functools.partial(_evaluate, np.asarray(series, dtype=np.float64), float(low), float(high))
     return None
+
+
+def _evaluate(series: FloatArray, low: float, high: float, values: FloatArray) -> FloatArray:
+    """A Chebyshev series in log q between the given ends."""
+    arguments = 2 * (np.log(values) - low) / (high - low) - 1
+    return np.asarray(np.polynomial.chebyshev.chebval(arguments, series).T, dtype=np.float64)

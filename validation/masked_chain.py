@@ -25,8 +25,10 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from theory.network import Activation, Dense, Dropout, Layer, Scale, blocks
+from theory.network import Activation, DeltaOrthogonal, Dense, Dropout, Layer, Scale, blocks
+from theory.weights import describe_weights
 from validation.chunk import Chunk
+from validation.networks import parts
 
 __all__ = ["MaskedChain", "masked_chain", "obstacle"]
 
@@ -86,6 +88,8 @@ def masked_chain(net: Layer, width: int) -> MaskedChain | str:
     log_scale = 0.0
     # the sign that all active units have, 0 if signs are symmetric
     sign = 0
+    if any(isinstance(part, DeltaOrthogonal) for part in parts(net)):
+        return "it has a convolution (needed: a chain of Dense, Activation, Scale and Dropout)"
     for block in blocks(net):
         if not keep and not isinstance(block, Dense | Scale) and not _is_linear(block):
             return f"{_name(block)} comes before the first weights (needed: a Dense layer at the start)"
@@ -96,6 +100,8 @@ def masked_chain(net: Layer, width: int) -> MaskedChain | str:
                 if float(block.sigma_w) == 0.0:
                     return "it has weights of sigma_w=0 (needed: sigma_w > 0)"
                 n_in, n_out = widths[-1], max(1, round(widths[-1] * float(block.width_ratio)))
+                if block.weights not in ("gaussian", "orthogonal"):
+                    return f"it has {describe_weights(block.weights)} (needed: gaussian or orthogonal ones)"
                 haar = block.weights == "orthogonal"
                 variance = max(1.0, n_out / n_in) if haar else 1.0 / n_in
                 log_scale += math.log(float(block.sigma_w)) + 0.5 * math.log(variance)

@@ -166,7 +166,7 @@ def parts(net: Layer) -> Iterator[Layer]:
         case Residual():
             yield net
             inner = net.branch
-        case Architecture():
+        case Architecture() if not isinstance(net, DeltaOrthogonal):
             inner = (net.expand(),)
         case _:
             yield net
@@ -180,14 +180,22 @@ def _dense(layer: Dense, signal: Signal, sampler: Sampler) -> Signal:
     n_in = signal.x.shape[-1]
     n_out = max(1, round(n_in * float(layer.width_ratio)))
     weights = sampler.weights(layer.weights, float(layer.sigma_w), n_out, n_in, signal, sampler)
-    preactivation = weights.image(signal.x)
+    return _affine(weights, float(layer.sigma_b), n_out, signal, sampler)
+
+
+def _affine(weights: Weights, sigma_b: float, channels: int, signal: Signal, sampler: Sampler) -> Signal:
+    """W x + b, one bias a channel of neighbouring components."""
+    x = weights.image(signal.x)
     batch = None if signal.batch is None else weights.images(signal.batch)
-    if layer.sigma_b:
-        bias = float(layer.sigma_b) * sampler.generator.standard_normal((n_out,))
-        preactivation += bias
+    if sigma_b:
+        bias = sigma_b * sampler.generator.standard_normal((channels,))
+        if channels < weights.n_out:
+            positions = sampler.backend.xp.ones(weights.n_out // channels, dtype=sampler.backend.real)
+            bias = sampler.backend.xp.reshape(bias[..., None] * positions, (*bias.shape[:-1], weights.n_out))
+        x += bias
         batch = None if batch is None else batch + bias[..., None]
     rank = _smaller(sampler, signal.rank, weights.rank)
-    return Signal(preactivation, signal.jacobian.weighted(weights), rank, batch=batch)
+    return Signal(x, signal.jacobian.weighted(weights), rank, batch=batch)
 
 
 @advance.register
@@ -312,24 +320,16 @@ def _architecture(layer: Architecture, signal: Signal, sampler: Sampler) -> Sign
 
 @advance.register
 def _convolution(layer: DeltaOrthogonal, signal: Signal, sampler: Sampler) -> Signal:
-    xp, width = sampler.backend.xp, len(signal.x)
-    if width % layer.positions:
-        raise ValueError(f"DeltaOrthogonal: the width {width} is no multiple of positions={layer.positions}")
-    channels = width // layer.positions
+    xp, width, positions = sampler.backend.xp, signal.x.shape[-1], layer.positions
+    if width % positions:
+        raise ValueError(f"DeltaOrthogonal: the width {width} is no multiple of positions={positions}")
+    channels = width // positions
     centre = weight_matrix("orthogonal", channels, channels, sampler.generator, sampler.backend)
-    centre *= float(layer.sigma_w)
-
-    def convolved(array: Any) -> Any:
-        return (centre @ array.reshape(channels, -1)).reshape(array.shape)
-
-    x = convolved(signal.x)
-    batch = None if signal.batch is None else convolved(signal.batch)
-    if layer.sigma_b:
-        bias = xp.repeat(float(layer.sigma_b) * sampler.generator.standard_normal(channels), layer.positions)
-        x += bias
-        batch = None if batch is None else batch + bias[:, None]
-    jacobian = xp.kron(centre, xp.eye(layer.positions)) if signal.jacobian is None else convolved(signal.jacobian)
-    return Signal(x, jacobian, signal.rank, batch=batch)
+    # the same matrix at every position: the positions of a channel stand side by side
+    apart = xp.eye(positions, dtype=sampler.backend.real)
+    matrix = float(layer.sigma_w) * centre[..., :, None, :, None] * apart[:, None, :]
+    weights = FormedWeights(xp.reshape(matrix, (*matrix.shape[:-4], width, width)), width)
+    return _affine(weights, float(layer.sigma_b), channels, signal, sampler)
 
 
 def _in_turn(layers: tuple[Layer, ...], signal: Signal, sampler: Sampler) -> Signal:

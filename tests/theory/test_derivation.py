@@ -238,6 +238,19 @@ def test_atoms_of_orthogonal_chains_are_stated():
     assert "Atom at the top" not in {x.title for x in derive(Chain(depth=3, activation="hard_tanh")).steps}
 
 
+def test_chains_with_a_double_scaling_limit_derive_it():
+    titles = {
+        name: [step.title for step in derive(Chain(9, name, weights="orthogonal")).steps]
+        for name in ("hard_tanh", "tanh", "relu")
+    }
+    assert "The Bernoulli class" in titles["hard_tanh"]
+    assert "The smooth class" in titles["tanh"]
+    assert all("Corrections of log S" in titles[name] for name in ("hard_tanh", "tanh"))
+    assert "Double scaling" not in titles["relu"]
+    gaussian = derive(Chain(9, "tanh"))
+    assert "Double scaling" not in [step.title for step in gaussian.steps]
+
+
 def test_linear_gaussian_chain_is_fuss_catalan():
     from rmt.laws.fuss_catalan import FussCatalan
 

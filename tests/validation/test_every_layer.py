@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+import rmt
 import theory
 import theory.network
 import theory.propagation
@@ -25,11 +26,13 @@ from theory.network import (
     ResNet,
     Scale,
     Sequential,
+    Sparse,
     describe,
 )
 from validation.backend import get_backend
 from validation.description import network_from_json, network_to_json
 from validation.ensembles import weight_matrix
+from validation.masked_chain import masked_chain
 from validation.networks import Sampler, sample_jacobian
 
 EXAMPLES = {
@@ -88,6 +91,14 @@ def test_an_unknown_layer_has_no_reading():
             REGISTRIES[name](1j, *[None] * others)
 
 
+@pytest.mark.parametrize("weights", ["uniform", Sparse(0.3), rmt.Discrete({0.5: 0.5, 1.5: 0.5})], ids=str)
+def test_other_ensembles_are_not_sampled_as_gaussian_ones(weights):
+    assert "needed: gaussian or orthogonal ones" in masked_chain(Chain(2, "relu", weights=weights), 8)
+    convolution = Sequential([DeltaOrthogonal(2), Activation("relu")])
+    assert "it has a convolution" in masked_chain(convolution, 8)
+    assert not isinstance(masked_chain(Chain(2, "relu"), 8), str)
+
+
 # --- delta-orthogonal convolutions ----------------------------------------------------------------------------------
 
 
@@ -129,7 +140,8 @@ def test_positions_keep_the_covariance_of_two_inputs():
     gaussian = [1.5 * rng.normal(size=(channels, channels)), 1.1 * rng.normal(size=(channels, channels))]
     h = gaussian[0] / math.sqrt(channels) @ np.stack([first, other], axis=1) + 0.3 * rng.normal(size=(channels, 1))
     h = gaussian[1] / math.sqrt(channels) @ np.maximum(h, 0)
-    assert theory.propagate(net, 1.0, rho).correlation[-1] == pytest.approx(np.corrcoef(h.T)[0, 1], abs=6 / channels**0.5)
+    expected = theory.propagate(net, 1.0, rho).correlation[-1]
+    assert np.corrcoef(h.T)[0, 1] == pytest.approx(expected, abs=6 / channels**0.5)
 
 
 def test_a_convolution_has_the_law_of_the_connected_layer():

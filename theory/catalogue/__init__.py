@@ -31,6 +31,7 @@ TOPICS: Mapping[str, str] = {
     "Plain chains": "chains",
     "Products and largest eigenvalues": "products",
     "Deep limits and rectangular chains": "classes",
+    "Layers and ensembles of weights": "layers",
     "Residual blocks": "blocks",
     "The universal law of residual networks": "residual",
     "Sample variance and orthogonal filters": "correlations",

@@ -1,4 +1,4 @@
-"""Gradients and Hessians of linear networks of finite width.
+"""Gradients and Hessians of networks of finite width.
 
 After Orvieto et al., arXiv:2106.03763, with exact laws derived here.
 This module loads sympy: import it inside functions only.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -16,6 +17,7 @@ import sympy as sp
 
 from rmt.symbolic.derivation import Step
 from theory.catalogue.published import Entry, Witness, eq
+from theory.norm_growth import resnet_fourth_moments
 
 __all__ = ["build"]
 
@@ -134,9 +136,50 @@ def _hessian_blocks() -> Entry:
     )
 
 
+def _hessian_rate() -> Entry:
+    rate, skip, branch, n = sp.symbols("r alpha lambda n", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for width, a, b in ((10**6, Fraction(1), Fraction(1, 3)), (4 * 10**6, Fraction(3, 5), Fraction(4, 5))):
+            # exact fourth moment of a block on a signal of typical kurtosis: of a log-normal variable
+            # ln E x² - 2 ln E x is the variance of ln x, and ln E x - half of it the mean
+            fourth, _ = resnet_fourth_moments(width, 1, skip=a, branch=b, fourth_norm=Fraction(3, width))
+            mean = mpmath.mpf((a * a + b * b).numerator) / (a * a + b * b).denominator
+            square = mpmath.mpf(fourth.numerator) / fourth.denominator
+            value = mpmath.log(mean) - (mpmath.log(square) - 2 * mpmath.log(mean)) / 2
+            # the part of order 1/n, judged by itself: the rest of the rate hides it
+            yield {n: width, skip: a, branch: b, rate: (value - mpmath.log(mean)) * width}
+
+    correction = -(5 * branch**4 + 4 * skip**2 * branch**2) / (2 * (skip**2 + branch**2) ** 2)
+    return Entry(
+        key="hessian-rate",
+        title="Rate at which gradients and Hessians vanish with depth (ReLU, with and without skips)",
+        statement=(eq(rate, correction),),
+        hypotheses=(
+            "Blocks $z' = α z + λ √(2/n) W relu(z)$ of width $n$. A squared block of gradient or Hessian changes "
+            "typically by $\\exp(\\log(α^2 + λ^2) + r/n)$ a layer, an eigenvalue of the Hessian by the root of it, to "
+            "first order in $1/n$. $r = -5/2$ without a skip; $λ^2 = 1/L$ beside $α = 1$ keeps the sum over the layers "
+            "of order $1/n$.",
+        ),
+        source=(("LiNicaRoy2021", ""), ("Orvieto2021", ""), ("", "derived here")),
+        steps=(
+            Step(
+                "Mean of a log-normal variable",
+                (eq(sp.Symbol("E ln x"), sp.Symbol("ln E x") - sp.Symbol("Var ln x") / 2),),
+                "The blocks are independent products over L - 1 and L - 2 layers, each near 1.",
+                "Li, Nica, Roy 2021, arXiv:2106.04013",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="exact fourth moments of a block at a large finite width",
+        tolerance=3e-5,
+    )
+
+
 def build() -> tuple[Entry, ...]:
     """The entries of this topic."""
     return (
         _weight_gradient(),
         _hessian_blocks(),
+        _hessian_rate(),
     )
