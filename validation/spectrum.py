@@ -10,6 +10,7 @@ some ten layers and more reach it; residual networks do not.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from validation.backend import Backend
 
-__all__ = ["SQUARED", "LogSpectrum", "log_singular_values", "log_spectrum", "singular_values"]
+__all__ = ["SQUARED", "LogSpectrum", "log_resolution", "log_singular_values", "log_spectrum", "singular_values"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,6 +49,11 @@ class LogSpectrum:
 # Smallest ratio of eigenvalues of J Jᵀ of which they are taken: the error of log s is then at most half of
 # n * eps / SQUARED, 1e-8 at n = 1000, and some hundredth of that in practice.
 SQUARED = 1e-5
+
+
+def log_resolution(rows: int, columns: int, dtype: str = "float64") -> float:
+    """Logarithm of the smallest ratio of singular values that a dense product and its decomposition resolve."""
+    return math.log(max(rows, columns) * float(np.finfo(dtype).eps))
 
 
 def log_singular_values(
@@ -92,7 +98,7 @@ def log_spectrum(
     """Logarithms, rank and floor of the decreasing singular values of a matrix that was formed in this precision."""
     singular = np.zeros(rows)
     singular[: len(computed)] = computed
-    floor = max(rows, columns) * float(np.finfo(dtype).eps) * float(singular[0])
+    floor = math.exp(log_resolution(rows, columns, dtype)) * float(singular[0])
     above_floor = int(np.count_nonzero(singular > floor))
     rank = above_floor if rank is None else int(rank)
     singular[rank:] = 0.0
