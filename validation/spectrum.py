@@ -1,11 +1,15 @@
 """Singular values of sampled Jacobians, as logarithms.
 
-Accuracy. The values come from a backward-stable dense decomposition (LAPACK ``gesdd``) of the *product* J in double
-precision, so each singular value carries an absolute error of a few ``eps * s_max``: the logarithms are right while
-``s > n * eps * s_max``, that is for condition numbers up to about 1e13 at width 500, and mean nothing beyond 1e16. What
-lies below this floor was lost when the product was formed and no decomposition brings it back. Such values are counted
-as unresolved, never passed off as resolved, and the comparison treats them as "somewhere below the floor". Chains of
-some ten layers and more reach it; residual networks do not.
+What is resolved when.
+
+* Of a dense *product* J in double precision, decomposed by LAPACK ``gesdd`` (backward stable), each singular value has
+  an absolute error of a few ``eps * s_max``: the logarithms are right while ``s > n * eps * s_max``, that is for
+  condition numbers up to about 1e13 at width 500, and mean nothing beyond 1e16. What lies below this floor was lost
+  when the product was formed and no decomposition brings it back. Such values are counted as unresolved, never passed
+  off as resolved, and the comparison treats them as "somewhere below the floor". Chains of some ten layers and more
+  reach it; residual networks do not.
+* A product kept graded (`validation.graded`) or triangular (`validation.methods.triangular`) resolves all of them.
+* A Jacobian that is not formed at all (`validation.lanczos`) gives nodes and weights of a quadrature instead.
 """
 
 from __future__ import annotations
@@ -44,6 +48,15 @@ class LogSpectrum:
     rank: int
     resolved: int
     log_floor: float
+
+    def columns(self) -> dict[str, Any]:
+        """The row of a replica in the columns of `validation.samples.WidthSample`."""
+        return {
+            "log_singular_values": self.values,
+            "rank": self.rank,
+            "resolved": self.resolved,
+            "log_floor": self.log_floor,
+        }
 
 
 # Smallest ratio of eigenvalues of J Jᵀ of which they are taken: the error of log s is then at most half of

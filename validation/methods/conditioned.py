@@ -31,7 +31,7 @@ from validation.reflectors import HaarReflectors
 from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
 
-__all__ = ["METHOD", "conditioned_weights"]
+__all__ = ["METHOD", "conditioned_sampler", "conditioned_weights"]
 
 
 def conditioned_weights(
@@ -51,6 +51,12 @@ def conditioned_weights(
     matrix = weight_matrix(ensemble, n_out, n_in, generator, sampler.backend)
     matrix *= scale
     return FormedWeights(matrix, weight_rank(ensemble, matrix, sampler.backend), partial=True)
+
+
+def conditioned_sampler(sampler: Sampler) -> Sampler:
+    """A sampler that draws such weights."""
+    generator = CompiledGenerator(sampler.generator, sampler.backend.dtype)
+    return replace(sampler, generator=generator, weights=conditioned_weights)
 
 
 def _obstacle(chunk: Chunk) -> str | None:
@@ -89,8 +95,7 @@ def _sample(chunk: Chunk) -> Columns:
     residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
 
     def draw(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
-        generator = CompiledGenerator(sampler.generator, sampler.backend.dtype)
-        sampler = replace(sampler, generator=generator, weights=conditioned_weights)
+        sampler = conditioned_sampler(sampler)
         signal = advance(net, initial_signal(net, x, sampler), sampler)
         jacobian = signal.jacobian.formed()
         matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from theory.network import Layer
 from validation.backend import get_backend
 from validation.chunk import Chunk, replica_seed, sample_input
+from validation.lanczos import QuadratureSpectrum
 from validation.methods.method import Method
 from validation.networks import Sampler, Signal, sample_jacobian
 from validation.spectrum import LogSpectrum, log_singular_values
@@ -19,7 +20,7 @@ from validation.store import Columns
 
 __all__ = ["METHOD", "draw_dense", "sample_networks"]
 
-Draw = Callable[[Layer, npt.NDArray[np.float64], Sampler], tuple[Signal, LogSpectrum]]
+Draw = Callable[[Layer, npt.NDArray[np.float64], Sampler], tuple[Signal, LogSpectrum | QuadratureSpectrum]]
 
 
 def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
@@ -40,10 +41,7 @@ def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
         signal, spectrum = draw(chunk.net, x, Sampler(backend.generator(weights_seed), backend, chunk.q0))
         rows.append(
             {
-                "log_singular_values": spectrum.values,
-                "rank": spectrum.rank,
-                "resolved": spectrum.resolved,
-                "log_floor": spectrum.log_floor,
+                **spectrum.columns(),
                 "input_square": float(x @ x) / len(x),
                 "output_square": float((signal.x * signal.x).mean()),
                 "seconds": time.perf_counter() - began,

@@ -18,10 +18,10 @@ from validation.chunk import Chunk
 from validation.graded import GradedProduct
 from validation.jacobian import Jacobian
 from validation.log_range import predicted_log_range
-from validation.methods.conditioned import conditioned_weights
-from validation.methods.forward import sample_replicas
+from validation.methods.conditioned import conditioned_sampler
+from validation.methods.forward import sample_networks
 from validation.methods.method import Method
-from validation.networks import Sampler, advance, start
+from validation.networks import Sampler, Signal, advance, initial_signal
 from validation.spectrum import LogSpectrum, log_resolution
 
 __all__ = ["METHOD", "graded_spectrum"]
@@ -30,7 +30,7 @@ __all__ = ["METHOD", "graded_spectrum"]
 SMALLEST_SIGNAL = 1e-290
 
 
-def graded_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Any, LogSpectrum]:
+def graded_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Signal, LogSpectrum]:
     """Draw a network and send `x` through it: the output, and all singular values of the Jacobian.
 
     Raises
@@ -39,7 +39,7 @@ def graded_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Any, LogSpect
         If the forward signal or a layer's Jacobian leaves the range of doubles.
     """
     product = GradedProduct()
-    signal = start(net, x, sampler)
+    signal = initial_signal(net, x, sampler)
 
     def take(jacobian: Jacobian) -> None:
         formed = jacobian.formed()
@@ -64,7 +64,7 @@ def graded_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Any, LogSpect
                 "the forward signal leaves the range of doubles; bring sigma_w closer to critical, or reduce the depth"
             )
     take(signal.jacobian)
-    return signal.x, product.log_singular_values(len(signal.x))
+    return signal, product.log_singular_values(len(signal.x))
 
 
 def _obstacle(chunk: Chunk) -> str | None:
@@ -78,10 +78,14 @@ def _merit(chunk: Chunk) -> str | None:
     return f"singular values span some {log_range / math.log(10.0):.0f} decades, more than a dense product resolves"
 
 
+def _draw(net: Layer, x: Any, sampler: Sampler) -> tuple[Signal, LogSpectrum]:
+    return graded_spectrum(net, x, conditioned_sampler(sampler))
+
+
 METHOD = Method(
     name="graded",
     summary="a real forward pass, the product of the layers kept as Q exp(t) X: every singular value resolved",
     obstacle=_obstacle,
     merit=_merit,
-    sample=lambda chunk: sample_replicas(chunk, conditioned_weights, graded_spectrum),
+    sample=lambda chunk: sample_networks(chunk, _draw),
 )
