@@ -101,6 +101,8 @@ def compare(
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha={alpha!r} must be in (0, 1); it is the probability that a correct law fails")
+    if run.experiment.values != "all":
+        raise ValueError("run has the extreme singular values alone; a verdict needs Experiment(values='all')")
     replicas = run.samples[0].replicas
     if replicas < MIN_REPLICAS:
         raise ValueError(f"run has {replicas} replicas; a verdict needs at least {MIN_REPLICAS}: raise replicas=")

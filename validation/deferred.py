@@ -1,10 +1,10 @@
 """Random matrices that are never drawn: only their answers W v and Wᵀ u are, with the exact joint law.
 
 The "Householder Dice" (Lu, IEEE Trans. Inf. Theory 67 (2021) 8269-8287), in a form without reflectors. Given the
-answers ``A = W V`` and ``B = Wᵀ U`` to questions along the orthonormal vectors V and U, a matrix of independent
-N(0, s²) entries is ``W = A Vᵀ + U Bᵀ (1 - V Vᵀ) + (1 - U Uᵀ) G (1 - V Vᵀ)``, G a fresh copy: the conditional law of a Gaussian
-vector given linear functionals. For a further unit vector v orthogonal to V this needs G v alone, a vector of N(0, s²).
-A Haar orthogonal matrix that maps V to A maps the rest of the space by a Haar matrix too: v goes to a uniform direction
+answers ``A = W V`` and ``B = Wᵀ U`` to questions along the orthonormal vectors V and U, a matrix of N(0, s²) entries is
+``W = A Vᵀ + U Bᵀ (1 - V Vᵀ) + (1 - U Uᵀ) G (1 - V Vᵀ)``, G a fresh copy: the conditional law of a Gaussian vector given
+linear functionals. For a further unit vector v orthogonal to V this needs G v alone, a vector of N(0, s²). A Haar
+orthogonal matrix that maps V to A maps the rest of the space by a Haar matrix too: v goes to a uniform direction
 orthogonal to A, and back. A question after k others costs O(k (n_in + n_out)) instead of O(n_in n_out), and as much is
 remembered.
 

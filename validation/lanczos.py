@@ -9,7 +9,7 @@ chapters 6 and 7). For a uniform random direction u its expectation is the mean 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,8 @@ Product = Callable[[FloatArray], FloatArray]
 COMPLETE = 1e-13
 
 
-def bidiagonalise(apply: Product, transposed: Product, start: FloatArray, steps: int) -> FloatArray:
-    """The lower bidiagonal matrix B, with full reorthogonalisation.
+def bidiagonalise(apply: Product, transposed: Product, start: FloatArray, steps: int) -> Iterator[FloatArray]:
+    """The lower bidiagonal matrix B as it grows, with full reorthogonalisation.
 
     Parameters
     ----------
@@ -35,40 +35,40 @@ def bidiagonalise(apply: Product, transposed: Product, start: FloatArray, steps:
     start : array of shape (n_out,)
         Not zero.
     steps : int
-        Of the transposed matrix; one less of the matrix itself.
+        The largest size of B: so many products with Jᵀ, one less with J.
 
-    Returns
-    -------
+    Yields
+    ------
     array of shape (k, k)
-        k is `steps`, or fewer if the Krylov space is complete by then; the last column is zero if it has met the kernel
-        of Jᵀ.
+        For k = 1, 2, … up to `steps`, or until the Krylov space is complete; the last column of the last one is zero if
+        it has met the kernel of Jᵀ.
     """
     left = np.empty((steps, len(start)))
-    right: list[FloatArray] = []
+    right: FloatArray | None = None
     b = np.zeros((steps, steps))
     left[0] = start / np.linalg.norm(start)
     for k in range(steps):
         v = transposed(left[k])
-        if k:
-            v -= b[k, k - 1] * right[-1]
-            basis = np.array(right)
+        if right is None:
+            right = np.empty((steps, len(v)))
+        else:
+            v = v - b[k, k - 1] * right[k - 1]
             for _ in range(2):
-                v -= (basis @ v) @ basis
+                v -= (right[:k] @ v) @ right[:k]
         b[k, k] = np.linalg.norm(v)
         if b[k, k] <= COMPLETE * b.max():
             b[k, k] = 0.0
-            return b[: k + 1, : k + 1]
-        if k + 1 == steps:
-            break
-        right.append(v / b[k, k])
-        u = apply(right[-1]) - b[k, k] * left[k]
+        yield b[: k + 1, : k + 1]
+        if b[k, k] == 0.0 or k + 1 == steps:
+            return
+        right[k] = v / b[k, k]
+        u = apply(right[k]) - b[k, k] * left[k]
         for _ in range(2):
             u -= (left[: k + 1] @ u) @ left[: k + 1]
         b[k + 1, k] = np.linalg.norm(u)
         if b[k + 1, k] <= COMPLETE * b.max():
-            return b[: k + 1, : k + 1]
+            return
         left[k + 1] = u / b[k + 1, k]
-    return b
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +110,7 @@ def lanczos_quadrature(
     The parameters are those of `bidiagonalise`. A complete Krylov space makes the quadrature exact with fewer nodes;
     the others are ``-inf`` with weight 0.
     """
-    b = bidiagonalise(apply, transposed, start, steps)
+    *_, b = bidiagonalise(apply, transposed, start, steps)
     vectors, singular, _ = np.linalg.svd(b)
     if b[-1, -1] == 0.0:
         singular[-1] = 0.0

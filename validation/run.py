@@ -44,7 +44,7 @@ class Run:
 
     @property
     def log_singular_values(self) -> FloatArray:
-        """Log singular values at the experiment's width, shape (replicas, n_out).
+        """Log singular values at the experiment's width, shape (replicas, n_out), or (replicas, 2) of extremes.
 
         Raises
         ------

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validation.chunk import Chunk
+from validation.extremes import extreme_columns
 from validation.planner import METHODS
 from validation.quadrature import WidthQuadrature
 from validation.runner import one_blas_thread
@@ -41,6 +42,8 @@ def sample_chunk(chunk: Chunk, keep: Keep = "spectra") -> Columns:
     """
     with one_blas_thread():
         columns = METHODS[chunk.method].sample(chunk)
+        if chunk.extremes:
+            columns["log_singular_values"] = extreme_columns(columns["log_singular_values"])
         if keep == "spectra" or "weights" in columns:  # a quadrature is as short as a summary
             return columns
         summary = summarize(columns, chunk.start)

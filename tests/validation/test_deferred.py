@@ -215,7 +215,7 @@ def coefficients(net, width, steps, count, weights, seed):
     for number in range(count):
         rng = np.random.Generator(np.random.SFC64([seed, number]))
         _, jacobian = taped(net, rng.standard_normal(width), Sampler(rng, NUMPY, weights=weights))
-        b = bidiagonalise(jacobian.apply, jacobian.transposed, rng.standard_normal(width), steps)
+        *_, b = bidiagonalise(jacobian.apply, jacobian.transposed, rng.standard_normal(width), steps)
         rows.append(np.concatenate([np.diagonal(b), np.diagonal(b, -1)]))
     return np.array(rows)
 

@@ -22,6 +22,7 @@ from theory.network import Activation, Dense, Dropout, Layer, Residual, blocks
 from validation.chunk import Chunk
 from validation.conditional import ConditionedGaussian
 from validation.ensembles import weight_matrix, weight_rank
+from validation.extremes import extreme_log_singular_values
 from validation.generator import CompiledGenerator
 from validation.jacobian import FormedWeights, Weights
 from validation.methods.forward import sample_networks
@@ -99,6 +100,8 @@ def _sample(chunk: Chunk) -> Columns:
         signal = advance(net, initial_signal(net, x, sampler), sampler)
         jacobian = signal.jacobian.formed()
         matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix
+        if chunk.extremes:
+            return signal, extreme_log_singular_values(matrix, sampler.backend, int(signal.rank), jacobian.height)
         return signal, log_singular_values(matrix, sampler.backend, signal.rank, jacobian.height, squared=residual)
 
     return sample_networks(chunk, draw)

@@ -68,6 +68,8 @@ def _ensembles(net: Layer | Iterable[Layer]) -> Iterable[Any]:
 
 
 def _obstacle(chunk: Chunk) -> str | None:
+    if chunk.extremes:
+        return "the nodes of a quadrature are not the extreme singular values (needed: values='all')"
     if chunk.backend != "numpy":
         return "its questions are short, which needs backend='numpy'"
     for ensemble in _ensembles(chunk.net):
