@@ -8,6 +8,7 @@ from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment
 from validation.matrices import eigenvalues, random_matrix
 from validation.norms import log_norms
+from validation.quadrature import WidthQuadrature
 from validation.report import report
 from validation.run import Run
 from validation.samples import WidthSample
@@ -20,6 +21,7 @@ __all__ = [
     "Row",
     "Run",
     "Table",
+    "WidthQuadrature",
     "WidthSample",
     "WidthSummary",
     "compare",

@@ -19,7 +19,8 @@ FloatArray = npt.NDArray[np.float64]
 class Chunk:
     """Replicas ``start`` to ``stop - 1`` at one width; carries all a worker needs (see `Experiment` for the fields).
 
-    `method` is the name of one of `validation.planner.METHODS`.
+    `method` is the name of one of `validation.planner.METHODS`. If `extremes` is true, no more is wanted of a spectrum
+    than its largest and its smallest non-zero value; a method may give all of them all the same.
     """
 
     net: Layer
@@ -32,6 +33,7 @@ class Chunk:
     q0: float
     method: str = "forward"
     dtype: str = "float64"
+    extremes: bool = False
 
     @property
     def work(self) -> float:

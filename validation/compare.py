@@ -14,6 +14,7 @@ from rmt.law import Law
 from theory.outlier import outlier as predict_outlier
 from validation.comparison import Comparison, Row
 from validation.coordinate import ATOM_WIDTH, BulkCoordinate
+from validation.quadrature import WidthQuadrature
 from validation.run import Run
 from validation.samples import WidthSample
 from validation.statistics import (
@@ -67,8 +68,9 @@ def compare(
     What the verdict does not use stands in the table beside it: moments, the mean of log x (the log-determinant),
     edges, masses of atoms, and the distances Kolmogorov–Smirnov and Wasserstein-1, each with its error over replicas.
 
-    Of a run that kept summaries, shapes and distances are taken over groups of replicas; `validation.summary` says what
-    binning costs.
+    Of quadratures (`validation.quadrature`) all averages are weighted, edges and distances are left out. Of a run that
+    kept summaries, shapes and distances are taken over groups of replicas; `validation.summary` says what binning
+    costs.
 
     Parameters
     ----------
@@ -99,6 +101,8 @@ def compare(
     """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha={alpha!r} must be in (0, 1); it is the probability that a correct law fails")
+    if run.experiment.values != "all":
+        raise ValueError("run has the extreme singular values alone; a verdict needs Experiment(values='all')")
     replicas = run.samples[0].replicas
     if replicas < MIN_REPLICAS:
         raise ValueError(f"run has {replicas} replicas; a verdict needs at least {MIN_REPLICAS}: raise replicas=")
@@ -127,9 +131,10 @@ def compare(
     p_value = bulk.p_value if math.isnan(outlier_p_value) else min(1.0, 2.0 * min(bulk.p_value, outlier_p_value))
     rows += _moment_rows(law, spectra, has_outlier)
     rows += _log_determinant_rows(law, spectra)
-    rows += _edge_rows(law, spectra, has_outlier)
     rows += _atom_rows(coordinate, spectra)
-    rows += _distance_rows(coordinate, spectra)
+    if not spectra.has_quadratures:
+        rows += _edge_rows(law, spectra, has_outlier)
+        rows += _distance_rows(coordinate, spectra)
     return Comparison(
         run=run,
         law=law,
@@ -150,7 +155,7 @@ class _Spectra:
     """The samples at every width, the widest first, and what holds for all of them."""
 
     widths: tuple[int, ...]
-    samples: tuple[WidthSample, ...] | tuple[WidthSummary, ...]
+    samples: tuple[WidthSample | WidthSummary | WidthQuadrature, ...]
     group_sizes: IntArray
     smallest: float
     floor: float
@@ -169,6 +174,16 @@ class _Spectra:
             floor=max(floor for _, floor in resolutions),
             unresolved=unresolved,
         )
+
+    @property
+    def has_quadratures(self) -> bool:
+        """Whether single eigenvalues are not known at some width."""
+        return len(self.spectra) < len(self.samples)
+
+    @property
+    def spectra(self) -> tuple[WidthSample | WidthSummary, ...]:
+        """The samples that know single eigenvalues."""
+        return tuple(sample for sample in self.samples if not isinstance(sample, WidthQuadrature))
 
     @property
     def rank_fluctuates(self) -> bool:
@@ -256,6 +271,10 @@ def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
             f"{spectra.unresolved} non-zero eigenvalues are below the floor {spectra.floor:.1e} of double precision "
             "and count as 'at most the floor'"
         )
+    if spectra.has_quadratures:
+        notes.append(
+            "averages over each spectrum are quadratures in a random direction, which tell no edges and no distances"
+        )
     return tuple(notes)
 
 
@@ -316,9 +335,9 @@ def _edge_rows(law: Law, spectra: _Spectra, has_outlier: bool) -> list[Row]:
         if extreme is min and spectra.rank_fluctuates:
             continue  # the smallest ones are then on their way to zero
         if extreme is max:
-            values = [sample.largest(2)[:, int(has_outlier)] for sample in spectra.samples]
+            values = [sample.largest(2)[:, int(has_outlier)] for sample in spectra.spectra]
         else:
-            values = [sample.smallest_positive() for sample in spectra.samples]
+            values = [sample.smallest_positive() for sample in spectra.spectra]
         rows.append(_row(quantity, position, spectra, values, exponent=2.0 / 3.0))
     return rows
 
@@ -342,14 +361,14 @@ def _distance_rows(coordinate: BulkCoordinate, spectra: _Spectra) -> list[Row]:
     bootstrap). At finite width: of the pooled spectrum, with jackknife errors; it contains the bias of finite width.
     """
     levels = (np.arange(GRID) + 0.5) / GRID
-    x = spectra.samples[0].grid(np.unique(coordinate.quantile(levels[levels > coordinate.floor_position])))
+    x = spectra.spectra[0].grid(np.unique(coordinate.quantile(levels[levels > coordinate.floor_position])))
     for atom in coordinate.atoms:  # distribution functions are compared on either side of a step, not on it
         x = x[np.abs(x - atom) > ATOM_WIDTH * atom]
     if len(x) < 2:
         return []
     steps = np.gradient(x)
     expected = coordinate.zero_mass + (1.0 - coordinate.zero_mass) * coordinate(x)
-    curves = [sample.distribution_functions(x) - expected for sample in spectra.samples]
+    curves = [sample.distribution_functions(x) - expected for sample in spectra.spectra]
     rows = []
     if len(spectra.widths) > 1:
         limit = spectra.extrapolate(curves)

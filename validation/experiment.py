@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata as distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,9 @@ class Experiment:
         Precision of the products, ``"float64"`` or ``"float32"``: twice the speed on a processor and more on a GPU, for
         singular values of which those below ``width * 1e-7`` times the largest are lost. That is safe for residual
         networks and for moments; networks with more than three layers outside residual blocks are refused.
+    values : str
+        ``"all"`` singular values, or the ``"extremes"``: the largest and the smallest that is not zero, which cost less
+        where a wide matrix would have to be decomposed. Spectra of two values are no sample of a law.
 
     Raises
     ------
@@ -92,6 +95,7 @@ class Experiment:
     companion: bool | Sequence[int] = True
     method: str | None = None
     dtype: str = "float64"
+    values: Literal["all", "extremes"] = "all"
 
     def __post_init__(self) -> None:
         _check_integer("width", self.width, 4 if self.companion is True else 1)
@@ -104,6 +108,8 @@ class Experiment:
         object.__setattr__(self, "q0", _positive("q0", self.q0))
         if self.x is not None:
             object.__setattr__(self, "x", _input_vector(self.x, self.width))
+        if self.values not in ("all", "extremes"):
+            raise ValueError(f"values={self.values!r} is unknown; choose 'all' or 'extremes'")
         network_to_json(self.net)  # refuses symbolic parameters and unknown layers now rather than in a worker
         self.plan()  # refuses a method that cannot sample this network
 
@@ -123,7 +129,8 @@ class Experiment:
 
     def _chunk(self, width: int, start: int, stop: int, method: str = "") -> Chunk:
         x = None if self.x is None else tuple(float(value) for value in self.x)
-        return Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0, method, self.dtype)
+        extremes = self.values == "extremes"
+        return Chunk(self.net, width, start, stop, self.seed, self.backend, x, self.q0, method, self.dtype, extremes)
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values; `from_json` reads it back."""
@@ -138,6 +145,7 @@ class Experiment:
             "companion": self.companion if isinstance(self.companion, bool) else list(self.companion),
             "method": self.method,
             "dtype": self.dtype,
+            "values": self.values,
         }
 
     @classmethod
@@ -228,6 +236,8 @@ class Experiment:
             _check_integer("chunk_size", chunk_size, 1)
         if keep not in KEEP:
             raise ValueError(f"keep={keep!r} is unknown; choose 'spectra', 'summary' or 'stored'")
+        if keep != "spectra" and self.values == "extremes":
+            raise ValueError(f"keep={keep!r}: two values a replica need no summary; use keep='spectra'")
         if keep == "stored" and store is None:
             raise ValueError("keep='stored' puts the spectra into store=, which is missing; give a folder")
         if not every >= 0.0:

@@ -155,6 +155,13 @@ class Jacobian:
             add_rows(total, branch.rows, branch.matrix)
         return Jacobian(self.backend, branch.height, total)
 
+    def normalised(self, x: Any, std: Any) -> Jacobian:
+        """The Jacobian behind x = (h - mean(h))/std(h), over the components of h: ``(J - mean(J) - x (x J)/n)/std``."""
+        # the derivative of std(h) by h is x/n, that of mean(h) is 1/n
+        xp, dense = self.backend.xp, self.array()
+        dense = dense - xp.mean(dense, axis=-2, keepdims=True) - x[..., None] * (x[..., None, :] @ dense) / self.height
+        return Jacobian(self.backend, self.height, dense / std[..., None])
+
     def array(self) -> Any:
         """The dense matrix of shape (..., rows, columns)."""
         xp, formed = self.backend.xp, self.formed()

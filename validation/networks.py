@@ -240,16 +240,12 @@ def _layer_norm(_layer: LayerNorm, signal: Signal, sampler: Sampler) -> Signal:
     if not bool(xp.all(std > 0.0)):
         raise ValueError("LayerNorm: all components of its input are equal; choose sigma_w or sigma_b > 0 before it")
     x = centred / std
-    jacobian = signal.jacobian.array()
-    # the derivative of std(x) by x is x/(width std), that of mean(x) is 1/width
-    mean, projected = xp.mean(jacobian, axis=-2, keepdims=True), x[..., None, :] @ jacobian
-    jacobian = (jacobian - mean - x[..., None] * projected / width) / std[..., None]
     batch = signal.batch
     if batch is not None:
         batch = batch - xp.mean(batch, axis=-2, keepdims=True)
         batch = batch / xp.sqrt(xp.mean(batch * batch, axis=-2, keepdims=True))
     rank = _smaller(sampler, signal.rank, width - 2)
-    return Signal(x, Jacobian(sampler.backend, width, jacobian), rank, batch=batch)
+    return Signal(x, signal.jacobian.normalised(x, std), rank, batch=batch)
 
 
 @advance.register

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from validation.chunk import Chunk
-from validation.methods import batched, conditioned, deep, forward, triangular
+from validation.methods import batched, conditioned, deep, forward, graded, lanczos, triangular
 from validation.methods.method import Method
 from validation.tables import text_table
 
 __all__ = ["METHODS", "Plan", "make_plan"]
 
 # The first that has no obstacle and some merit is taken.
-LADDER = (batched.METHOD, deep.METHOD, triangular.METHOD, conditioned.METHOD, forward.METHOD)
+LADDER = (
+    batched.METHOD,
+    deep.METHOD,
+    triangular.METHOD,
+    lanczos.METHOD,
+    graded.METHOD,
+    conditioned.METHOD,
+    forward.METHOD,
+)
 
 METHODS: Mapping[str, Method] = {method.name: method for method in LADDER}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from validation.quadrature import WidthQuadrature
 from validation.samples import WidthSample
 from validation.store import Columns, write_atomically
 from validation.summary import LogHistogram, WidthSummary
@@ -31,24 +32,24 @@ class Run:
     ----------
     experiment : Experiment
         What was asked for, seed included.
-    samples : tuple of WidthSample, or of WidthSummary
-        One a width, the widest first; summaries where the run kept no more.
+    samples : tuple of WidthSample, WidthSummary or WidthQuadrature
+        One a width, the widest first; summaries where the run kept no more, quadratures where the method gives these.
     metadata : mapping
         Versions of the libraries, platform, wall time, how many replicas came from a store.
     """
 
     experiment: Experiment
-    samples: tuple[WidthSample, ...] | tuple[WidthSummary, ...]
+    samples: tuple[WidthSample | WidthSummary | WidthQuadrature, ...]
     metadata: Mapping[str, Any]
 
     @property
     def log_singular_values(self) -> FloatArray:
-        """Log singular values at the experiment's width, shape (replicas, n_out).
+        """Log singular values at the experiment's width, shape (replicas, n_out), or (replicas, 2) of extremes.
 
         Raises
         ------
         ValueError
-            If the run kept summaries.
+            If the run kept summaries, or its method gives quadratures.
         """
         return self._spectra().log_singular_values
 
@@ -59,7 +60,7 @@ class Run:
         Raises
         ------
         ValueError
-            If the run kept summaries.
+            If the run kept summaries, or its method gives quadratures.
         """
         return self._spectra().eigenvalues
 
@@ -67,6 +68,11 @@ class Run:
         sample = self.samples[0]
         if isinstance(sample, WidthSummary):
             raise ValueError("this run kept summaries, not spectra; run(keep='spectra') keeps every singular value")
+        if isinstance(sample, WidthQuadrature):
+            raise ValueError(
+                "this run has quadratures, not spectra: samples[0] holds their nodes and weights; Experiment(method=) "
+                "with another method, slow at this width, gives every singular value"
+            )
         return sample
 
     def save(self, path: str | Path) -> Path:
@@ -107,7 +113,7 @@ class Run:
         return cls(Experiment.from_json(header["experiment"]), samples, header["metadata"])
 
 
-def _columns_of(sample: WidthSample | WidthSummary) -> Columns:
+def _columns_of(sample: WidthSample | WidthSummary | WidthQuadrature) -> Columns:
     columns = {field.name: getattr(sample, field.name) for field in fields(sample)}
     del columns["width"]
     if isinstance(sample, WidthSummary):
@@ -116,11 +122,13 @@ def _columns_of(sample: WidthSample | WidthSummary) -> Columns:
     return columns
 
 
-def _sample_of(width: int, stored: Columns) -> WidthSample | WidthSummary:
+def _sample_of(width: int, stored: Columns) -> WidthSample | WidthSummary | WidthQuadrature:
     suffix = f"_{width}"
     columns: dict[str, Any] = {
         name.removesuffix(suffix): column for name, column in stored.items() if name.endswith(suffix)
     }
+    if "weights" in columns:
+        return WidthQuadrature(width=width, **columns)
     if "histogram_counts" not in columns:
         return WidthSample(width=width, **columns)
     histogram = LogHistogram(int(columns.pop("histogram_first")), columns.pop("histogram_counts"))

@@ -1,15 +1,20 @@
 """Singular values of sampled Jacobians, as logarithms.
 
-Accuracy. The values come from a backward-stable dense decomposition (LAPACK ``gesdd``) of the *product* J in double
-precision, so each singular value carries an absolute error of a few ``eps * s_max``: the logarithms are right while
-``s > n * eps * s_max``, that is for condition numbers up to about 1e13 at width 500, and mean nothing beyond 1e16. What
-lies below this floor was lost when the product was formed and no decomposition brings it back. Such values are counted
-as unresolved, never passed off as resolved, and the comparison treats them as "somewhere below the floor". Chains of
-some ten layers and more reach it; residual networks do not.
+What is resolved when.
+
+* Of a dense *product* J in double precision, decomposed by LAPACK ``gesdd`` (backward stable), each singular value has
+  an absolute error of a few ``eps * s_max``: the logarithms are right while ``s > n * eps * s_max``, that is for
+  condition numbers up to about 1e13 at width 500, and mean nothing beyond 1e16. What lies below this floor was lost
+  when the product was formed and no decomposition brings it back. Such values are counted as unresolved, never passed
+  off as resolved, and the comparison treats them as "somewhere below the floor". Chains of some ten layers and more
+  reach it; residual networks do not.
+* A product kept graded (`validation.graded`) or triangular (`validation.methods.triangular`) resolves all of them.
+* A Jacobian that is not formed at all (`validation.lanczos`) gives nodes and weights of a quadrature instead.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +23,7 @@ import numpy.typing as npt
 
 from validation.backend import Backend
 
-__all__ = ["SQUARED", "LogSpectrum", "log_singular_values", "log_spectrum", "singular_values"]
+__all__ = ["SQUARED", "LogSpectrum", "log_resolution", "log_singular_values", "log_spectrum", "singular_values"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -44,10 +49,24 @@ class LogSpectrum:
     resolved: int
     log_floor: float
 
+    def columns(self) -> dict[str, Any]:
+        """The row of a replica in the columns of `validation.samples.WidthSample`."""
+        return {
+            "log_singular_values": self.values,
+            "rank": self.rank,
+            "resolved": self.resolved,
+            "log_floor": self.log_floor,
+        }
+
 
 # Smallest ratio of eigenvalues of J Jᵀ of which they are taken: the error of log s is then at most half of
 # n * eps / SQUARED, 1e-8 at n = 1000, and some hundredth of that in practice.
 SQUARED = 1e-5
+
+
+def log_resolution(rows: int, columns: int, dtype: str = "float64") -> float:
+    """Logarithm of the smallest ratio of singular values that a dense product and its decomposition resolve."""
+    return math.log(max(rows, columns) * float(np.finfo(dtype).eps))
 
 
 def log_singular_values(
@@ -92,7 +111,7 @@ def log_spectrum(
     """Logarithms, rank and floor of the decreasing singular values of a matrix that was formed in this precision."""
     singular = np.zeros(rows)
     singular[: len(computed)] = computed
-    floor = max(rows, columns) * float(np.finfo(dtype).eps) * float(singular[0])
+    floor = math.exp(log_resolution(rows, columns, dtype)) * float(singular[0])
     above_floor = int(np.count_nonzero(singular > floor))
     rank = above_floor if rank is None else int(rank)
     singular[rank:] = 0.0

@@ -161,6 +161,7 @@ class ModuleExperiment:
     companion: bool
     backend: str = field(default="torch", init=False)
     x: None = field(default=None, init=False)
+    values: str = field(default="all", init=False)
 
     def to_json(self) -> dict[str, Any]:
         """The description as JSON values."""

@@ -22,6 +22,7 @@ from theory.network import Activation, Dense, Dropout, Layer, Residual, blocks
 from validation.chunk import Chunk
 from validation.conditional import ConditionedGaussian
 from validation.ensembles import weight_matrix, weight_rank
+from validation.extremes import extreme_log_singular_values
 from validation.generator import CompiledGenerator
 from validation.jacobian import FormedWeights, Weights
 from validation.methods.forward import sample_networks
@@ -31,7 +32,7 @@ from validation.reflectors import HaarReflectors
 from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
 
-__all__ = ["METHOD", "conditioned_weights"]
+__all__ = ["METHOD", "conditioned_sampler", "conditioned_weights"]
 
 
 def conditioned_weights(
@@ -51,6 +52,12 @@ def conditioned_weights(
     matrix = weight_matrix(ensemble, n_out, n_in, generator, sampler.backend)
     matrix *= scale
     return FormedWeights(matrix, weight_rank(ensemble, matrix, sampler.backend), partial=True)
+
+
+def conditioned_sampler(sampler: Sampler) -> Sampler:
+    """A sampler that draws such weights."""
+    generator = CompiledGenerator(sampler.generator, sampler.backend.dtype)
+    return replace(sampler, generator=generator, weights=conditioned_weights)
 
 
 def _obstacle(chunk: Chunk) -> str | None:
@@ -89,11 +96,12 @@ def _sample(chunk: Chunk) -> Columns:
     residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
 
     def draw(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
-        generator = CompiledGenerator(sampler.generator, sampler.backend.dtype)
-        sampler = replace(sampler, generator=generator, weights=conditioned_weights)
+        sampler = conditioned_sampler(sampler)
         signal = advance(net, initial_signal(net, x, sampler), sampler)
         jacobian = signal.jacobian.formed()
         matrix = jacobian.array() if jacobian.matrix is None else jacobian.matrix
+        if chunk.extremes:
+            return signal, extreme_log_singular_values(matrix, sampler.backend, int(signal.rank), jacobian.height)
         return signal, log_singular_values(matrix, sampler.backend, signal.rank, jacobian.height, squared=residual)
 
     return sample_networks(chunk, draw)

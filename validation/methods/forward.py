@@ -12,6 +12,8 @@ import numpy.typing as npt
 from theory.network import Layer
 from validation.backend import get_backend
 from validation.chunk import Chunk, replica_seed, sample_input
+from validation.extremes import extreme_log_singular_values
+from validation.lanczos import QuadratureSpectrum
 from validation.methods.method import Method
 from validation.networks import Sampler, Signal, sample_jacobian
 from validation.spectrum import LogSpectrum, log_singular_values
@@ -19,7 +21,7 @@ from validation.store import Columns
 
 __all__ = ["METHOD", "draw_dense", "sample_networks"]
 
-Draw = Callable[[Layer, npt.NDArray[np.float64], Sampler], tuple[Signal, LogSpectrum]]
+Draw = Callable[[Layer, npt.NDArray[np.float64], Sampler], tuple[Signal, LogSpectrum | QuadratureSpectrum]]
 
 
 def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
@@ -40,10 +42,7 @@ def sample_networks(chunk: Chunk, draw: Draw) -> Columns:
         signal, spectrum = draw(chunk.net, x, Sampler(backend.generator(weights_seed), backend, chunk.q0))
         rows.append(
             {
-                "log_singular_values": spectrum.values,
-                "rank": spectrum.rank,
-                "resolved": spectrum.resolved,
-                "log_floor": spectrum.log_floor,
+                **spectrum.columns(),
                 "input_square": float(x @ x) / len(x),
                 "output_square": float((signal.x * signal.x).mean()),
                 "seconds": time.perf_counter() - began,
@@ -58,10 +57,15 @@ def draw_dense(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tupl
     return signal, log_singular_values(signal.jacobian, sampler.backend, rank=signal.rank)
 
 
+def _draw_extremes(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
+    signal = sample_jacobian(net, x, sampler)
+    return signal, extreme_log_singular_values(signal.jacobian, sampler.backend, int(signal.rank))
+
+
 METHOD = Method(
     name="forward",
     summary="every weight drawn, a real forward pass, the dense product, a dense SVD: the reference for all others",
     obstacle=lambda _chunk: None,
     merit=lambda _chunk: "no cheaper method has the law of this network",
-    sample=lambda chunk: sample_networks(chunk, draw_dense),
+    sample=lambda chunk: sample_networks(chunk, _draw_extremes if chunk.extremes else draw_dense),
 )
