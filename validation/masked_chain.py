@@ -25,7 +25,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from theory.network import Activation, DeltaOrthogonal, Dense, Dropout, Layer, Scale, blocks
+from theory.network import Activation, DeltaOrthogonal, Dense, Dropout, Layer, Residual, Scale, blocks
 from theory.weights import describe_weights
 from validation.chunk import Chunk
 from validation.networks import parts
@@ -91,6 +91,8 @@ def masked_chain(net: Layer, width: int) -> MaskedChain | str:
     if any(isinstance(part, DeltaOrthogonal) for part in parts(net)):
         return "it has a convolution (needed: a chain of Dense, Activation, Scale and Dropout)"
     for block in blocks(net):
+        if isinstance(block, Residual):
+            return "it has skip connections (needed: a chain of Dense, Activation, Scale and Dropout)"
         if not keep and not isinstance(block, Dense | Scale) and not _is_linear(block):
             return f"{_name(block)} comes before the first weights (needed: a Dense layer at the start)"
         match block:
@@ -127,8 +129,8 @@ def masked_chain(net: Layer, width: int) -> MaskedChain | str:
                     sign = 1
             case Activation():
                 return (
-                    f"the activation {block.name} has slopes other than 0 and ±1 (needed: linear, relu, or leaky_relu "
-                    "with alpha 0, 1 or -1)"
+                    f"the slopes of the activation {block.name} are not 0 and ±1 by the sign of the pre-activation alone "
+                    "(needed: linear, relu, or leaky_relu with alpha 0, 1 or -1)"
                 )
             case _:
                 return f"it has {_name(block)} (needed: a chain of Dense, Activation, Scale and Dropout)"
