@@ -129,8 +129,8 @@ def masked_chain(net: Layer, width: int) -> MaskedChain | str:
                     sign = 1
             case Activation():
                 return (
-                    f"the slopes of the activation {block.name} are not 0 and ±1 by the sign of the pre-activation alone "
-                    "(needed: linear, relu, or leaky_relu with alpha 0, 1 or -1)"
+                    f"the slopes of the activation {block.name} are not 0 and ±1 by the sign of the pre-activation "
+                    "alone (needed: linear, relu, or leaky_relu with alpha 0, 1 or -1)"
                 )
             case _:
                 return f"it has {_name(block)} (needed: a chain of Dense, Activation, Scale and Dropout)"

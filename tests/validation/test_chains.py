@@ -281,11 +281,11 @@ def test_dead_networks_have_rank_zero():
 @pytest.mark.parametrize(
     ("net", "clause"),
     [
-        (Chain(2, "tanh"), r"the slopes of the activation tanh are not 0 and ±1 by the sign of the pre-activation alone \(needed: linear, relu"),
+        (Chain(2, "tanh"), r"the slopes of the activation tanh are not 0 and ±1 .* \(needed: linear, relu"),
         (Chain(2, Activation("leaky_relu", alpha=0.1)), "the slopes of the activation leaky_relu are not 0 and ±1"),
         (Chain(2, "relu", sigma_b=0.3), r"it has biases of sigma_b=0.3 \(needed: none\)"),
         (Residual([Dense()]), r"it has skip connections"),
-        (Sequential([Dense(), Residual([Dense()])]), r"it has a Residual layer \(needed: a chain of"),
+        (Sequential([Dense(), Residual([Dense()])]), r"it has skip connections \(needed: a chain of"),
         (Sequential([Dense(), LayerNorm()]), "it has a LayerNorm layer"),
         (Sequential([RELU, Dense()]), r"the activation relu comes before the first weights \(needed: a Dense layer at"),
         (Sequential([Dense(), Scale(0.0)]), "it is multiplied by 0"),
