@@ -82,13 +82,18 @@ def sampled(net, width, replicas, method):
 
 @pytest.mark.parametrize(
     ("width", "depth", "replicas", "other", "turns"),
-    [(16, 10, 2000, naive_batch, 9), (64, 10, 200, naive_batch, 9), (200, 10, 20, naive, 9), (1000, 100, 1, naive, 3)],
+    [
+        (16, 10, 10_000, naive_batch, 9),
+        (64, 10, 400, naive_batch, 9),
+        (200, 10, 20, naive, 9),
+        (1000, 100, 1, naive, 3),
+    ],
 )
 def test_relu_chain(benchmark, width, depth, replicas, other, turns):
     if benchmark.disabled:
         width, depth, replicas, turns = 4, 2, 50, 1
     net = Chain(depth, "relu", 2**0.5)
-    fewer = max(1, replicas // 10)
+    fewer = max(1, replicas // 20)
     against(
         benchmark,
         lambda: sampled(net, width, replicas, "triangular"),
