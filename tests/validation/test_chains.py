@@ -367,7 +367,7 @@ class TestLogNorms:
             ({"replicas": 2.5}, "replicas=2.5 must be an integer >= 1"),
             ({"seed": -1}, "seed=-1 must be an integer >= 0"),
             ({"directions": 9}, "directions=9 must be at most width=8"),
-            ({"net": Chain(2, "tanh")}, "has no sum of logarithms for its norms: the activation tanh"),
+            ({"net": Chain(2, "tanh")}, "has no sum of logarithms for its norms: the slopes of the activation tanh"),
             ({"net": Chain(2, "relu", weights="orthogonal"), "directions": 2}, "takes one direction; use 1"),
         ],
     )
