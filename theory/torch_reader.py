@@ -62,8 +62,8 @@ def from_torch(module: Any) -> Sequential:
     -------
     Sequential
         For `jacobian_law`, `propagate` and the others. Widths enter as `width_ratio`; biases drawn by the default of
-        `nn.Linear` have variance 1/(3 inputs), which is small but not 0. Weights are ``"uniform"``, ``"orthogonal"``, or
-        else ``"gaussian"``: independent entries have the same law at large width whatever they are.
+        `nn.Linear` have variance 1/(3 inputs), which is small but not 0. Weights are ``"uniform"``, ``"orthogonal"``,
+        or else ``"gaussian"``: independent entries have the same law at large width whatever they are.
 
     Raises
     ------

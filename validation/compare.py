@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.law import Law
+from theory.network import Layer
 from theory.outlier import outlier as predict_outlier
 from validation.comparison import Comparison, Row
 from validation.coordinate import ATOM_WIDTH, BulkCoordinate
@@ -242,6 +243,8 @@ def _predicted_outlier(run: Run, outlier: float | str | None) -> tuple[float | N
         except ValueError:
             raise ValueError(f"outlier={outlier!r} must be a number, 'predict' or None") from None
     experiment = run.experiment
+    if not isinstance(experiment.net, Layer):
+        return None, ("no prediction of an outlier: the module could not be read as a network",)
     square = experiment.q0 if experiment.x is None else float(np.mean(np.square(experiment.x)))
     try:
         return predict_outlier(experiment.net, square), ()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import theory
+from theory.network import Layer
 from validation.page import Html, definitions, details, element, join, page, picture, table
 
 if TYPE_CHECKING:
@@ -281,6 +282,8 @@ def _prediction(comparison: Comparison) -> Html:
 
 
 def _derivation(net: Any) -> Html:
+    if not isinstance(net, Layer):
+        return element("p", "Derivation in closed form: the module could not be read as a network", class_="soft")
     try:
         derivation = theory.derive(net)
     except (NotImplementedError, ValueError) as error:

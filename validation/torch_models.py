@@ -138,21 +138,31 @@ def _tensor(name: str, value: Any, device: Any) -> Any:
     return tensor.to(device=device, dtype=torch.float64, copy=True)
 
 
+@dataclass(frozen=True, repr=False)
+class UnreadModule:
+    """A module that is no network of the theory; `text` is how torch prints it."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 @dataclass(frozen=True, eq=False)
 class ModuleExperiment:
     """What `sample_module` did: the part of `validation.Experiment` that comparisons and reports ask for.
 
     Attributes
     ----------
-    net : Layer or None
-        What `theory.from_torch` reads in the first module; None where it cannot.
+    net : Layer or UnreadModule
+        What `theory.from_torch` reads in the first module.
     module : str
         The module as torch prints it.
     width, replicas, seed, q0, companion
         As in `validation.Experiment`; `q0` is the mean square of the given input.
     """
 
-    net: Layer | None
+    net: Layer | UnreadModule
     module: str
     width: int
     replicas: int
@@ -167,7 +177,7 @@ class ModuleExperiment:
         """The description as JSON values."""
         return {
             "module": self.module,
-            "net": None if self.net is None else repr(self.net),
+            "net": None if isinstance(self.net, UnreadModule) else repr(self.net),
             "width": self.width,
             "replicas": self.replicas,
             "seed": self.seed,
@@ -274,7 +284,7 @@ def _replica(make: Factory, point: FloatArray, seed: int, replica: int) -> tuple
     return spectrum, float(np.mean(output**2)), time.perf_counter() - began
 
 
-def _description(factory: Factory, seed: int, width: int) -> tuple[Layer | None, str]:
+def _description(factory: Factory, seed: int, width: int) -> tuple[Layer | UnreadModule, str]:
     with _torch().random.fork_rng():
         module = _made(factory, seed, width, 0)
     with warnings.catch_warnings():
@@ -282,7 +292,7 @@ def _description(factory: Factory, seed: int, width: int) -> tuple[Layer | None,
         try:
             return from_torch(module), str(module)
         except NotImplementedError:
-            return None, str(module)
+            return UnreadModule(str(module)), str(module)
 
 
 def _width_sample(point: FloatArray, spectra: list[tuple[LogSpectrum, float, float]]) -> WidthSample:

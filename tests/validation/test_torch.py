@@ -349,12 +349,16 @@ def test_runs_of_modules_are_reported(tmp_path):
     assert "sample_module(" in text
 
 
-def test_modules_that_cannot_be_read_are_sampled_all_the_same():
+def test_modules_that_cannot_be_read_are_sampled_all_the_same(tmp_path):
     run = validation.sample_module(
         lambda: nn.Sequential(nn.Conv1d(1, 2, 3), nn.Tanh(), nn.Flatten()), np.ones((1, 10)), replicas=8
     )
-    assert run.experiment.net is None
     assert run.log_singular_values.shape == (8, 16)
+    comparison = validation.compare(run, theory.jacobian_law(theory.from_torch(nn.Linear(10, 16))))
+    assert any("could not be read" in note for note in comparison.notes)
+    assert comparison.name.startswith("Sequential(\n  (0): Conv1d")
+    assert comparison.to_json()["experiment"]["net"] is None
+    assert "could not be read" in validation.report([comparison], tmp_path / "report.html").read_text()
 
 
 def test_the_page_of_the_documentation_runs():
