@@ -74,12 +74,11 @@ def sample_batch(chunk: Chunk, backend: Backend) -> Columns:
     computed = singular_values(jacobians, backend, squared=residual)
     ranks = np.broadcast_to(backend.to_numpy(xp.asarray(signal.rank)), len(seeds))
     rows, columns = jacobians.shape[-2:]
-    spectra = [log_spectrum(computed[i], rows, columns, int(ranks[i]), backend.dtype) for i in range(len(seeds))]
+    spectra = [
+        log_spectrum(computed[i], rows, columns, int(ranks[i]), backend.dtype).columns() for i in range(len(seeds))
+    ]
     return {
-        "log_singular_values": np.array([spectrum.values for spectrum in spectra]),
-        "rank": np.array([spectrum.rank for spectrum in spectra]),
-        "resolved": np.array([spectrum.resolved for spectrum in spectra]),
-        "log_floor": np.array([spectrum.log_floor for spectrum in spectra]),
+        **{name: np.array([spectrum[name] for spectrum in spectra]) for name in spectra[0]},
         "input_square": (inputs * inputs).mean(axis=-1),
         "output_square": (backend.to_numpy(signal.x).astype(np.float64) ** 2).mean(axis=-1),
         "seconds": np.full(len(seeds), (time.perf_counter() - began) / len(seeds)),

@@ -60,6 +60,10 @@ def conditioned_sampler(sampler: Sampler) -> Sampler:
     return replace(sampler, generator=generator, weights=conditioned_weights)
 
 
+# Below this width calls cost more than what they leave out.
+_NARROW = 64
+
+
 def _obstacle(chunk: Chunk) -> str | None:
     if chunk.backend != "numpy":
         return "it leaves out other rows in each replica, which needs backend='numpy'"
@@ -69,11 +73,13 @@ def _obstacle(chunk: Chunk) -> str | None:
 def _merit(chunk: Chunk) -> str | None:
     if any(_is_orthogonal(layer) for layer in parts(chunk.net)):
         return "orthogonal weights are applied as reflectors and never formed"
-    if any(_has_zeros(layer) for layer in parts(chunk.net)):
-        return "rows of weights behind units of slope 0 are neither drawn nor multiplied"
     if chunk.dtype == "float32":
         return "it computes in single precision"
-    return None
+    if chunk.width < _NARROW:
+        return None
+    if any(_has_zeros(layer) for layer in parts(chunk.net)):
+        return "rows of weights behind units of slope 0 are neither drawn nor multiplied"
+    return "its random numbers are compiled"
 
 
 def _is_orthogonal(layer: Layer) -> bool:
