@@ -268,7 +268,8 @@ def _notes(spectra: _Spectra, bias_allowance: float) -> tuple[str, ...]:
             f"{bias_allowance:g}/{width} per component; a companion width would remove it"
         ]
     if isinstance(spectra.samples[0], WidthSummary):
-        notes.append(f"the run kept summaries: shapes and distances are over {len(spectra.group_sizes)} groups of replicas")
+        groups = len(spectra.group_sizes)
+        notes.append(f"the run kept summaries: shapes and distances are over {groups} groups of replicas")
     if spectra.unresolved:
         notes.append(
             f"{spectra.unresolved} non-zero eigenvalues are below the floor {spectra.floor:.1e} of double precision "

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 from tqdm.auto import tqdm
 
 from validation.store import Columns
 
 __all__ = ["Progress", "Reporter"]
 
+FloatArray = npt.NDArray[np.float64]
 Progress = bool | Callable[[int, int], None]
 
 
@@ -42,21 +44,26 @@ class Reporter:
         """Count replicas as done; `columns` are those of the widest networks, for the mean of the eigenvalues."""
         self._done += count
         if self._bar is not None:
-            if columns is not None:
-                self._mean.add(_first_moments(columns))
+            moments = None if columns is None else _first_moments(columns)
+            if moments is not None:
+                self._mean.add(moments)
                 self._bar.set_postfix_str(f"m_1 = {self._mean}", refresh=False)
             self._bar.update(count)
         if self._call is not None:
             self._call(self._done, self._total)
 
 
-def _first_moments(columns: Columns) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Mean eigenvalue of J Jᵀ of each replica, outliers included."""
+def _first_moments(columns: Columns) -> FloatArray | None:
+    """Mean eigenvalue of J Jᵀ of each replica, outliers included; None where only some eigenvalues are there."""
     with np.errstate(over="ignore"):
         if "power_sums" in columns:
             largest = np.exp(2.0 * columns["log_largest"][:, 0])
             return np.asarray((columns["power_sums"][:, 0] + largest) / columns["dimension"])
-        return np.asarray(np.exp(2.0 * columns["log_singular_values"]).mean(axis=1))
+        eigenvalues = np.exp(2.0 * columns["log_singular_values"])
+    if "weights" in columns:  # a quadrature
+        return np.asarray((columns["weights"] * eigenvalues).sum(axis=1))
+    complete = int(columns["rank"].max()) <= eigenvalues.shape[1]
+    return np.asarray(eigenvalues.mean(axis=1)) if complete else None
 
 
 class _RunningMean:
@@ -66,7 +73,7 @@ class _RunningMean:
         self._count = 0
         self._mean = self._squares = 0.0
 
-    def add(self, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+    def add(self, values: FloatArray) -> None:
         count = len(values)
         mean = float(values.mean())
         shift = mean - self._mean
