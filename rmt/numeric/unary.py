@@ -9,6 +9,7 @@ from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_r
 from rmt.numeric.tails import added_tails, multiplied_tails, own_log_z
 from rmt.numeric.tracking import tracked
+from rmt.results import PreconditionError
 
 __all__ = [
     "CompressionNode",
@@ -100,9 +101,15 @@ class PowerNode(UnaryNode):
     def __init__(self, child: Node, exponent: float) -> None:
         super().__init__(tracked(child))
         self.exponent = exponent
-        self.mean = child.mean**exponent
-        # S = 1/m_1 - var/m_1^3 m + …: relative variances add.
-        self.variance = self.mean**2 * exponent * child.variance / child.mean**2
+        try:
+            self.mean = child.mean**exponent
+            # S = 1/m_1 - var/m_1^3 m + …: relative variances add.
+            self.variance = self.mean**2 * exponent * child.variance / child.mean**2
+        except OverflowError:
+            raise PreconditionError(
+                f"free power {exponent:g} of a law of mean {child.mean:g}: its scale overflows; divide the law by its "
+                "mean first, and in a deep network choose sigma_w closer to criticality"
+            ) from None
 
     def tail(self) -> tuple[float, complex]:
         return multiplied_tails([self.child.tail()], [self.exponent])

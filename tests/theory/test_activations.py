@@ -350,3 +350,14 @@ def test_copies(name):
     assert copy == act
     assert hash(copy) == hash(act)
     assert copy.gain(0.3) == act.gain(0.3)
+
+
+def test_gauss_hermite_across_a_kink_is_refused():
+    # 201 nodes of the rule for smooth functions are off in the second digit; a rule split at the kink is exact
+    nodes, weights = np.polynomial.hermite_e.hermegauss(201)
+    share = float(weights @ (nodes > 0.05)) / float(weights.sum())
+    exact = 0.5 * math.erfc(0.05 / math.sqrt(2))
+    assert abs(share - exact) > 5e-3
+    with pytest.raises(ConvergenceError, match="kinks"):
+        gaussian_average(lambda h: 1.0 * (h > 0.05), 1.0)
+    assert gaussian_average(lambda h: 1.0 * (h > 0.05), 1.0, kinks=(0.05,)) == pytest.approx(exact, rel=1e-13)

@@ -272,6 +272,12 @@ def test_layers_that_all_differ_against_layer_by_layer():
     assert abs(layer_by_layer(net, 2.0, z * complex(wrong.cauchy(z)) - 1) / z - 1) > 1e-5
 
 
+def test_a_chaotic_chain_that_explodes_says_so():
+    law = jacobian_law(Chain(5000, "erf", sigma_w=1.6, sigma_b=0.1, weights="orthogonal"))
+    with pytest.raises(PreconditionError, match=r"scale overflows.*choose sigma_w closer to criticality"):
+        law.support()
+
+
 def test_depth_costs_nothing():
     law, shallow = (jacobian_law(ResNet(depth, "relu", sigma_w=0.8)) for depth in (100_000, 2))
     assert float(law.mean()) == pytest.approx((1 + 0.32 / 100_000) ** 100_000, rel=1e-9)

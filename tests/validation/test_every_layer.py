@@ -131,7 +131,7 @@ def test_a_convolution_is_the_centre_of_a_kernel():
 
 def test_positions_keep_the_covariance_of_two_inputs():
     # one layer after the other, the covariance between two positions against that of two inputs
-    positions, channels, rho = 2, 1500, 0.4
+    positions, channels, rho = 2, 900, 0.4
     net = Sequential([DeltaOrthogonal(positions, 1.5, 0.3), Activation("relu"), DeltaOrthogonal(positions, 1.1)])
     rng = np.random.default_rng(4)
     first = rng.normal(size=channels)

@@ -79,7 +79,7 @@ def test_the_gradient_falls_at_the_predicted_rate(kind, tolerance):
 
 
 def test_the_spectrum_vanishes_with_depth_and_not_with_scaled_skips_or_width():
-    options = {"replicas": 12, "probes": 2, "seed": 1}
+    options = {"replicas": 8, "probes": 1, "seed": 1}
     narrow = hessian_decay([4, 20], 6, **options)
     wide = hessian_decay([4, 20], 14, **options)
     skips = hessian_decay([4, 20], 6, skip=1.0, branch=0.2, **options)
