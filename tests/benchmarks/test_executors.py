@@ -1,12 +1,13 @@
 """What spreading an experiment costs: run with ``pytest tests/benchmarks/test_executors.py --benchmark-enable``.
 
-Without that option each case runs once and small, as a test that it runs. ``extra_info`` has what matters: the time
-that a task costs beyond its own, and how much faster two workers are than one, which wants a quiet machine. What the
-calling process does is measured on a busy one too with ``--benchmark-timer=time.process_time``.
+Without that option each case runs once and small on threads, as a test that it runs. ``extra_info`` has what matters:
+the time that a task costs beyond its own, and how much faster two workers are than one, which wants a quiet machine.
+What the calling process does is measured on a busy one too with ``--benchmark-timer=time.process_time``.
 """
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -38,7 +39,7 @@ EXECUTORS = {"processes": partial(process_pool, WORKERS), "dask": dask}
 @pytest.mark.parametrize("kind", sorted(EXECUTORS))
 def test_tasks_of_one_second(benchmark, kind):
     seconds, tasks = (1.0, 10) if benchmark.enabled else (0.01, 4)
-    with EXECUTORS[kind]() as executor:
+    with EXECUTORS[kind]() if benchmark.enabled else ThreadPoolExecutor(WORKERS) as executor:
         list(map_unordered(time.sleep, [0.0] * 8, executor, WORKERS))  # the workers have started
 
         def run():
@@ -83,7 +84,7 @@ def test_two_workers_against_one(benchmark):
         result = experiment.run(executor=executor, workers=workers)
         return time.perf_counter() - began, result
 
-    with process_pool(WORKERS) as pool:
+    with process_pool(WORKERS) if benchmark.enabled else ThreadPoolExecutor(WORKERS) as pool:
         list(map_unordered(time.sleep, [0.0] * 8, pool, WORKERS))
         run(WORKERS, pool)  # kernels are loaded
         alone, expected = run(1, None)
