@@ -9,7 +9,7 @@ from scipy.stats import t as student
 import theory
 from rmt.results import PreconditionError
 from theory.hessian import extreme_hessian_eigenvalues
-from validation.hessians import SampledLoss, hessian_decay
+from validation import SampledLoss, hessian_decay
 
 KINDS = {
     "plain": {},
