@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -161,7 +161,8 @@ class SampledLoss:
         return out
 
 
-class HessianDecay(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class HessianDecay:
     """How the Hessian at initialisation shrinks with depth: medians over networks, arrays of shape (depths,).
 
     Attributes
