@@ -38,6 +38,8 @@ from validation.chunk import Chunk
 __all__ = ["predicted_log_range"]
 
 QUANTILES = 64
+# Standard deviations beyond this end in a network that cannot be sampled; here their squares stay finite.
+LARGEST = 1e70
 # Repetitions whose signal is followed one by one.
 FOLLOWED = 16
 
@@ -74,7 +76,7 @@ def _extend(_layer: Any, state: _State) -> _State:
 
 @_extend.register
 def _dense(layer: Dense, state: _State) -> _State:
-    variance = float(layer.sigma_w) ** 2
+    variance, offset = (min(float(sigma), LARGEST) ** 2 for sigma in (layer.sigma_w, layer.sigma_b))
     n_out = max(1, round(state.width * float(layer.width_ratio)))
     rank = min(state.rank, n_out)
     spread = 0.0 if layer.weights == "orthogonal" else _exponent_range(n_out, rank)
@@ -82,7 +84,7 @@ def _dense(layer: Dense, state: _State) -> _State:
         width=n_out,
         alive=n_out,
         rank=rank,
-        square=variance * state.square + float(layer.sigma_b) ** 2,
+        square=min(variance * state.square + offset, LARGEST**2),
         gain=state.gain * variance * state.width / n_out,
         log_range=state.log_range + spread,
         last_range=spread,
@@ -134,8 +136,8 @@ def _dropout(layer: Dropout, state: _State) -> _State:
 
 @_extend.register
 def _scale(layer: Scale, state: _State) -> _State:
-    square = float(layer.factor) ** 2
-    return replace(state, square=state.square * square, gain=state.gain * square)
+    square = min(abs(float(layer.factor)), LARGEST) ** 2
+    return replace(state, square=min(state.square * square, LARGEST**2), gain=state.gain * square)
 
 
 @_extend.register(LayerNorm)

@@ -200,6 +200,11 @@ def test_predicted_range_is_of_the_right_size(net, width):
     assert 0.25 < predicted / np.mean(spread) < 1.7
 
 
+@pytest.mark.parametrize("net", [Chain(2, "tanh", 1e200), ResNet(3, "gelu", 1e90, 1e200), Scale(0)])
+def test_absurd_scales_can_be_planned(net):
+    assert Experiment(net, width=20).plan()[0].method in {"forward", "graded"}
+
+
 def test_what_leaves_the_range_of_doubles_is_refused():
     x = np.ones(6)
     with pytest.raises(ValueError, match=r"forward signal leaves the range of doubles; bring sigma_w"):

@@ -49,12 +49,17 @@ def deferred_weights(
 
 
 def deferred_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Signal, QuadratureSpectrum]:
-    """Draw as much of a network as the output for `x` and a quadrature of the Jacobian's spectrum need."""
+    """Draw as much of a network as the output for `x` and a quadrature of the Jacobian's spectrum need.
+
+    The signal that is returned has no Jacobian any more.
+    """
     sampler = replace(sampler, generator=CompiledGenerator(sampler.generator), weights=deferred_weights)
     signal = advance(net, replace(initial_signal(net, x, sampler), jacobian=TapedJacobian(Tape())), sampler)
     jacobian = signal.jacobian.formed()
     direction = sampler.generator.standard_normal((len(signal.x),))
     nodes, weights = lanczos_quadrature(jacobian.apply, jacobian.transposed, direction, STEPS)
+    # the tape holds all answers of all weights: it must not outlive them
+    signal = replace(signal, jacobian=None)
     return signal, QuadratureSpectrum(nodes, weights, int(signal.rank), len(signal.x))
 
 
