@@ -257,7 +257,9 @@ def _perturbed(entry: Entry, wrong: float) -> Entry:
     """The entry with the right sides of its equations multiplied by 1 + wrong."""
     if wrong == 0.0:
         return entry
-    changed = tuple(relation.func(relation.lhs, relation.rhs * (1 + wrong)) for relation in entry.statement)
+    changed = tuple(
+        relation.func(relation.lhs, relation.rhs * (1 + wrong), evaluate=False) for relation in entry.statement
+    )
     return replace(entry, statement=changed, quoted={})
 
 

@@ -78,6 +78,21 @@ def _correlated_relu(rng: Rng, count: int) -> Values:
     return {"rho_next": 2.0 * np.maximum(first, 0.0) * np.maximum(second, 0.0)}
 
 
+def _delta_orthogonal(rng: Rng, count: int) -> Values:
+    """Product of the pre-activations of two positions behind a convolution that acts by its centre alone."""
+    first, second = (np.maximum(math.sqrt(0.8) * h, 0.0) for h in _pair(rng, count, 0.3))
+    return {"C": 1.4**2 * first * second + 0.2**2 * rng.standard_normal(count) ** 2}
+
+
+def _kurtosis(rng: Rng, count: int) -> Values:
+    """Fourth powers of entries of variance 1."""
+    kept = rng.random(count) < 0.4
+    return {
+        "kappa_uniform": rng.uniform(-math.sqrt(3.0), math.sqrt(3.0), count) ** 4,
+        "kappa_sparse": (kept * rng.standard_normal(count) / math.sqrt(0.4)) ** 4,
+    }
+
+
 def _batch_norm(rng: Rng, count: int) -> Values:
     """A normalised ReLU layer divides by the variance of relu(h) what half of the units let through."""
     return {"share over variance": 2.0 * np.var(np.maximum(rng.standard_normal(count), 0.0), ddof=1)}
@@ -276,6 +291,8 @@ CHECKS: dict[str, Check] = {
     "erf-moment-transform": Mean({"q": 0.6, "z": 1.7}, _erf_transform),
     "random-features-slope": Mean({}, _feature_slope),
     "sample-correlation-map": Mean({"rho": 0.3}, _correlated_relu),
+    "delta-orthogonal-covariance": Mean({"q": 0.8, "rho": 0.3, "sigma_w": 1.4, "sigma_b": 0.2}, _delta_orthogonal),
+    "weights-kurtosis": Mean({"p": 0.4}, _kurtosis),
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
     "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),

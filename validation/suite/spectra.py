@@ -80,6 +80,14 @@ def _critical_variance_expected(entry: Entry) -> Values:
     return {"mean": 1.0, "mean square": 1.0 + float(variance)}
 
 
+def _any_weights(rng: Rng, count: int) -> Values:
+    """D W with W of singular values in two sizes and Haar bases, D of slopes in two sizes."""
+    draw = Draw(rng, 2)
+    roots, slopes = np.sqrt(np.repeat([0.5, 1.5], _N // 2)), np.sqrt(np.repeat([0.2, 1.2], _N // 2))[:, None]
+    found = [slopes * (draw.isometry(_N, _N) * roots) @ draw.isometry(_N, _N) for _ in range(max(1, count))]
+    return {"m_2": _moments(found, 2)[1]}
+
+
 def _fuss_catalan(rng: Rng, count: int) -> Values:
     draw = Draw(rng, 2)
     found = [_ginibre(draw, _N) @ _ginibre(draw, _N) for _ in range(max(1, count))]
@@ -172,6 +180,7 @@ CHECKS: dict[str, Check] = {
     "variance-at-criticality": Mean(
         {}, _critical_variance, expected=_critical_variance_expected, bias=_BIAS, share=0.001
     ),
+    "weights-of-any-law": Mean({"mu_1": 0.7, "mu_2": 0.74, "w_2": 1.25}, _any_weights, bias=_BIAS, share=0.001),
     "fuss-catalan-moments": Mean({"L": 2, "k": 3}, _fuss_catalan, bias=2 * _BIAS, share=0.001),
     "fuss-catalan-edge": Spectrum({"order": 3}, edges={"x_max": -1}, given={"L": 3}),
     "fuss-catalan-density": Spectrum({"order": 3}),
