@@ -211,13 +211,17 @@ def _unbounded_intervals(node: Node, atoms: Mapping[float, float]) -> list[Inter
 
 def _reach(node: Node, side: int) -> float:
     """A point beyond which, above (+1) or below (-1), a law has next to no mass, or that is very far away."""
+    unresolved = 0
     for first in range(1, 31, 3):
         x = node.mean + side * np.sqrt(node.variance) * 4.0 ** np.arange(first, first + 3)
-        s = solve(node, x)
+        s = solve(node, x, insist=False)
         above = s.potential.imag / np.pi
         light = s.converged & ((above if side > 0 else 1 - above) < 1e-7)
         if np.any(light):
             return float(x[np.argmax(light)])
+        unresolved = 0 if np.any(s.converged) else unresolved + 1
+        if unresolved == 2:
+            raise ArithmeticError(f"the tail beyond x = {x[0]:.6g} was not resolved")
     return float(x[-1])
 
 

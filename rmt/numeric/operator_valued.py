@@ -46,6 +46,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # The start lies this many standard deviations above the mean.
 _HEIGHT = 20.0
+# Factor between the distances of points to start from.
+_RUNG = 4.0
 
 
 @dataclass(frozen=True)
@@ -160,10 +162,24 @@ class PencilNode(Node):
         u = _march(above, u, lambda t: np.array([1j * np.interp(t, np.linspace(0, 1, heights.size), heights)]))
         return z, u
 
+    @cached_property
+    def _rungs(self) -> list[tuple[complex, ComplexArray]]:
+        """Points above the mean, each `_RUNG` times as far from it as the one before, and the unknowns there."""
+        return [self._anchor]
+
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        origin, u = self._anchor
+        first = self._anchor[0]
+        rung = np.rint(np.log(np.abs((z - self.mean) / (first - self.mean))) / np.log(_RUNG)).clip(0).astype(int)
+        while len(self._rungs) <= np.max(rung):
+            origin, u = self._rungs[-1]
+            above = self.mean + _RUNG * (origin - self.mean)
+            self._rungs.append((above, self._between(np.array([origin]), np.array([above]), u)))
+        origins = np.array([self._rungs[k][0] for k in rung])
+        return self._between(origins, z, np.concatenate([self._rungs[k][1] for k in rung], axis=1))
+
+    def _between(self, origin: ComplexArray, z: ComplexArray, u: ComplexArray) -> ComplexArray:
+        """Unknowns at ``z`` from those at ``origin``, straight in the logarithm of the distance from the mean."""
         near, far = np.log(-1j * (origin - self.mean)), np.log(-1j * (z - self.mean))
-        u = np.repeat(u, z.size, axis=1)
         return _march(self, u, lambda t: self.mean + 1j * np.exp(near + t * (far - near)))
 
     def linearise(self, u: ComplexArray) -> Linearised:
