@@ -307,7 +307,7 @@ def test_branch_of_the_references_is_the_one_from_infinity(name):
             assert abs(found / float(density[k]) - 1) < 1e-14
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", list(LAWS))
 def test_references_are_computed_again(name):
     module = _generator()

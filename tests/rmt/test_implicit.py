@@ -166,7 +166,11 @@ def test_moment_transforms_with_several_intervals_and_atoms():
     ("implicit", "explicit"),
     [
         (lambda: ImplicitLaw(r=lambda g: g) + Discrete({-1: 0.3, 2: 0.7}), Semicircle() + Discrete({-1: 0.3, 2: 0.7})),
-        (lambda: ImplicitLaw(r=1 / (1 - t)) @ Semicircle(1, 0.5), MarchenkoPastur(1) @ Semicircle(1, 0.5)),
+        pytest.param(
+            lambda: ImplicitLaw(r=1 / (1 - t)) @ Semicircle(1, 0.5),
+            MarchenkoPastur(1) @ Semicircle(1, 0.5),
+            marks=pytest.mark.exhaustive,
+        ),
         (
             lambda: ImplicitLaw(s=lambda m: 1 / (1 + 2.5 * m)) @ Discrete({1: 0.4, 3: 0.6}),
             MarchenkoPastur(2.5) @ Discrete({1: 0.4, 3: 0.6}),

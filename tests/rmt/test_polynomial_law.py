@@ -28,6 +28,10 @@ def slow(*case):
     return pytest.param(*case, marks=pytest.mark.slow)
 
 
+def exhaustive(*case):
+    return pytest.param(*case, marks=pytest.mark.exhaustive)
+
+
 def inside(law, n=5):
     return np.concatenate([lo + (hi - lo) * (np.arange(n) + 0.37) / n for lo, hi in law.support().intervals])
 
@@ -224,8 +228,8 @@ def test_the_commutator_has_the_law_of_the_anticommutator_of_semicirculars():
         slow(x * y * x, {x: SC(2), y: MP(0.5)}, 2 * (MP(1) @ MP(0.5))),
         slow(x * y * x, {x: SC(), y: FussCatalan(2)}, MP(1) @ FussCatalan(2)),
         slow(ANTICOMMUTATOR, {x: SC(), y: SC()}, MP(1) - MP(1)),
-        slow(x * y * x + z, {x: Discrete({-1: 0.5, 1: 0.5}), y: MP(0.5), z: SC(0.3)}, MP(0.5) + SC(0.3)),
-        slow(x * y * x, {x: SC(), y: 2 * MP(0.5) + MP(1)}, MP(1) @ (2 * MP(0.5) + MP(1))),
+        exhaustive(x * y * x + z, {x: Discrete({-1: 0.5, 1: 0.5}), y: MP(0.5), z: SC(0.3)}, MP(0.5) + SC(0.3)),
+        exhaustive(x * y * x, {x: SC(), y: 2 * MP(0.5) + MP(1)}, MP(1) @ (2 * MP(0.5) + MP(1))),
     ],
 )
 def test_agreement_with_the_engine(expression, variables, same):
@@ -291,7 +295,7 @@ def test_thirty_digit_fixed_point_of_another_pencil():
         assert law.cauchy(point) == pytest.approx(value, rel=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_distribution_function_is_the_integral_of_the_density():
     law = polynomial_law(x * y * x + y + z, {x: SC(), y: MP(0.5), z: Discrete({-3: 0.5, 3: 0.5})})
     points = inside(law, 4)
@@ -342,7 +346,7 @@ def test_projections_where_the_subordination_point_meets_a_critical_point():
     np.testing.assert_allclose(one.potential, two.potential, atol=1e-13)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_law_of_projections():
     assert_same_law(polynomial_law(x * y * x, {x: HALF, y: QUARTER}), HALF @ QUARTER)
     # pq + qp for projections in general position: the eigenvalues of a pair at angle t are c (c ± 1), c = cos t

@@ -589,7 +589,9 @@ def _time_limit(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-@pytest.mark.parametrize("block", range(12))
+@pytest.mark.parametrize(
+    "block", [block if block < 6 else pytest.param(block, marks=pytest.mark.exhaustive) for block in range(12)]
+)
 def test_random_compositions(block):
     for seed in range(5 * block, 5 * block + 5):
         law = small_law_of_seed(seed)

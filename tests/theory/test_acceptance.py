@@ -168,7 +168,7 @@ def test_edge_of_orthogonal_hard_tanh_chains_without_the_atom(depth):
 DEPTHS = (1, 10, 100, 1000, 100_000)
 
 
-@pytest.mark.parametrize("weights", ["gaussian", "orthogonal"])
+@pytest.mark.parametrize("weights", ["gaussian", pytest.param("orthogonal", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("depth", DEPTHS)
 def test_mass_of_relu_resnets(depth, weights):
     law = theory.jacobian_law(ResNet(depth, "relu", sigma_w=0.8, weights=weights))

@@ -21,7 +21,7 @@ def test_a_constant_skip_gives_the_residual_block():
     np.testing.assert_allclose(law.moments(3), [float(m) for m in other.moments(3)], rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_correlated_gate_against_sampled_layers():
     q = 2.0
     law = theory.gated_layer_law(lambda h: 1 - sigmoid(h), lambda h: sigmoid(h) * (h > 0), q, 1.4, kinks=(0.0,))

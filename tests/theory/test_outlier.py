@@ -324,9 +324,9 @@ def at_infinite_width(steps, replicas, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("net", [
     ResNet(depth=20, activation="relu", sigma_w=math.sqrt(0.5)),
-    ResNet(depth=20, activation="softplus", sigma_w=1.0),
+    pytest.param(ResNet(depth=20, activation="softplus", sigma_w=1.0), marks=pytest.mark.exhaustive),
     ResNet(depth=16, activation="relu", sigma_w=1.2, sigma_b=0.3, skip=0.9),
-    ResNet(depth=16, activation="relu", sigma_w=1.2, weights="orthogonal"),
+    pytest.param(ResNet(depth=16, activation="relu", sigma_w=1.2, weights="orthogonal"), marks=pytest.mark.exhaustive),
 ])  # fmt: skip
 def test_real_networks(net):
     step = (net.skip, net.sigma_w**2 / net.depth, net.sigma_b, net.weights == "orthogonal", net.activation)

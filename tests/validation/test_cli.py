@@ -179,7 +179,7 @@ def test_interrupt_is_exit_code_130(capsys, monkeypatch):
     assert capsys.readouterr().err == "rmt: interrupted\n"
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_small_demo(capsys, tmp_path):
     path = tmp_path / "demo.html"
     assert main(["demo", "-o", str(path), "--width", "40", "--replicas", "8", "--workers", "1", "--json"]) == 0

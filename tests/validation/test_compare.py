@@ -316,11 +316,16 @@ def test_plot_draws_histogram_and_curve(chain_comparison):
     ("net", "law"),
     [
         (GAUSSIAN_CHAIN, lambda: rmt.FussCatalan(order=3)),
-        (
+        pytest.param(
             Chain(2, "relu", sigma_w=math.sqrt(2), weights="orthogonal"),
             lambda: rmt.Discrete({0: 0.5, 2: 0.5}) @ rmt.Discrete({0: 0.5, 2: 0.5}),
+            marks=pytest.mark.exhaustive,
         ),
-        (ResNet(10, "relu", sigma_w=math.sqrt(0.5)), lambda: theory.jacobian_law(ResNet(10, "relu", math.sqrt(0.5)))),
+        pytest.param(
+            ResNet(10, "relu", sigma_w=math.sqrt(0.5)),
+            lambda: theory.jacobian_law(ResNet(10, "relu", math.sqrt(0.5))),
+            marks=pytest.mark.exhaustive,
+        ),
     ],
 )
 def test_false_alarm_rate(net, law):
@@ -344,7 +349,7 @@ def test_false_alarm_rate_of_three_widths():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("tanh", marks=pytest.mark.exhaustive)])
 def test_power_at_width_400_with_64_replicas(activation):
     # ResNet of depth 50 with c = 0.25: the right law passes; laws of the same net with c wrong by 5 % fail
     net = theory.tune(ResNet(50, activation), c=0.25)

@@ -48,7 +48,9 @@ NETS = {
 ENSEMBLES = ("convolution", "uniform", "sparse", "a law of weights")
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.exhaustive) if name == "layer norm" else name for name in NETS]
+)
 def test_real_networks(name):
     net = NETS[name]
     law = theory.jacobian_law(net)
