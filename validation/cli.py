@@ -20,6 +20,7 @@ from typing import Any, NoReturn
 import rmt
 from theory.activations import ACTIVATION_NAMES
 from theory.weights import WEIGHTS
+from validation.backend import BACKENDS
 
 __all__ = ["build_parser", "main"]
 
@@ -231,6 +232,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_experiment(validate, width=400, replicas=64)
     validate.add_argument("--store", type=Path, metavar="DIR", help="keep finished replicas here, and resume from here")
     validate.add_argument("--report", type=Path, metavar="PATH", help="also write a self-contained HTML report")
+    validate.add_argument("--method", metavar="NAME", help="how to sample (the planner's choice; see --plan)")
+    validate.add_argument("--backend", choices=BACKENDS, default="numpy", help="cupy: on a GPU (numpy)")
+    validate.add_argument("--plan", action="store_true", help="only print how the networks would be sampled, and why")
     _add_json(validate)
 
     tune = commands.add_parser(

@@ -136,8 +136,23 @@ def validate(args: Any) -> int:
     if args.report is not None:
         check_writable(args.report)
     net = network_from(args)
+    experiment = validation.Experiment(
+        net,
+        width=args.width,
+        replicas=args.replicas,
+        seed=args.seed,
+        q0=args.q0,
+        method=args.method,
+        backend=args.backend,
+    )
+    if args.plan:
+        plans = experiment.plan()
+        if args.json:
+            print_json({str(plan.width): {"method": plan.method, "reason": plan.reason} for plan in plans})
+        else:
+            print("\n\n".join(map(str, plans)))
+        return 0
     law = theory.jacobian_law(net, q0=args.q0)
-    experiment = validation.Experiment(net, width=args.width, replicas=args.replicas, seed=args.seed, q0=args.q0)
     run = experiment.run(progress=True, store=args.store, workers=args.workers)
     comparison = validation.compare(run, law)
     written = None if args.report is None else validation.report([comparison], args.report)

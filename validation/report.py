@@ -122,8 +122,9 @@ def reproduction(comparison: Comparison) -> tuple[str, str | None]:
         given += ", x=x"
     if experiment.companion is not True:
         given += f", companion={experiment.companion!r}"
-    if experiment.backend != "numpy":
-        given += f", backend={experiment.backend!r}"
+    for name, usual in (("backend", "numpy"), ("method", None), ("dtype", "float64")):
+        if (value := getattr(experiment, name)) != usual:
+            given += f", {name}={value!r}"
     code = (
         f"{imports}from validation import Experiment, compare\n\n"
         f"net = {experiment.net!r}\nrun = Experiment(net{given}).run()\n"
@@ -138,13 +139,17 @@ def _shell_command(experiment: Any) -> str | None:
         return None
     if not isinstance(net.activation, str) or not isinstance(net.weights, str):
         return None
-    if experiment.x is not None or experiment.companion is not True or experiment.backend != "numpy":
+    if experiment.x is not None or experiment.companion is not True or experiment.dtype != "float64":
         return None
     options = {"activation": net.activation, "depth": net.depth, "sigma-w": net.sigma_w, "sigma-b": net.sigma_b}
     if isinstance(net, theory.ResNet):
         options["skip"] = net.skip
     options |= {"weights": net.weights, "q0": experiment.q0}
     options |= {"width": experiment.width, "replicas": experiment.replicas, "seed": experiment.seed}
+    if experiment.method is not None:
+        options["method"] = experiment.method
+    if experiment.backend != "numpy":
+        options["backend"] = experiment.backend
     words = ["rmt", "validate", type(net).__name__.lower()]
     for name, value in options.items():
         words += [f"--{name}", str(value)]
@@ -323,6 +328,9 @@ def _experiment(comparison: Comparison) -> Html:
         ("versions", ", ".join(f"{name} {number}" for name, number in run.metadata.get("versions", {}).items())),
         ("platform", str(run.metadata.get("platform", ""))),
     ]
+    if "methods" in run.metadata:
+        by_width = ", ".join(f"{method} (width {width})" for width, method in run.metadata["methods"].items())
+        pairs.append(("sampled by", by_width))
     if "wall_seconds" in run.metadata:
         pairs.append(("sampling time", f"{run.metadata['wall_seconds']:.1f} s"))
     code, command = reproduction(comparison)

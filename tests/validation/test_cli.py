@@ -154,6 +154,18 @@ def test_validate(shell, tmp_path):
     assert f"p = {found['p_value']:.2g}" in text
 
 
+def test_plan_and_method(shell, capsys):
+    network = ("validate", "chain", "--activation", "relu", "--depth", "3", "--width", "20")
+    text = shell(*network, "--plan")
+    assert "width 20" in text
+    assert "width 10" in text
+    assert "taken: a masked chain" in text
+    plans = json.loads(shell(*network, "--method", "forward", "--plan", "--json"))
+    assert plans == {width: {"method": "forward", "reason": "asked for"} for width in ("20", "10")}
+    assert main((*network, "--method", "fast")) == 2
+    assert "method='fast' is unknown; choose one of" in capsys.readouterr().err
+
+
 def test_failed_verdict_is_exit_code_1(shell, monkeypatch):
     wrong = theory.jacobian_law(theory.ResNet(depth=3, activation="hard_tanh", sigma_w=2.0))
     monkeypatch.setattr("theory.jacobian_law", lambda *_args, **_kwargs: wrong)
