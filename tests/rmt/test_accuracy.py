@@ -293,7 +293,7 @@ def _generator() -> ModuleType:
     return module
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", list(LAWS))
 def test_branch_of_the_references_is_the_one_from_infinity(name):
     module = _generator()

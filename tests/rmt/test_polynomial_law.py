@@ -252,7 +252,7 @@ def test_nodes_and_rational_transforms_give_the_same_curve():
     np.testing.assert_allclose(one.potential.imag, two.potential.imag, atol=1e-11)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_polynomial_law_enters_further_free_operations():
     law = polynomial_law(ANTICOMMUTATOR, {x: SC(), y: MP(0.5)})
     grown = polynomial_law(ANTICOMMUTATOR + z, {x: SC(), y: MP(0.5), z: SC(0.4)})
@@ -358,7 +358,7 @@ def test_law_of_projections():
     np.testing.assert_allclose(-law.cauchy(points).imag / np.pi, expected, rtol=1e-10)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_hard_edge_at_the_constant_term_and_many_decades_next_to_it():
     law = polynomial_law(x * y * x - 2, {x: SC(), y: MP(0.5)})
     edge = law.support().edges[0]

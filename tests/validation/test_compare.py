@@ -348,8 +348,8 @@ def test_false_alarm_rate_of_three_widths():
     assert (p_values < 0.5).sum() < 20 + 5 * math.sqrt(10)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("activation", ["relu", pytest.param("tanh", marks=pytest.mark.exhaustive)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_power_at_width_400_with_64_replicas(activation):
     # ResNet of depth 50 with c = 0.25: the right law passes; laws of the same net with c wrong by 5 % fail
     net = theory.tune(ResNet(50, activation), c=0.25)
