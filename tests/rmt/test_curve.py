@@ -271,6 +271,7 @@ def test_the_map_of_the_angle(piece):
 # --- next to edges and atoms ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_density_beside_an_atom_inside_where_it_is_infinite():
     law = ResidualSum(MarchenkoPastur(2.5).free_power(3), 0.5)
     assert len(law.support().intervals) == 1

@@ -113,6 +113,7 @@ def test_a_density_that_jumps_at_zero_beside_an_atom():
     assert law.pdf(0.0) == pytest.approx(float(law.pdf(1e-9)), rel=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_a_walk_round_a_subordination_point_at_infinity():
     """In the gap below this sum the uniform law is met at infinity, where its unknown is."""
     heavy = RectangularSum((Uniform(0.2, 0.78), FreeStable(0.82, rho=1, scale=1.54)), 0.867)

@@ -250,6 +250,7 @@ def test_grouping_of_layers():
         assert np.all(sizes % 2 == 1)
 
 
+@pytest.mark.exhaustive
 def test_great_depth():
     assert outlier(ResNet(depth=3000, activation="tanh", sigma_w=1.0, sigma_b=0.1)) is None
     at_2000, at_4000 = (outlier(ResNet(depth=depth, activation="gelu", sigma_w=1.0)) for depth in (2000, 4000))

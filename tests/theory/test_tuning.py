@@ -169,6 +169,7 @@ def test_lambda_max_is_the_outlier_where_there_is_one():
 # --- other targets and parameters -------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 def test_condition_number_in_closed_form():
     net = tune(ResNet(2, "linear", weights="orthogonal"), condition=5.0)
     support = jacobian_law(net).support()
