@@ -36,11 +36,17 @@ def dask():
 EXECUTORS = {"processes": partial(process_pool, WORKERS), "dask": dask}
 
 
+def warm_up(executor, enabled):
+    """Wait until all workers have started: each gets a task while the others are busy."""
+    seconds = 2.0 if enabled else 0.0
+    list(map_unordered(time.sleep, [seconds + 1e-6 * i for i in range(WORKERS)], executor, WORKERS))
+
+
 @pytest.mark.parametrize("kind", sorted(EXECUTORS))
 def test_tasks_of_one_second(benchmark, kind):
     seconds, tasks = (1.0, 10) if benchmark.enabled else (0.01, 4)
     with EXECUTORS[kind]() if benchmark.enabled else ThreadPoolExecutor(WORKERS) as executor:
-        list(map_unordered(time.sleep, [0.0] * 8, executor, WORKERS))  # the workers have started
+        warm_up(executor, benchmark.enabled)
 
         def run():
             # not twice the same: dask would give one result for both
@@ -76,7 +82,8 @@ def test_what_the_calling_process_does_for_a_chunk(benchmark, monkeypatch, tmp_p
 
 @pytest.mark.skipif((os.cpu_count() or 1) < WORKERS, reason="needs two processors")
 def test_two_workers_against_one(benchmark):
-    width, replicas = (200, 100) if benchmark.enabled else (16, 4)
+    # ten seconds of work: at the end one worker waits for the other, up to a fifth of a second
+    width, replicas = (200, 400) if benchmark.enabled else (16, 4)
     experiment = Experiment(theory.ResNet(20, "tanh"), width=width, replicas=replicas)
 
     def run(workers, executor):
@@ -85,7 +92,7 @@ def test_two_workers_against_one(benchmark):
         return time.perf_counter() - began, result
 
     with process_pool(WORKERS) if benchmark.enabled else ThreadPoolExecutor(WORKERS) as pool:
-        list(map_unordered(time.sleep, [0.0] * 8, pool, WORKERS))
+        warm_up(pool, benchmark.enabled)
         run(WORKERS, pool)  # kernels are loaded
         alone, expected = run(1, None)
         (together, found), *_ = [benchmark.pedantic(run, args=(WORKERS, pool), rounds=1)]
