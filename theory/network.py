@@ -56,6 +56,7 @@ __all__ = [
     "blocks",
     "describe",
     "describe_lines",
+    "parts",
     "sees_a_batch",
     "width_ratio",
 ]
@@ -85,21 +86,26 @@ def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
                 yield from blocks(layer)
 
 
+def parts(net: Layer | Iterable[Layer]) -> Iterator[Layer]:
+    """Each layer that acts once, however often it is repeated: residual blocks, and what is inside them too."""
+    match net:
+        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | BatchNorm() | DeltaOrthogonal():
+            yield net
+        case Residual():
+            yield net
+            yield from parts(net.branch)
+        case Repeat() | Sequential():
+            yield from parts(net.layers)
+        case Architecture():
+            yield from parts(net.expand())
+        case _:
+            for layer in net:
+                yield from parts(layer)
+
+
 def sees_a_batch(net: Layer | Iterable[Layer]) -> bool:
     """Whether the network has a `BatchNorm` layer, for which other inputs must be followed beside one's own."""
-    match net:
-        case BatchNorm():
-            return True
-        case Dense() | Activation() | Scale() | Dropout() | LayerNorm():
-            return False
-        case Architecture():
-            return sees_a_batch(net.expand())
-        case Residual():
-            return sees_a_batch(net.branch)
-        case Repeat() | Sequential():
-            return sees_a_batch(net.layers)
-        case _:
-            return any(sees_a_batch(layer) for layer in net)
+    return any(isinstance(part, BatchNorm) for part in parts(net))
 
 
 def describe(net: Layer) -> str:

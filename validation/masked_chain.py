@@ -25,10 +25,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from theory.network import Activation, DeltaOrthogonal, Dense, Dropout, Layer, Residual, Scale, blocks
+from theory.network import Activation, DeltaOrthogonal, Dense, Dropout, Layer, Residual, Scale, blocks, parts
 from theory.weights import describe_weights
 from validation.chunk import Chunk
-from validation.networks import parts
 
 __all__ = ["MaskedChain", "masked_chain", "obstacle"]
 

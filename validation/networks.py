@@ -10,7 +10,7 @@ network or many: the rules hold for arrays with leading axes of replicas too, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
@@ -31,6 +31,7 @@ from theory.network import (
     Residual,
     Scale,
     Sequential,
+    blocks,
     sees_a_batch,
 )
 from validation.backend import Backend
@@ -43,8 +44,8 @@ __all__ = [
     "advance",
     "formed_weights",
     "initial_signal",
+    "is_residual",
     "layer_types",
-    "parts",
     "sample_jacobian",
 ]
 
@@ -158,21 +159,9 @@ def layer_types() -> tuple[type, ...]:
     return tuple(kind for kind in LAYER_TYPES if advance.dispatch(kind) is not advance.dispatch(object))
 
 
-def parts(net: Layer) -> Iterator[Layer]:
-    """Each elementary layer of a description once, however often it is repeated; those inside residual blocks too."""
-    match net:
-        case Repeat() | Sequential():
-            inner = net.layers
-        case Residual():
-            yield net
-            inner = net.branch
-        case Architecture() if not isinstance(net, DeltaOrthogonal):
-            inner = (net.expand(),)
-        case _:
-            yield net
-            inner = ()
-    for layer in inner:
-        yield from parts(layer)
+def is_residual(net: Layer) -> bool:
+    """Whether all is residual blocks with a skip: that keeps the condition number of their product small, as a rule."""
+    return all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(net))
 
 
 @advance.register

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from theory import Chain
+from theory import Chain, DeltaOrthogonal
 from validation import Experiment
 from validation.planner import LADDER, METHODS
 
@@ -41,3 +41,10 @@ def test_a_forced_method_is_taken_and_recorded():
 def test_unknown_methods_are_refused_in_one_line():
     with pytest.raises(ValueError, match=r"method='fast' is unknown; choose one of .*forward.*, or None"):
         Experiment(Chain(2, "relu"), width=8, method="fast")
+
+
+def test_a_convolution_has_no_quadrature():
+    net = DeltaOrthogonal(positions=4)
+    with pytest.raises(ValueError, match="method='lanczos' cannot sample this network: a convolution has no answers"):
+        Experiment(net, width=40, method="lanczos")
+    assert Experiment(net, width=40).plan()[0].rejected["lanczos"].startswith("a convolution")

@@ -26,12 +26,12 @@ from theory.network import (
     LayerNorm,
     Residual,
     Scale,
-    blocks,
+    parts,
 )
 from validation.backend import Backend, get_backend
 from validation.chunk import Chunk, replica_seed, sample_input
 from validation.methods.method import Method
-from validation.networks import Sampler, advance, initial_signal, parts
+from validation.networks import Sampler, advance, initial_signal, is_residual
 from validation.philox import PhiloxGenerator
 from validation.spectrum import log_spectrum, singular_values
 from validation.store import Columns
@@ -70,8 +70,7 @@ def sample_batch(chunk: Chunk, backend: Backend) -> Columns:
     jacobians = signal.jacobian.array()
     if jacobians.ndim == 2:  # a network without layers that act
         jacobians = jacobians + xp.zeros((len(seeds), 1, 1), dtype=backend.real)
-    residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
-    computed = singular_values(jacobians, backend, squared=residual)
+    computed = singular_values(jacobians, backend, squared=is_residual(chunk.net))
     ranks = np.broadcast_to(backend.to_numpy(xp.asarray(signal.rank)), len(seeds))
     rows, columns = jacobians.shape[-2:]
     spectra = [

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from theory.network import Activation, Dense, Dropout, Layer, Residual, blocks
+from theory.network import Activation, Dense, Dropout, Layer, Residual, parts
 from validation.chunk import Chunk
 from validation.conditional import ConditionedGaussian
 from validation.ensembles import weight_matrix, weight_rank
@@ -27,7 +27,7 @@ from validation.generator import CompiledGenerator
 from validation.jacobian import FormedWeights, Weights
 from validation.methods.forward import sample_networks
 from validation.methods.method import Method
-from validation.networks import Sampler, Signal, advance, initial_signal, parts
+from validation.networks import Sampler, Signal, advance, initial_signal, is_residual
 from validation.reflectors import HaarReflectors
 from validation.spectrum import LogSpectrum, log_singular_values
 from validation.store import Columns
@@ -98,8 +98,7 @@ def _has_zeros(layer: Layer) -> bool:
 
 
 def _sample(chunk: Chunk) -> Columns:
-    # skip connections keep the condition number of their product small, and squared=True is refused where they do not
-    residual = all(isinstance(layer, Residual) and float(layer.skip) != 0.0 for layer in blocks(chunk.net))
+    residual = is_residual(chunk.net)
 
     def draw(net: Layer, x: npt.NDArray[np.float64], sampler: Sampler) -> tuple[Signal, LogSpectrum]:
         sampler = conditioned_sampler(sampler)

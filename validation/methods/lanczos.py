@@ -14,11 +14,10 @@ values, and of a spectrum over many decades only the top: for chains this method
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from theory.network import Dense, Layer, Residual, blocks, sees_a_batch
+from theory.network import DeltaOrthogonal, Dense, Layer, parts, sees_a_batch
 from validation.chunk import Chunk
 from validation.deferred import DeferredGaussian, DeferredHaar, Tape, TapedJacobian
 from validation.generator import CompiledGenerator
@@ -63,23 +62,16 @@ def deferred_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Signal, Qua
     return signal, QuadratureSpectrum(nodes, weights, int(signal.rank), len(signal.x))
 
 
-def _ensembles(net: Layer | Iterable[Layer]) -> Iterable[Any]:
-    """The kinds of weights of all layers."""
-    for layer in blocks(net):
-        if isinstance(layer, Dense):
-            yield layer.weights
-        elif isinstance(layer, Residual):
-            yield from _ensembles(layer.branch)
-
-
 def _obstacle(chunk: Chunk) -> str | None:
     if chunk.extremes:
         return "the nodes of a quadrature are not the extreme singular values (needed: values='all')"
     if chunk.backend != "numpy":
         return "its questions are short, which needs backend='numpy'"
-    for ensemble in _ensembles(chunk.net):
-        if not isinstance(ensemble, str) or ensemble not in KINDS:
-            return f"weights={ensemble!r} have no answers without a matrix (needed: gaussian or orthogonal ones)"
+    for part in parts(chunk.net):
+        if isinstance(part, DeltaOrthogonal):
+            return "a convolution has no answers without a matrix (needed: Dense layers)"
+        if isinstance(part, Dense) and (not isinstance(part.weights, str) or part.weights not in KINDS):
+            return f"weights={part.weights!r} have no answers without a matrix (needed: gaussian or orthogonal ones)"
     if sees_a_batch(chunk.net):
         return "BatchNorm asks the weights about a batch of inputs, more than the Jacobian does"
     if (decades := predicted_log_range(chunk) / math.log(10.0)) > DECADES:
