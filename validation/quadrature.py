@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validation.coordinate import ATOM_WIDTH, BulkCoordinate, cosines
+from validation.samples import WidthRecord
 
 __all__ = ["WidthQuadrature"]
 
@@ -18,42 +19,26 @@ IntArray = npt.NDArray[np.int64]
 POINTS = 400
 
 
-@dataclass(frozen=True, eq=False)
-class WidthQuadrature:
-    """Nodes and weights at one width; the first axis of every array is the replica.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WidthQuadrature(WidthRecord):
+    """Nodes and weights at one width, and what `WidthRecord` has; the rank is that of the whole spectrum.
 
     Answers what `WidthSample` answers, where single eigenvalues are not needed: averages over the spectrum, and an
     outlier, on which the first node settles; the other extreme nodes lie inside the spectrum.
 
     Attributes
     ----------
-    width : int
-        Input width.
     log_singular_values : array of shape (replicas, nodes)
         Nodes as log s in decreasing order, ``-inf`` for zeros.
     weights : array of shape (replicas, nodes)
         The mean of f over the spectrum is estimated by the sum of ``weights * f(nodes)``.
     dimension : integer array of shape (replicas,)
         Number of eigenvalues, the same for all.
-    rank, resolved, log_floor, input_square, output_square, seconds : arrays of shape (replicas,)
-        As in `WidthSample`; the rank is that of the whole spectrum.
     """
 
-    width: int
     log_singular_values: FloatArray
     weights: FloatArray
     dimension: IntArray
-    rank: IntArray
-    resolved: IntArray
-    log_floor: FloatArray
-    input_square: FloatArray
-    output_square: FloatArray
-    seconds: FloatArray
-
-    @property
-    def replicas(self) -> int:
-        """Number of independent networks."""
-        return len(self.log_singular_values)
 
     @property
     def n_out(self) -> int:
@@ -64,11 +49,6 @@ class WidthQuadrature:
     def nodes(self) -> FloatArray:
         """Nodes among the eigenvalues of J Jᵀ, shape (replicas, nodes), decreasing."""
         return np.exp(2.0 * self.log_singular_values)
-
-    @property
-    def group_sizes(self) -> IntArray:
-        """How many replicas share a row of shape vectors and distribution functions: one."""
-        return np.ones(self.replicas, dtype=np.int64)
 
     def largest(self, count: int) -> FloatArray:
         """The `count` largest nodes, shape (replicas, at most count); of an outlier, its position."""

@@ -10,22 +10,20 @@ import numpy.typing as npt
 
 from validation.coordinate import ATOM_WIDTH, BulkCoordinate, cosines
 
-__all__ = ["WidthSample"]
+__all__ = ["WidthRecord", "WidthSample"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class WidthSample:
-    """What was sampled at one width; the first axis of every array is the replica.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WidthRecord:
+    """What every way of keeping the spectra at one width knows; the first axis of every array is the replica.
 
     Attributes
     ----------
     width : int
         Input width.
-    log_singular_values : array of shape (replicas, n_out)
-        log s in decreasing order, ``-inf`` for exact zeros. Squares of s are the eigenvalues of J Jᵀ.
     rank, resolved : integer arrays of shape (replicas,)
         Number of non-zero singular values, and how many of them exceed the floor of double precision.
     log_floor : array of shape (replicas,)
@@ -37,7 +35,6 @@ class WidthSample:
     """
 
     width: int
-    log_singular_values: FloatArray
     rank: IntArray
     resolved: IntArray
     log_floor: FloatArray
@@ -48,7 +45,25 @@ class WidthSample:
     @property
     def replicas(self) -> int:
         """Number of independent networks."""
-        return len(self.log_singular_values)
+        return len(self.rank)
+
+    @property
+    def group_sizes(self) -> IntArray:
+        """How many replicas share a row of shape vectors and distribution functions: one."""
+        return np.ones(self.replicas, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WidthSample(WidthRecord):
+    """Sampled spectra at one width: every singular value, and what `WidthRecord` has.
+
+    Attributes
+    ----------
+    log_singular_values : array of shape (replicas, n_out)
+        log s in decreasing order, ``-inf`` for exact zeros. Squares of s are the eigenvalues of J Jᵀ.
+    """
+
+    log_singular_values: FloatArray
 
     @property
     def n_out(self) -> int:
@@ -59,11 +74,6 @@ class WidthSample:
     def eigenvalues(self) -> FloatArray:
         """Eigenvalues of J Jᵀ, shape (replicas, n_out), decreasing."""
         return np.exp(2.0 * self.log_singular_values)
-
-    @property
-    def group_sizes(self) -> IntArray:
-        """How many replicas share a row of shape vectors and distribution functions: one."""
-        return np.ones(self.replicas, dtype=np.int64)
 
     def largest(self, count: int) -> FloatArray:
         """The `count` largest eigenvalues, shape (replicas, at most count)."""

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from validation.coordinate import BulkCoordinate, binned_cosines
+from validation.samples import WidthRecord
 
 __all__ = ["GROUPS", "LogHistogram", "WidthSummary", "summarize"]
 
@@ -123,16 +124,14 @@ def summarize(columns: Columns, start: int) -> Columns:
     }
 
 
-@dataclass(frozen=True, eq=False)
-class WidthSummary:
-    """What was kept of the spectra at one width; the first axis of every array is the replica.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class WidthSummary(WidthRecord):
+    """What was kept of the spectra at one width, and what `WidthRecord` has.
 
     Answers what `WidthSample` answers, where single eigenvalues are not needed.
 
     Attributes
     ----------
-    width : int
-        Input width.
     dimension : integer array of shape (replicas,)
         Number of eigenvalues, the same for all.
     log_largest : array of shape (replicas, 3)
@@ -143,30 +142,16 @@ class WidthSummary:
         Sum of those that are not zero: half the log-determinant of J Jᵀ.
     power_sums : array of shape (replicas, 4)
         Sums of x, x², x³, x⁴ over all eigenvalues x of J Jᵀ but the largest.
-    rank, resolved, log_floor, input_square, output_square, seconds : arrays of shape (replicas,)
-        As in `WidthSample`.
     histogram : LogHistogram
         Of all that are not zero, by group.
     """
 
-    width: int
     dimension: IntArray
     log_largest: FloatArray
     log_smallest: FloatArray
     log_sum: FloatArray
     power_sums: FloatArray
-    rank: IntArray
-    resolved: IntArray
-    log_floor: FloatArray
-    input_square: FloatArray
-    output_square: FloatArray
-    seconds: FloatArray
     histogram: LogHistogram
-
-    @property
-    def replicas(self) -> int:
-        """Number of independent networks."""
-        return len(self.rank)
 
     @property
     def n_out(self) -> int:

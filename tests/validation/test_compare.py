@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -16,7 +17,6 @@ from validation.compare import compare
 from validation.comparison import Comparison, Row, Table
 from validation.experiment import Experiment
 from validation.run import Run
-from validation.samples import WidthSample
 
 GAUSSIAN_CHAIN = Chain(3, "linear")
 
@@ -24,7 +24,7 @@ GAUSSIAN_CHAIN = Chain(3, "linear")
 def part(run: Run, start: int, stop: int) -> Run:
     """Replicas start … stop - 1 as a run of their own."""
     samples = [
-        WidthSample(sample.width, *(getattr(sample, name)[start:stop] for name in list(vars(sample))[1:]))
+        replace(sample, **{name: column[start:stop] for name, column in vars(sample).items() if name != "width"})
         for sample in run.samples
     ]
     return Run(run.experiment, tuple(samples), run.metadata)
