@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from rmt.law import Law
 from rmt.numeric.analytic import Analytic, power_series_end, taylor
 from rmt.numeric.continuation import solve
 from rmt.numeric.endpoints import (
+    Tail,
     atom_of_r,
     atom_of_s,
     find_atoms,
@@ -23,9 +24,12 @@ from rmt.numeric.endpoints import (
     mass_of_s,
     psi_is_positive,
     r_is_positive,
+    tail_of_r,
+    tail_of_s,
 )
 from rmt.numeric.implicit import RLeaf, SLeaf, psi_leaf
 from rmt.numeric.node import Node
+from rmt.numeric.tracking import tracked
 from rmt.numeric.validity import moment_violation, transform_violation
 from rmt.parameters import check_number, normalised, parameter_repr
 from rmt.results import PreconditionError
@@ -57,8 +61,11 @@ class ImplicitLaw(Law):
     - ``r``: R(g), on the values of the Cauchy transform (in Im g < 0);
     - ``psi``: z G(z) - 1 on Im z >= 0; real z means the limit from above.
 
-    The support must be bounded. That there is such a law is tested when it is made: normalisation, positivity of the
-    Hankel determinants of the first moments, sign and analyticity of G on lines through the upper half-plane.
+    S and R need not be analytic at 0, nor R real there: where they are like a power of their argument the law has a
+    tail, ``m ~ b z**-a`` from ``S ~ m**(1/a - 1)`` or ``R ~ g**(a - 1)``, and of its moments only the mean may exist.
+    A law given by its moment transform must have a bounded support. That there is such a law is tested when it is
+    made: normalisation, positivity of the Hankel determinants of the first moments, sign and analyticity of G on lines
+    through the upper half-plane.
 
     Parameters
     ----------
@@ -130,8 +137,8 @@ class ImplicitLaw(Law):
         return getattr(self, self._kind)
 
     def _refused(self, property_: str, advice: str = "correct the formula") -> PreconditionError:
-        name = f"{self._kind}={_transform_repr(self._transform)}"
-        return PreconditionError(f"{name}: no law has this {_NAMES[self._kind]}: {property_}; {advice}")
+        shown = self._transform if _is_expression(self._transform) else _transform_repr(self._transform)
+        return PreconditionError(f"{self._kind}={shown}: no law has this {_NAMES[self._kind]}: {property_}; {advice}")
 
     # --- the transform as numbers ---------------------------------------------------------------------------------
 
@@ -143,10 +150,31 @@ class ImplicitLaw(Law):
 
         return analytic(self._transform)
 
+    @cached_property
+    def _tail(self) -> Tail | None:
+        """What S or R tell of a law of unbounded support; None where they are analytic at 0."""
+        if self._kind == "psi":
+            return None
+        try:
+            start, *others = map(complex, self._coefficients(_MOMENTS))
+            # S vanishes where the mean is infinite, R is not real where it is not defined
+            if start != 0 if self._kind == "s" else all(c.imag == 0 for c in (start, *others)):
+                return None
+            refused = None
+        except PreconditionError as error:
+            refused = error
+        tail = (tail_of_s if self._kind == "s" else tail_of_r)(self._function)
+        if refused is not None and (tail is None or not any(tail.unbounded)):
+            raise refused
+        return tail
+
     def _coefficients(self, n: int) -> list[Any]:
         """The first n Taylor coefficients: of S at m = 0, of R at g = 0, of psi at z = oo."""
         at = "oo" if self._kind == "psi" else "0"
-        advice = "laws of unbounded support and transforms with poles there cannot be given; correct the formula"
+        like = "" if self._kind == "psi" else "it is not like a power there either, as with a tail it would be; "
+        advice = f"{like}correct the formula"
+        if self._kind == "psi":
+            advice = "a law of unbounded support has to be given by its S- or R-transform; correct the formula"
         if _is_expression(self._transform):
             from rmt.symbolic.transforms import series_at_infinity, series_at_zero
 
@@ -164,6 +192,14 @@ class ImplicitLaw(Law):
         return found
 
     def _moments_series(self, n: int) -> list[Any]:
+        if self._tail is not None:
+            if n == 1 and self._tail.mean is not None:
+                return [self._tail.mean]
+            known = "none exists" if self._tail.mean is None else "only the mean is known"
+            raise PreconditionError(
+                f"moments of {self!r}: {known}, as the law has a tail; ask for quantiles, or for `expectation` of a "
+                "bounded function"
+            )
         if self._kind == "psi":
             first, *moments = self._coefficients(n + 1)
             if abs(complex(first)) > 1e-12:
@@ -182,6 +218,30 @@ class ImplicitLaw(Law):
     # --- the law ----------------------------------------------------------------------------------------------------
 
     def _node(self) -> Node:
+        node = self._bounded() if self._tail is None else self._unbounded(self._tail)
+        violation = transform_violation(node)
+        if violation is not None:
+            raise self._refused(violation, "correct the formula, or the branch of its roots and logarithms")
+        self._test_atoms(node)
+        return node
+
+    def _unbounded(self, tail: Tail) -> Node:
+        """The system of a law with a tail, which has no moments to be tested."""
+        mean, variance = (0.0 if tail.mean is None else tail.mean), tail.size**2
+        function = replace(self._function, below=True)
+        if self._kind == "r":
+            positive = not tail.unbounded[0] and r_is_positive(self._function, math.inf, tail.size)
+            if positive and tail.mean is None:
+                mean = tail.size
+            return _r_node(RLeaf(function, self._far_end, mean, variance, positive, tail))
+        _, violation = mass_of_s(self._function)
+        if violation is not None:
+            raise self._refused(violation)
+        mean, variance = (mean, max(mean, tail.size) ** 2) if mean else (tail.size, variance)
+        return SLeaf(function, self._near_end, mean, variance, float(self._mass), tail)
+
+    def _bounded(self) -> Node:
+        """The system of a law with moments of all orders, the first of which are tested."""
         moments = [float(m) for m in self._moments_series(_MOMENTS)]
         mean, variance = moments[0], moments[1] - moments[0] ** 2
         if abs(variance) <= 1e-13 * (moments[1] + mean**2):
@@ -194,35 +254,38 @@ class ImplicitLaw(Law):
             _, violation = mass_of_s(self._function)
         if violation is not None:
             raise self._refused(violation)
-        node = self._leaf(moments)
-        violation = transform_violation(node)
-        if violation is not None:
-            raise self._refused(violation, "correct the formula, or the branch of its roots and logarithms")
-        self._test_atoms(node)
-        return node
-
-    def _leaf(self, moments: list[float]) -> Node:
-        mean, variance = moments[0], moments[1] - moments[0] ** 2
         function = self._function
-        exact = _is_expression(self._transform)
-        if exact:
-            from rmt.symbolic.transforms import near_the_end, one_plus, one_plus_at_infinity
         if self._kind == "s":
-            mass = float(self._mass)
-            if exact:
-                near: tuple[Analytic, float] | None = near_the_end(self.s, self._mass), 0.5
-            else:
-                near = power_series_end(lambda w: function(mass * (w - 1)))
-            return SLeaf(function, near, mean, variance, mass)
+            return SLeaf(function, self._near_end, mean, variance, float(self._mass))
         if self._kind == "r":
-            if exact:
-                far: tuple[Analytic, float] | None = one_plus_at_infinity(self.r), math.inf
-            else:
-                far = power_series_end(lambda t: 1 + function(1 / t.conj()).conj() / t)
-            return RLeaf(function, far, mean, variance, r_is_positive(function, mean, math.sqrt(variance)))
-        w = one_plus(self.psi) if exact else None
+            positive = r_is_positive(function, mean, math.sqrt(variance))
+            return _r_node(RLeaf(function, self._far_end, mean, variance, positive))
+        w = None
+        if _is_expression(self.psi):
+            from rmt.symbolic.transforms import one_plus
+
+            w = one_plus(self.psi)
         singular = [*map(float, self._found), *(float(e.position) for e in self._psi_edges)]
         return psi_leaf(function, w, moments, self._on_half_axis, singular)
+
+    @property
+    def _near_end(self) -> tuple[Analytic, float] | None:
+        """S as a function of w, where that is small (`SLeaf`)."""
+        if _is_expression(self.s):
+            from rmt.symbolic.transforms import near_the_end
+
+            return near_the_end(self.s, self._mass), 0.5
+        mass = float(self._mass)
+        return power_series_end(lambda w: self._function(mass * (w - 1)))
+
+    @property
+    def _far_end(self) -> tuple[Analytic, float] | None:
+        """1 + g R as a function of 1/g (`RLeaf`)."""
+        if _is_expression(self.r):
+            from rmt.symbolic.transforms import one_plus_at_infinity
+
+            return one_plus_at_infinity(self.r), math.inf
+        return power_series_end(lambda t: 1 + self._function(1 / t.conj()).conj() / t)
 
     @cached_property
     def _on_half_axis(self) -> bool:
@@ -231,7 +294,9 @@ class ImplicitLaw(Law):
 
     @cached_property
     def _reach(self) -> float:
-        """A radius that holds the support of a law with bounded support."""
+        """A radius that holds the support, or of a law with a tail most of it."""
+        if self._tail is not None:
+            return 1e3 * self._tail.size
         moments = [float(m) for m in self._moments_series(_MOMENTS)]
         return float(1.5 * (moments[-1] ** (1 / _MOMENTS) + math.sqrt(moments[1])))
 
@@ -304,6 +369,11 @@ class ImplicitLaw(Law):
                     f"atoms: the mass at {float(x):.6g} is {mass:.4g} by the transform, not {float(p):.6g}; "
                     "correct it, or leave `atoms` out"
                 )
+
+
+def _r_node(leaf: RLeaf) -> Node:
+    """The leaf; on [0, oo) with log z as an unknown: g tells nothing of z next to 0 in a gap."""
+    return tracked(leaf) if leaf.positive else leaf
 
 
 def _is_expression(transform: Any) -> bool:

@@ -37,10 +37,14 @@ _RATE_RADIUS = 0.05
 
 @dataclass(frozen=True)
 class Analytic:
-    """A function of one complex variable, real on the real axis, with its exact derivative where that is known."""
+    """A function of one complex variable with its exact derivative where that is known.
+
+    It is real on the real axis, or else ``below``: known in the closed lower half-plane only.
+    """
 
     function: Function
     derivative: Function | None = None
+    below: bool = False
 
     def __call__(self, x: ComplexArray) -> ComplexArray:
         return self.function(x)
@@ -50,6 +54,9 @@ class Analytic:
         value = self.function(x)
         if self.derivative is not None:
             return value, self.derivative(x)
+        if self.below:
+            continued, slope, _ = upper_jet(lambda y: self.function(y.conj()).conj(), x.conj(), radius)
+            return np.where(x.imag <= 0, value, continued.conj()), slope.conj()
         return value, _circle_jet(self.function, x, radius)
 
 

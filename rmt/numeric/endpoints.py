@@ -4,21 +4,37 @@
 - R at infinity: ``R = x - (1 - p)/g + …`` at an atom of mass p at x, as ``G ~ p/(z - x)``.
 - S at infinity: ``x S = 1 + (1 - p)/m + …`` in the same way.
 - a law lives on [0, oo) iff z runs up to 0 when g runs down from 0 along the real axis.
+- S or R like a power at 0: the law has a tail. From ``m ~ exp(b) z**-a`` follow ``S ~ exp(-b/a) m**(1/a - 1)`` and
+  ``R ~ exp(b) g**(a - 1)``; a = 1 is a law with a mean, or one with tails like Cauchy's.
 
 All derived here from ``z = R(g) + 1/g`` and ``z = (1 + m)/(m S(m))``.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.analytic import Analytic, taylor
-from rmt.numeric.jet import ComplexArray
+from rmt.numeric.jet import ComplexArray, log_lower
 
-__all__ = ["atom_of_r", "atom_of_s", "find_atoms", "find_edges", "mass_of_s", "psi_is_positive", "r_is_positive"]
+__all__ = [
+    "Tail",
+    "atom_of_r",
+    "atom_of_s",
+    "find_atoms",
+    "find_edges",
+    "mass_of_s",
+    "psi_is_positive",
+    "r_is_positive",
+    "tail_of_r",
+    "tail_of_s",
+]
 
 FloatArray = npt.NDArray[np.float64]
 Function = Callable[[ComplexArray], ComplexArray]
@@ -33,6 +49,79 @@ _FAR = 1e12
 # Below this share the imaginary part of G on the axis is rounding.
 _INSIDE = 1e-9
 _EXPONENTS = (1 / 2, -1 / 2, 0.0, 1 / 3, -2 / 3, -1 / 3, 3 / 2, 1.0, -3 / 4, -4 / 5)
+
+# Sizes of the argument between which the slope of a transform at 0 is measured, twice.
+_SLOPES = (1e-20, 1e-24, 1e-36, 1e-40)
+# |m| at a distance that is an eighth of the way to far away.
+_NOT_FAR = 0.2
+
+
+@dataclass(frozen=True)
+class Tail:
+    """Far away ``m ~ exp(log_scale) z**-order``; ``mean`` is None where it does not exist.
+
+    ``size`` is a distance from the middle of the law of the order of its quartiles; ``unbounded`` says on which sides
+    the tail is.
+    """
+
+    order: float
+    log_scale: complex
+    mean: float | None
+    size: float
+    unbounded: tuple[bool, bool]
+
+
+def tail_of_s(s: Function) -> Tail | None:
+    """The tail of a law on [0, oo) whose S-transform is not analytic at 0, None if S is not like a power there."""
+    with np.errstate(all="ignore"):
+        value = s(-np.array([*_SLOPES, _NOT_FAR], dtype=complex))
+    if not np.all((np.abs(value.imag) < _REAL * np.abs(value)) & (value.real > 0)):
+        return None
+    *near, inside = value.real.tolist()
+    slope = _slope(near)
+    if slope is None or slope < 0:
+        return None
+    order = 1 / (1 + slope)
+    # S = c |m|**slope, and m = |m| exp(-i pi) on the negative axis
+    log_scale = -order * complex(math.log(near[-1]) - slope * math.log(_SLOPES[-1]), math.pi * slope)
+    size = (1 - _NOT_FAR) / (_NOT_FAR * inside) / 8
+    return Tail(order, log_scale, 1 / near[-1] if slope == 0 else None, size, (False, True))
+
+
+def tail_of_r(r: Function) -> Tail | None:
+    """The tails of a law whose R-transform is not analytic and real at 0, None if R is not like a power there."""
+    with np.errstate(all="ignore"):
+        value = r(-1j * np.array(_SLOPES))
+        if not np.all(np.isfinite(value)):
+            return None
+        slope = _slope(np.abs(value).tolist())
+        if slope is None or not -1 < slope <= 1:
+            return None
+        start = complex(value[-1]) / (-1j * _SLOPES[-1]) ** slope
+        exists = slope > 0 or (slope == 0 and abs(start.imag) < _REAL * abs(start))
+        mean = (0.0 if slope > 0 else start.real) if exists else None
+        middle = start.real if slope == 0 else 0.0
+        t = np.logspace(-40, 40, 8001)
+        spread = np.abs(t * (r(-1j * t) - middle))
+        if not np.any(spread > _NOT_FAR):
+            return None
+        reach = float(t[np.argmax(spread > _NOT_FAR)])
+        beside = r(np.asarray(reach * (np.array([-1e-2, 1e-2]) - 1e-16j), dtype=complex))
+    # Im 1/g = -Im R(g) on the real axis, where g has a part below it in the support only
+    tails = -beside.imag > _REAL * np.abs(beside - middle)
+    return Tail(1 + slope, complex(log_lower(np.array(start))), mean, 1 / (8 * reach), (bool(tails[0]), bool(tails[1])))
+
+
+def _slope(values: list[float]) -> float | None:
+    """The power with which positive values fall at `_SLOPES`, None if it has not settled."""
+    first, second = (
+        math.log(values[k] / values[k + 1]) / math.log(_SLOPES[k] / _SLOPES[k + 1]) for k in (0, 2)
+    )
+    if abs(first - second) > 1e-3:
+        return None
+    # a power is most often a simple fraction, and the slope has a part that vanishes slowly
+    simple = float(Fraction(second).limit_denominator(100))
+    return simple if abs(second - simple) < 1e-6 else second
 
 
 def mass_of_s(s: Analytic) -> tuple[float, str | None]:
@@ -93,7 +182,7 @@ def r_is_positive(r: Function, mean: float, size: float) -> bool:
         return False
     g = -np.logspace(-6, 12, 2000) / size
     with np.errstate(all="ignore"):
-        value = r(g.astype(complex))
+        value = r(g.astype(complex).conj())  # -0j: from below, where the values of G are
     z = value.real + 1 / g
     for k in range(g.size):
         if not abs(value.imag[k]) <= _REAL * abs(value[k]):

@@ -8,12 +8,14 @@ here).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.analytic import Analytic, gauss_panel, log_panel, path_integral, upper_jet
+from rmt.numeric.endpoints import Tail
 from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w, log_upper
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 from rmt.numeric.resolvent import ResolventLeaf
@@ -29,6 +31,8 @@ _REACH = 0.2
 _ROUNDING = 1e-6
 # The part of a vertical ray below this share of the other lengths contributes nothing.
 _LOWEST = 1e-18
+# A fractional power of s at the start of a path is smooth enough in v, s = v to this power.
+_SMOOTHING = 8
 # Beyond this many spectral radii the potential is the series in the moments.
 _FAR = 6.0
 
@@ -39,19 +43,31 @@ class SLeaf(Leaf):
     ``near``, if there is one, is a pair: S as a function of w at ``m = mass (w - 1)``, which loses no digits at w = 0,
     where the law has a hard edge or its atom, and the |w| below which to use it. As in
     `rmt.numeric.leaves.ExplicitSLeaf`, the unknown is log eta of the part away from 0, ``eta = m/(m + mass)``, and w
-    here is the w of that part.
+    here is the w of that part. ``far`` is the tail of an S that is not analytic at 0.
     """
 
     positive = True
 
     def __init__(
-        self, s: Analytic, near: tuple[Analytic, float] | None, mean: float, variance: float, mass: float
+        self,
+        s: Analytic,
+        near: tuple[Analytic, float] | None,
+        mean: float,
+        variance: float,
+        mass: float,
+        far: Tail | None = None,
     ) -> None:
-        self.s, self.near, self.mass = s, near, mass
+        self.s, self.near, self.mass, self.far = s, near, mass, far
         self.mean, self.variance = mean, variance
+        if far is not None:
+            self.unbounded = far.unbounded
+
+    def tail(self) -> tuple[float, complex]:
+        return super().tail() if self.far is None else (self.far.order, self.far.log_scale)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
-        out: ComplexArray = (np.log(self.mean / self.mass) - log_z)[np.newaxis]
+        order, log_scale = self.tail()
+        out: ComplexArray = (log_scale - np.log(self.mass) - order * log_z)[np.newaxis]
         return out
 
     def _value(self, w: ComplexArray) -> ComplexArray:
@@ -62,8 +78,8 @@ class SLeaf(Leaf):
         out[close] = near(w[close])
         return out
 
-    def _jet(self, w: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-        """(S, d log S/dm) for w in the lower half-plane."""
+    def _jet(self, w: ComplexArray, w_less_one: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+        """(S, d log S/dm) for w in the lower half-plane; w - 1 is given with all its digits."""
         value, slope = np.empty_like(w), np.empty_like(w)
         near, below = self.near or (None, 0.0)
         close = np.abs(w) < below
@@ -71,16 +87,19 @@ class SLeaf(Leaf):
             value[close], by_w = near.jet(w[close], _RADIUS * np.abs(w[close]))
             slope[close] = by_w / self.mass
         if not np.all(close):
-            far = w[~close]
-            value[~close], slope[~close] = self.s.jet(self.mass * (far - 1), _RADIUS * self.mass * np.abs(far))
+            m, room = self.mass * w_less_one[~close], np.abs(w[~close])
+            if self.far is not None:
+                room = np.minimum(room, np.abs(w_less_one[~close]))
+            value[~close], slope[~close] = self.s.jet(m, _RADIUS * self.mass * room)
         return value, slope / value
 
     def linearise(self, u: ComplexArray) -> Linearised:
         log = log_like_w(u[0].imag)
         # beyond arg z = pi everything is the complex conjugate of what it is on this side
         mirrored = u[0].imag < -np.pi
-        own_w = 1 / (1 - np.exp(np.where(mirrored, u[0].conj(), u[0])))
-        value, rate = self._jet(own_w)
+        eta = np.exp(np.where(mirrored, u[0].conj(), u[0]))
+        own_w = 1 / (1 - eta)
+        value, rate = self._jet(own_w, eta * own_w)
         own_w, value, rate = (np.where(mirrored, x.conj(), x) for x in (own_w, value, rate))
         q = self.mass
         m = q * np.exp(u[0]) * own_w
@@ -94,6 +113,17 @@ class SLeaf(Leaf):
         length = log_like_w(u[0].imag)(lin.inner)
         mirrored = u[0].imag < -np.pi
         length = np.where(mirrored, length.conj(), length)
+        if self.far is not None:
+
+            def integrand(index: IndexArray, v: FloatArray) -> ComplexArray:
+                path = v**_SMOOTHING * length[index]
+                w, w_less_one = np.exp(path), np.expm1(path)
+                _, rate = self._jet(w, w_less_one)
+                values: ComplexArray = w_less_one * rate * w * length[index] * (_SMOOTHING * v ** (_SMOOTHING - 1))
+                return values
+
+            gamma = -(self.mass**2) * path_integral(gauss_panel(integrand), length.size)
+            return np.where(mirrored, gamma.conj(), gamma)
 
         def point(index: IndexArray, s: FloatArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
             path = s * length[index]
@@ -107,18 +137,29 @@ class SLeaf(Leaf):
 class RLeaf(Leaf):
     """A law with R-transform ``r``; the unknown is log g, z = R(g) + 1/g.
 
-    ``far``, if there is one, is a pair: 1 + g R(g) as a function of 1/g, which loses no digits where it is small, and
-    the |1/g| below which to use it.
+    ``near``, if there is one, is a pair: 1 + g R(g) as a function of 1/g, which loses no digits where it is small, and
+    the |1/g| below which to use it. ``far`` are the tails of an R that is not analytic and real at 0.
     """
 
     tracked = False
 
     def __init__(
-        self, r: Analytic, far: tuple[Analytic, float] | None, mean: float, variance: float, positive: bool
+        self,
+        r: Analytic,
+        near: tuple[Analytic, float] | None,
+        mean: float,
+        variance: float,
+        positive: bool,
+        far: Tail | None = None,
     ) -> None:
-        self.r, self.far = r, far
+        self.r, self.near, self.far = r, near, far
         self.mean, self.variance, self.positive = mean, variance, positive
+        if far is not None:
+            self.unbounded = far.unbounded
         self.scale = 1 / np.sqrt(variance)
+
+    def tail(self) -> tuple[float, complex]:
+        return super().tail() if self.far is None or self.far.mean else (self.far.order, self.far.log_scale)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return -(log_z + log1p(-self.mean / z))[np.newaxis]
@@ -126,17 +167,25 @@ class RLeaf(Leaf):
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         return log1p(eps)[np.newaxis]  # a step in g itself, as in the semicircle's leaf
 
+    def _mirrored(self, u: ComplexArray) -> npt.NDArray[np.bool_]:
+        """Where g has gone beyond the negative axis; there everything is the complex conjugate of what it is before.
+
+        Not so in a tail, which R continues.
+        """
+        beyond: npt.NDArray[np.bool_] = (u[0].imag < -np.pi) & (self.positive or self.far is None)
+        return beyond
+
     def linearise(self, u: ComplexArray) -> Linearised:
-        mirrored = u[0].imag < -np.pi
+        mirrored = self._mirrored(u)
         g = np.exp(np.where(mirrored, u[0].conj(), u[0]))
-        r, slope = self.r.jet(g, _RADIUS * (self.scale + np.abs(g)))
+        r, slope = self.r.jet(g, _RADIUS * (np.abs(g) + (self.scale if self.far is None else 0)))
         m = g * r
         w, dm = 1 + m, m + g * g * slope
-        if self.far is not None:
-            far, below = self.far
+        if self.near is not None:
+            near, below = self.near
             away = (np.abs(g) * below > 1) & (np.abs(w) < 0.5)
             t = 1 / g[away]
-            w[away], by_t = far.jet(t, _RADIUS * np.abs(t))
+            w[away], by_t = near.jet(t, _RADIUS * np.abs(t))
             dm[away] = -t * by_t
         g, r, slope, m, w, dm = (np.where(mirrored, x.conj(), x) for x in (g, r, slope, m, w, dm))
         if not self.positive:
@@ -148,13 +197,14 @@ class RLeaf(Leaf):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         # Gamma = g R(g) - integral of R from 0 to g, along g = i c (1 - exp(s L)), which stays in the lower half-plane
-        mirrored = u[0].imag < -np.pi
+        mirrored = self._mirrored(u)
         g = np.exp(np.where(mirrored, u[0].conj(), u[0]))
         length = log1p(1j * g / self.scale)
+        power = 1 if self.far is None else max(_SMOOTHING, math.ceil(4 / self.far.order))
 
-        def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
-            path = s * length[index]
-            values: ComplexArray = self.r(-1j * self.scale * np.expm1(path)) * np.exp(path)
+        def integrand(index: IndexArray, v: FloatArray) -> ComplexArray:
+            path = v**power * length[index]
+            values: ComplexArray = self.r(-1j * self.scale * np.expm1(path)) * np.exp(path) * (power * v ** (power - 1))
             return values
 
         integral = -1j * self.scale * length * path_integral(gauss_panel(integrand), g.size)

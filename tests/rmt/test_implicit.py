@@ -5,13 +5,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.integrate
 import sympy as sp
 
 import rmt
 from rmt import (
+    Cauchy,
     Discrete,
     Empirical,
     FreePoisson,
+    FreeStable,
     FussCatalan,
     ImplicitLaw,
     MarchenkoPastur,
@@ -222,6 +225,64 @@ def test_repr_evaluates_to_the_law():
     assert repr(ImplicitLaw(r=wigner)) == "ImplicitLaw(r=wigner)"
 
 
+# --- laws with tails --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transform", "law"),
+    [
+        ({"s": -t}, FreeStable(0.5, rho=1)),
+        ({"s": lambda m: 2 * (-m) ** 1.5}, FreeStable(0.4, rho=1, scale=0.5)),
+        ({"s": (-t) ** sp.Rational(1, 2) / (1 + t)}, FreeStable(sp.Rational(2, 3), rho=1) @ MarchenkoPastur()),
+        ({"s": lambda m: (-m) ** 0.5 / (1 + 2 * m)}, FreeStable(2 / 3, rho=1) @ MarchenkoPastur(2)),
+        ({"r": lambda g: 5 - 1j + 0 * g}, Cauchy(5, 1)),
+        ({"r": 5 - sp.I + t}, Cauchy(5, 1) + Semicircle()),
+        ({"r": lambda g: 2 - np.exp(0.6j * np.pi) * g**0.5}, FreeStable(1.5, 0.4, location=2)),
+        # on negative g, where this R is real, the principal power is that from above
+        ({"r": lambda g: -np.exp(0.6j * np.pi) * g**-0.4}, FreeStable(0.6, 1)),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else repr(value)[:40],
+)
+def test_transforms_like_a_power_at_zero_give_laws_with_tails(transform, law):
+    own = ImplicitLaw(**transform)
+    x = np.asarray(law.ppf([0.52, 0.7, 0.9, 0.99, 0.999]))
+    x = np.concatenate([x, x[-1] * np.array([10, 1e4, 1e8])])
+    assert own.pdf(x) == pytest.approx(law.pdf(x), rel=1e-11)
+    assert own.cdf(x) == pytest.approx(law.cdf(x), abs=1e-13)
+    assert own.support().upper == math.inf
+    assert own.support().atoms == law.support().atoms
+    assert float(own.support().lower) == pytest.approx(float(law.support().lower), rel=1e-12)
+
+
+def test_laws_with_tails_take_part_in_free_operations():
+    own, law = ImplicitLaw(s=-t), FreeStable(0.5, rho=1)
+    x = np.array([0.5, 3.0, 40.0])
+    for operation in (
+        lambda a: a + Semicircle(0.3),
+        lambda a: a @ Discrete({1: 0.25, 2: 0.75}),
+        lambda a: a.free_sum_power(2.5),
+        lambda a: 0.5 * a + 1,
+    ):
+        assert operation(own).pdf(x) == pytest.approx(operation(law).pdf(x), rel=1e-10)
+    # the sum of n of them is n**2 times one of them
+    assert own.free_sum_power(2).pdf(x) == pytest.approx(own.pdf(x / 4) / 4, rel=1e-10)
+
+
+def test_of_the_moments_of_a_law_with_a_tail_at_most_the_mean_is_told():
+    with pytest.raises(PreconditionError, match=r"none exists.*quantiles"):
+        ImplicitLaw(s=t**2).mean()
+    # S = 1 + sqrt(-m): the tail of P(X > x) like x**-(3/2) leaves the mean, 1/S(0)
+    law = ImplicitLaw(s=1 + sp.sqrt(-t))
+    assert law.moments(1) == [1]
+    with pytest.raises(PreconditionError, match="only the mean is known"):
+        law.var()
+    far = np.array([1e6, 1e8])
+    falls = np.diff(np.log(1 - np.asarray(law.cdf(far)))) / np.diff(np.log(far))
+    assert falls[0] == pytest.approx(-1.5, abs=0.01)
+    weighted = scipy.integrate.quad(lambda u: float(law.pdf(math.exp(u))) * math.exp(2 * u), math.log(0.25), 35)
+    assert weighted[0] == pytest.approx(1, abs=1e-6)
+
+
 # --- what is no law ---------------------------------------------------------------------------------------------------
 
 
@@ -242,6 +303,13 @@ def test_repr_evaluates_to_the_law():
         ({"psi": lambda z: 1 / (z - 1) + 0.5}, r"psi\(oo\) = 0.5"),
         ({"psi": lambda z: 1.2 * z / (z - 1) - 0.2 * z / (z + 1) - 1}, "variance|Hankel"),
         ({"psi": (t - 3 - sp.sqrt((t - 3) ** 2 - 8)) / 4}, "Im G|jumps"),
+        ({"s": 1 - sp.sqrt(-t) / 2}, "positive and decreasing"),
+        ({"s": -t - t**2}, "followed to z = "),
+        ({"s": 1 / (1 - sp.log(-t))}, "not like a power there either"),
+        ({"s": sp.I * t}, r"S\(0\) = 0"),
+        ({"r": sp.I + t}, "Im G|followed to z = "),
+        ({"r": lambda g: (1 + 1j) * g**0.5}, "Im G"),
+        ({"psi": sp.sqrt(-1 / t)}, "has to be given by its S- or R-transform"),
         ({"r": lambda g: 3 + 0 * g}, r"use Discrete\(\{3: 1\}\)"),
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else None,
