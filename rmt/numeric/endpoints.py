@@ -91,9 +91,7 @@ def tail_of_s(s: Function) -> Tail | None:
 def tail_of_r(r: Function) -> Tail | None:
     """The tails of a law whose R-transform is not analytic and real at 0, None if R is not like a power there."""
     with np.errstate(all="ignore"):
-        value = r(-1j * np.array(_SLOPES))
-        if not np.all(np.isfinite(value)):
-            return None
+        value = r(np.asarray(-1j * np.array(_SLOPES), dtype=complex))
         slope = _slope(np.abs(value).tolist())
         if slope is None or not -1 < slope <= 1:
             return None
@@ -102,7 +100,8 @@ def tail_of_r(r: Function) -> Tail | None:
         mean = (0.0 if slope > 0 else start.real) if exists else None
         middle = start.real if slope == 0 else 0.0
         t = np.logspace(-40, 40, 8001)
-        spread = np.abs(t * (r(-1j * t) - middle))
+        below = np.asarray(-1j * t, dtype=complex)
+        spread = np.abs(t * (r(below) - middle))
         if not np.any(spread > _NOT_FAR):
             return None
         reach = float(t[np.argmax(spread > _NOT_FAR)])
@@ -113,7 +112,9 @@ def tail_of_r(r: Function) -> Tail | None:
 
 
 def _slope(values: list[float]) -> float | None:
-    """The power with which positive values fall at `_SLOPES`, None if it has not settled."""
+    """The power with which values fall at `_SLOPES`, None if it has not settled, or they are not positive numbers."""
+    if not all(0 < value < math.inf for value in values):
+        return None
     first, second = (
         math.log(values[k] / values[k + 1]) / math.log(_SLOPES[k] / _SLOPES[k + 1]) for k in (0, 2)
     )
