@@ -55,7 +55,7 @@ class CompiledGenerator:
         1933).
         """
         chis = np.empty(min(rows, freedom))
-        self._random.fill_chis(self._state, float(freedom), chis, len(chis))
+        self._random.fill_chis(self._state, freedom, chis, len(chis))
         upper = np.zeros((len(chis), rows))
         self._random.fill_above_diagonal(self._state, upper, *upper.shape)
         np.fill_diagonal(upper, chis)

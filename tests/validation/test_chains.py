@@ -203,7 +203,7 @@ def test_triangular_resolves_every_singular_value(net, width):
         product = mpmath.eye(size)
         for freedom in freedoms:
             factor, diagonal = np.zeros((size, size)), np.empty(size)
-            fill_chis(state, float(freedom), diagonal, size)
+            fill_chis(state, int(freedom), diagonal, size)
             fill_above_diagonal(state, factor, size, size)
             product = mpmath.matrix(factor + np.diag(diagonal)) * product
         expected = exact_logs(product) + chain.log_scale
@@ -225,7 +225,7 @@ def test_deep_resolves_every_singular_value_beyond_the_range_of_doubles():
         product = mpmath.eye(size)
         for freedom in freedoms:
             factor, diagonal, drawn = np.zeros((size, size)), np.empty(size), np.empty(size)
-            fill_chis(state, float(freedom), diagonal, size)
+            fill_chis(state, int(freedom), diagonal, size)
             for i in range(size):
                 reach = i + 1
                 while reach < size and levels[reach:].max() > levels[i] - 46.0:

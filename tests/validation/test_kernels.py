@@ -80,6 +80,17 @@ class Twin:
             if low + (high - low) * self.uniform() < self.height(z):
                 return z
 
+    def chi(self, freedom):
+        """Few squares of normals; or Marsaglia and Tsang, by logarithms alone."""
+        if freedom < 4:
+            return math.sqrt(sum(self.normal() ** 2 for _ in range(freedom)))
+        d = freedom / 2 - 1 / 3
+        while True:
+            x, u = self.normal(), self.uniform()
+            v = (1 + x / math.sqrt(9 * d)) ** 3
+            if v > 0 and math.log(u) < x * x / 2 + d * (1 - v + math.log(v)):
+                return math.sqrt(2 * d * v)
+
 
 def test_normals_are_those_of_the_published_generator():
     twin = Twin(seeded())
@@ -118,10 +129,18 @@ def test_replicas_have_streams_of_their_own():
     assert not np.array_equal(seeded(0, seed=11), seeded(0, seed=12))
 
 
-@pytest.mark.parametrize("freedom", [6.5, 40.0])
+@pytest.mark.parametrize("freedom", [1, 3, 4, 5, 9, 300])
+def test_chi_variates_are_accepted_by_the_exact_condition(freedom):
+    state, twin, draw = seeded(freedom), Twin(seeded(freedom)), np.empty(1)
+    for _ in range(3000):
+        fill_chis(state, freedom, draw, 1)
+        assert draw[0] == pytest.approx(twin.chi(freedom), rel=1e-13)
+
+
+@pytest.mark.parametrize("freedom", [7, 40])
 def test_chi_variates_have_their_law(freedom):
     state, draws = seeded(3), 20_000
-    count = math.ceil(freedom) if freedom < 10 else 3
+    count = freedom if freedom < 10 else 3
     table = np.empty((draws, count))
     for row in table:
         fill_chis(state, freedom, row, count)
@@ -207,7 +226,7 @@ def test_factor_of_a_truncated_rotation(freedom, others, size):
     state, upper, lower = seeded(), np.zeros((size, size)), np.zeros((rows, size))
     work = np.empty(size)
     for matrix, count, degrees in ((upper, size, freedom), (lower, rows, others)):
-        fill_chis(state, float(degrees), work, count)
+        fill_chis(state, degrees, work, count)
         fill_above_diagonal(state, matrix, count, size)
         matrix[range(count), range(count)] = work[:count]
     expected = upper @ np.linalg.inv(np.linalg.cholesky(upper.T @ upper + lower.T @ lower).T)

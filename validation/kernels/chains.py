@@ -15,12 +15,15 @@ from validation.kernels.compilation import kernel
 from validation.kernels.factors import draw_dimensions, draw_gains, draw_gaussian, draw_orthogonal
 from validation.kernels.graded import graded_singular_values
 from validation.kernels.lapack import multiply_triangular, singular_values
-from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
+from validation.kernels.lockstep import LANES, multiply_lanes, singular_values_of_lanes
+from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_factors, fill_normals, seed_replica
 
 __all__ = ["absorb_gaussian", "sample_deep", "sample_norms", "sample_triangular"]
 
 # Up to this size a product is faster in loops than in BLAS.
 _LOOPS = 40
+# Up to this size replicas of one size are treated together.
+_TOGETHER = 24
 # A term this far below the row it is added to is not: e^-46 = 1e-20.
 _NEGLIGIBLE = 46.0
 
@@ -65,6 +68,29 @@ def _least(numbers: Any) -> Any:
     return least
 
 
+@kernel(inner=True)
+def _rescale(product: Any) -> Any:
+    """Divide an upper triangular matrix by its first entry where that is far from 1, and return its logarithm."""
+    rows, columns = product.shape
+    top = product[0, 0] if rows > 0 else 1.0
+    if 1e-30 < top < 1e30:
+        return 0.0
+    for i in range(rows):
+        for c in range(i, columns):
+            product[i, c] /= top
+    return math.log(top)
+
+
+@kernel(inner=True)
+def _draw_factor(state: Any, freedom: int, total: int, size: int, factor: Any, rest: Any, work: Any) -> Any:
+    """The triangular factor of a layer (see `sample_triangular`), unless it is the identity: then False."""
+    if total == 0:
+        draw_gaussian(state, freedom, size, factor, work)
+    elif total > freedom:
+        draw_orthogonal(state, freedom, total - freedom, size, factor, rest, work)
+    return total == 0 or total > freedom
+
+
 @kernel()
 def sample_triangular(
     key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, fixed: float, variance: float,
@@ -93,41 +119,82 @@ def sample_triangular(
         Squares of input and output.
     """
     widest = _least(widths)
+    together = min(widest, _TOGETHER)
     stride = widest + 4 - widest % 4
     product, factor = np.empty((widest, stride)), np.empty((widest, stride))
-    rest = np.empty((widest, stride))
-    work = np.empty(max(72 * widest, 200))
-    freedom = np.empty(keep.size, np.int64)
-    state = np.empty(4, np.uint64)
-    for row in range(rank.size):
-        size = draw_dimensions(key, start + row, widths, keep, state, freedom)
-        shift = log_scale
-        for i in range(size):
-            for c in range(stride):
-                product[i, c] = 0.0
-            product[i, i] = 1.0
-        for layer in range(keep.size):
-            if others[layer] == 0:
-                draw_gaussian(state, freedom[layer], size, factor, work)
-            elif others[layer] == freedom[layer]:
-                continue  # all of an orthogonal matrix
-            else:
-                draw_orthogonal(state, freedom[layer], others[layer] - freedom[layer], size, factor, rest, work)
-            _multiply(factor, product, size)
-            top = product[0, 0] if size > 0 else 1.0
-            if not 1e-30 < top < 1e30:
-                shift += math.log(top)
+    rest, work = np.empty((widest, stride)), np.empty(max(72 * widest, 200))
+    products, factors = np.zeros((together, together, LANES)), np.zeros((together, together, LANES))
+    spectra, columns = np.empty((together + 3, LANES)), np.zeros((2 * together + 12) * LANES)
+    # replicas with small factors wait until there are LANES of their size
+    waiting = np.zeros(together + 1, np.int64)
+    rows, shifts = np.empty((together + 1, LANES), np.int64), np.empty(LANES)
+    states = np.empty((together + 1, LANES, 4), np.uint64)
+    freedoms = np.empty((together + 1, keep.size, LANES), np.int64)
+    state, freedom = np.empty(4, np.uint64), np.empty(keep.size, np.int64)
+    for step in range(rank.size + together + 1):
+        if step < rank.size:
+            size = draw_dimensions(key, start + step, widths, keep, state, freedom)
+            rank[step] = size
+            if size > together:
+                shift = log_scale
                 for i in range(size):
-                    for c in range(i, size):
-                        product[i, c] /= top
-        logs = values[row, :size]
-        if size > 0:
-            if not singular_values(product, size, logs, work):
-                logs[0] = math.nan
+                    for c in range(stride):
+                        product[i, c] = 0.0
+                    product[i, i] = 1.0
+                for layer in range(keep.size):
+                    if _draw_factor(state, freedom[layer], others[layer], size, factor, rest, work):
+                        _multiply(factor, product, size)
+                        shift += _rescale(product[:size, :size])
+                logs = values[step, :size]
+                if not singular_values(product, size, logs, work):
+                    logs[0] = math.nan
+                for i in range(size):
+                    logs[i] = math.log(logs[i]) + shift
+                squares[step, 0], squares[step, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
+                continue
+            place = waiting[size]
+            waiting[size] += 1
+            rows[size, place] = step
+            for i in range(4):
+                states[size, place, i] = state[i]
+            for layer in range(keep.size):
+                freedoms[size, layer, place] = freedom[layer]
+            if waiting[size] < LANES:
+                continue
+        else:
+            size = step - rank.size
+        count = waiting[size]
+        waiting[size] = 0
+        for i in range(size):
+            for c in range(size):
+                for lane in range(LANES):
+                    products[i, c, lane] = 0.0
+        for lane in range(count):
+            shifts[lane] = log_scale
+        for layer in range(keep.size):
+            target = products if layer == 0 else factors
+            if others[layer] == 0:
+                fill_factors(states[size], freedoms[size, layer], target, size, count)
+            else:
+                for lane in range(count):
+                    drawn = _draw_factor(
+                        states[size, lane], freedoms[size, layer, lane], others[layer], size, factor, rest, work
+                    )
+                    for i in range(size):
+                        for c in range(i, size):
+                            target[i, c, lane] = factor[i, c] if drawn else (1.0 if c == i else 0.0)
+            if layer > 0:
+                multiply_lanes(factors, products, size)
+            for lane in range(count if size > 0 else 0):
+                if not 1e-30 < products[0, 0, lane] < 1e30:
+                    shifts[lane] += _rescale(products[:size, :size, lane])
+        singular_values_of_lanes(products, size, spectra, columns)
+        for lane in range(count):
+            row = rows[size, lane]
+            logs = values[row, :size]
             for i in range(size):
-                logs[i] = math.log(logs[i]) + shift
-        rank[row] = size
-        squares[row, 0], squares[row, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
+                logs[i] = math.log(spectra[i, lane]) + shifts[lane]
+            squares[row, 0], squares[row, 1] = draw_gains(states[size, lane], logs, widths[0], fixed, variance, work)
 
 
 @kernel()
@@ -138,7 +205,7 @@ def absorb_gaussian(state: Any, freedom: int, size: int, levels: Any, product: A
     A term below e^-46 is not drawn. The rows of X have room for a multiple of four entries; `work` for 3 `size`.
     """
     diagonal, highest, drawn = work[:size], work[size : 2 * size], work[2 * size : 3 * size]
-    fill_chis(state, float(freedom), diagonal, size)
+    fill_chis(state, freedom, diagonal, size)
     top = -math.inf
     for j in range(size - 1, -1, -1):
         top = max(top, levels[j])
@@ -204,9 +271,9 @@ def sample_norms(key: Any, start: int, widths: Any, keep: Any, others: Any, log_
         for layer in range(keep.size):
             active = active_units(state, widths[layer + 1], keep[layer])
             kept = min(rank, active)
-            fill_chis(state, float(active), work, kept)
+            fill_chis(state, active, work, kept)
             if others[layer] > active and kept > 0:
-                fill_chis(state, float(others[layer] - active), rest, kept)
+                fill_chis(state, others[layer] - active, rest, kept)
                 work[0] /= math.hypot(work[0], rest[0])
             elif others[layer] > 0:
                 work[0] = 1.0
@@ -218,12 +285,7 @@ def sample_norms(key: Any, start: int, widths: Any, keep: Any, others: Any, log_
                         total += factor[i, j] * product[j, c]
                     product[i, c] = total
             rank = kept
-            top = product[0, 0]
-            if rank > 0 and not 1e-30 < top < 1e30:
-                shift += math.log(top)
-                for i in range(rank):
-                    for c in range(i, columns):
-                        product[i, c] /= top
+            shift += _rescale(product[:rank, :columns])
         for c in range(columns):
             square = 0.0
             for i in range(min(c + 1, rank)):

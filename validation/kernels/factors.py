@@ -58,7 +58,7 @@ def draw_dimensions(key: Any, replica: int, widths: Any, keep: Any, state: Any, 
 @kernel(inner=True)
 def draw_gaussian(state: Any, freedom: int, size: int, factor: Any, work: Any) -> None:
     """Bartlett's factor R of a (freedom x size) matrix of independent N(0, 1), into ``factor[:size, :size]``."""
-    fill_chis(state, float(freedom), work, size)
+    fill_chis(state, freedom, work, size)
     for i in range(size):
         factor[i, i] = work[i]
     fill_above_diagonal(state, factor, size, size)
@@ -73,7 +73,7 @@ def draw_orthogonal(state: Any, freedom: int, others: int, size: int, factor: An
     """
     rows = min(others, size)
     draw_gaussian(state, freedom, size, factor, work)
-    fill_chis(state, float(others), work, rows)
+    fill_chis(state, others, work, rows)
     for i in range(rows):
         rest[i, i] = work[i]
     fill_above_diagonal(state, rest, rows, size)
@@ -131,7 +131,7 @@ def draw_gains(state: Any, logs: Any, width: int, fixed: float, variance: float,
     square = fixed
     one = min(width, 1)  # a literal 1 would compile the filler a second time
     if square < 0.0:
-        fill_chis(state, float(width), work, one)
+        fill_chis(state, width, work, one)
         square = variance * work[0] * work[0]
     size = logs.size
     fill_normals(state, work, size)
@@ -141,6 +141,6 @@ def draw_gains(state: Any, logs: Any, width: int, fixed: float, variance: float,
         length += share
         gained += share * math.exp(2.0 * logs[i])
     if width > size:
-        fill_chis(state, float(width - size), work, one)
+        fill_chis(state, width - size, work, one)
         length += work[0] * work[0]
     return square, square * gained / length

@@ -17,12 +17,14 @@ import numpy as np
 
 from validation.kernels.compilation import kernel
 
-__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_normals", "fill_uniforms", "seed_replica"]
+__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_factors", "fill_normals", "fill_uniforms", "seed_replica"]
 
 # The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
 _LAYERS = 256
 _EDGE = 3.6541528853610088
 _UNIT = 2.0**-53
+# Below so many degrees of freedom a chi variate is the length of a vector that is drawn.
+_FEW = 4
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -153,34 +155,55 @@ def fill_above_diagonal(state: Any, out: Any, rows: int, columns: int) -> None:
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
 
 
-@kernel()
-def fill_chis(state: Any, freedom: float, out: Any, count: int) -> None:
-    """Chi variates into ``out[:count]``, of `freedom`, `freedom` - 1, ... degrees of freedom, all > 0.
+@kernel(inline=True)
+def _chi(freedom: int, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
+    """The length of a vector of `freedom` > 0 independent N(0, 1), which is > 0; and the state after it."""
+    if freedom < _FEW:
+        square = 0.0
+        while square == 0.0:
+            for _ in range(freedom):
+                x, s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
+                square += x * x
+        return math.sqrt(square), s0, s1, s2, s3
+    d = 0.5 * freedom - 1.0 / 3.0
+    c = 1.0 / math.sqrt(9.0 * d)
+    while True:
+        x, s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
+        u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
+        y = c * x
+        cube = (1.0 + y) * (1.0 + y) * (1.0 + y)
+        # the condition below is log u < 3d (log(1 + y) - y + y^2/2 - y^3/3); the bracket is over -0.424 y^4 for y > -1/2
+        if y > -0.5 and u < 1.0 - 1.272 * d * (y * y) * (y * y):
+            break
+        if y > -1.0 and math.log(u) < 0.5 * x * x + d * (1.0 - cube + math.log(cube)):
+            break
+    return math.sqrt(2.0 * d * cube), s0, s1, s2, s3
 
-    A chi variate is the length of a vector of that many independent N(0, 1), which need not be a whole number.
-    """
+
+@kernel()
+def fill_chis(state: Any, freedom: int, out: Any, count: int) -> None:
+    """Chi variates into ``out[:count]``, of `freedom`, `freedom` - 1, ... degrees of freedom, all > 0."""
     s0, s1, s2, s3 = state[0], state[1], state[2], state[3]
     for i in range(count):
-        shape = 0.5 * (freedom - i)
-        boost = 1.0
-        if shape < 1.0:
-            u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
-            boost = u ** (0.5 / shape)
-            shape += 1.0
-        d = shape - 1.0 / 3.0
-        c = 1.0 / math.sqrt(9.0 * d)
-        while True:
-            x, s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
-            v = 1.0 + c * x
-            if v <= 0.0:
-                continue
-            v = v * v * v
-            u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
-            square = x * x
-            if u < 1.0 - 0.0331 * square * square or math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-                break
-        out[i] = boost * math.sqrt(2.0 * d * v)
+        out[i], s0, s1, s2, s3 = _chi(freedom - i, s0, s1, s2, s3)
     state[0], state[1], state[2], state[3] = s0, s1, s2, s3
+
+
+@kernel()
+def fill_factors(states: Any, freedoms: Any, out: Any, size: int, count: int) -> None:
+    """Bartlett's factors of (freedom x size) matrices of independent N(0, 1), into ``out[:size, :size, :count]``.
+
+    Each lane has its own of the `states`, of shape (count, 4) or longer, and `freedoms`. The numbers are those of
+    `fill_chis` and `fill_above_diagonal`, one after the other.
+    """
+    for lane in range(count):
+        s0, s1, s2, s3 = states[lane, 0], states[lane, 1], states[lane, 2], states[lane, 3]
+        for i in range(size):
+            out[i, i, lane], s0, s1, s2, s3 = _chi(freedoms[lane] - i, s0, s1, s2, s3)
+        for i in range(size):
+            for c in range(i + 1, size):
+                out[i, c, lane], s0, s1, s2, s3 = _normal(s0, s1, s2, s3)
+        states[lane, 0], states[lane, 1], states[lane, 2], states[lane, 3] = s0, s1, s2, s3
 
 
 @kernel()
