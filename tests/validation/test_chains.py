@@ -143,6 +143,14 @@ def test_the_law_is_that_of_many_real_networks(method, many_relu_nets):
     assert min(p_values(sample_chunk(chunk(net, width, 20_000, method)), reference).values()) > FALSE_ALARM
 
 
+def test_the_law_is_that_of_many_deeper_networks():
+    net, width, replicas = Chain(10, "relu", 2**0.5), 16, 6000
+    reference = batched_forward(net, width, replicas)
+    assert min(p_values(sample_chunk(chunk(net, width, replicas, "triangular")), reference).values()) > FALSE_ALARM
+    wrong = batched_forward(Chain(10, "relu", 1.03 * 2**0.5), width, replicas)
+    assert min(p_values(wrong, reference).values()) < FALSE_ALARM
+
+
 def kernel_columns(chain, replicas, keep=None, widths=None):
     """A chain through the kernel, with other masks or widths than its own."""
     n_out = int(chain.widths[-1])
@@ -178,6 +186,17 @@ def test_bits_do_not_depend_on_chunks():
             np.testing.assert_array_equal(part[column], whole[column][4:9])
 
 
+@pytest.mark.parametrize(("name", "width"), [("everything", 8), ("orthogonal", 9), ("relu", 70)])
+def test_bits_do_not_depend_on_what_is_sampled_together(name, width):
+    net = NETS[name][0] if name != "relu" else Chain(2, "relu")
+    whole = sample_chunk(chunk(net, width, 150, "triangular"))
+    assert len(np.unique(whole["rank"])) > 3
+    for start, stop in ((0, 149), (77, 150), (149, 150)):
+        part = sample_chunk(chunk(net, width, stop, "triangular", start=start))
+        for column in set(whole) - {"seconds"}:
+            np.testing.assert_array_equal(part[column], whole[column][start:stop])
+
+
 def drawn_factors(chain, replica, seed):
     """The triangular factors that both kernels draw for one replica, each with the state from which it is drawn."""
     state = np.empty(4, np.uint64)
@@ -195,11 +214,14 @@ def exact_logs(product):
     return np.array(sorted((float(mpmath.log(x) / 2) for x in squares), reverse=True))
 
 
-@pytest.mark.parametrize(("net", "width"), [(Chain(90, "linear"), 8), (Chain(30, "relu", 1.4), 16)])
-def test_triangular_resolves_every_singular_value(net, width):
+@pytest.mark.parametrize(
+    ("net", "width", "digits"),
+    [(Chain(90, "linear"), 8, 250), (Chain(250, "linear"), 8, 500), (Chain(30, "relu", 1.4), 16, 250)],
+)
+def test_triangular_resolves_every_singular_value(net, width, digits):
     chain = masked_chain(net, width)
     state, freedoms, size = drawn_factors(chain, 3, 5)
-    with mpmath.workdps(250):
+    with mpmath.workdps(digits):
         product = mpmath.eye(size)
         for freedom in freedoms:
             factor, diagonal = np.zeros((size, size)), np.empty(size)
@@ -213,6 +235,25 @@ def test_triangular_resolves_every_singular_value(net, width):
         assert expected[0] - expected[-1] > 60 * math.log(10)
     np.testing.assert_allclose(columns["log_singular_values"][0, :size], expected, atol=1e-10)
     assert np.all(columns["log_singular_values"][0, size:] == -np.inf)
+
+
+def test_factors_of_many_sizes_give_their_singular_values():
+    net, width, replicas = Chain(2, "relu"), 68, 12
+    chain = masked_chain(net, width)
+    columns = sample_chunk(chunk(net, width, replicas, "triangular"))
+    # on either side of where replicas are no more treated together
+    assert columns["rank"].min() < 30
+    assert columns["rank"].max() > 32
+    for replica in range(replicas):
+        state, freedoms, size = drawn_factors(chain, replica, 5)
+        product = np.eye(size)
+        for freedom in freedoms:
+            factor, diagonal = np.zeros((size, size)), np.empty(size)
+            fill_chis(state, int(freedom), diagonal, size)
+            fill_above_diagonal(state, factor, size, size)
+            product = (factor + np.diag(diagonal)) @ product
+        logs = columns["log_singular_values"][replica, :size]
+        np.testing.assert_allclose(logs, np.log(np.linalg.svd(product)[1]) + chain.log_scale, atol=1e-9)
 
 
 def test_deep_resolves_every_singular_value_beyond_the_range_of_doubles():

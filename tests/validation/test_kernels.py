@@ -10,7 +10,15 @@ from scipy import stats
 from validation.kernels.factors import draw_orthogonal
 from validation.kernels.graded import graded_singular_values
 from validation.kernels.lapack import multiply_triangular, singular_values
-from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_normals, seed_replica
+from validation.kernels.lockstep import LANES, bidiagonal_values, multiply_lanes, triangular_values
+from validation.kernels.random import (
+    active_units,
+    fill_above_diagonal,
+    fill_chis,
+    fill_factors,
+    fill_normals,
+    seed_replica,
+)
 
 FALSE_ALARM = 1e-6
 WORD = 2**64 - 1
@@ -177,7 +185,22 @@ def test_normals_above_the_diagonal():
     assert np.isnan(matrix[~places]).all()
 
 
-@pytest.mark.parametrize("size", [1, 2, 7, 24, 25, 90])
+def test_factors_in_lanes_are_those_drawn_one_by_one():
+    size, count = 5, 3
+    states = np.array([seeded(replica) for replica in range(count)])
+    freedoms, out = np.array([5, 9, 40]), np.full((6, 6, LANES), np.nan)
+    fill_factors(states, freedoms, out, size, count)
+    for lane, freedom in enumerate(freedoms):
+        state, expected, chis = seeded(lane), np.full((6, 6), np.nan), np.empty(size)
+        fill_chis(state, freedom, chis, size)
+        fill_above_diagonal(state, expected, size, size)
+        expected[range(size), range(size)] = chis
+        np.testing.assert_array_equal(out[:, :, lane], expected)
+        np.testing.assert_array_equal(states[lane], state)
+    assert np.isnan(out[:, :, count:]).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 90])
 def test_singular_values(size):
     matrix = np.zeros((size + 1, size + 3))
     matrix[:size, :size] = normals(size**2).reshape(size, size)
@@ -197,6 +220,100 @@ def test_triangular_products(size):
     expected = factor[:, :size] @ product[:, :size]
     multiply_triangular(factor, product, size)
     np.testing.assert_allclose(product[:, :size], expected, rtol=1e-11, atol=1e-12)
+
+
+def triangles(size, gap):
+    """Upper triangular matrices whose rows shrink by e^-gap each, in lanes of a larger array."""
+    matrices = np.full((size + 1, size + 1, LANES), np.nan)
+    scales = np.exp(-gap * np.arange(size))[:, None, None]
+    matrices[:size, :size] = np.where(
+        np.triu(np.ones((size, size), bool))[:, :, None], normals(size**2 * LANES).reshape(size, size, -1) * scales, 0.0
+    )
+    return matrices
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 13])
+def test_triangular_products_in_lanes(size):
+    factor, product = triangles(size, 0.0), triangles(size, 0.5)[:, :, ::-1].copy()
+    expected = np.einsum("ijl,jkl->ikl", factor[:size, :size], product[:size, :size])
+    multiply_lanes(factor, product, size)
+    np.testing.assert_allclose(product[:size, :size], expected, rtol=1e-11, atol=1e-12)
+
+
+def exact_values(matrix, digits):
+    with mpmath.workdps(digits):
+        squares = mpmath.eigsy(mpmath.matrix(matrix) * mpmath.matrix(matrix).T, eigvals_only=True)
+        return np.array(sorted((mpmath.sqrt(abs(x)) for x in squares), reverse=True))
+
+
+def assert_every_digit(values, matrix, digits):
+    expected = exact_values(matrix, digits)
+    with mpmath.workdps(digits):
+        errors = [float(abs(mpmath.mpf(x) / y - 1)) for x, y in zip(values.tolist(), expected, strict=True)]
+    assert max(errors) < 1e-13
+
+
+def bidiagonals(kind, size):
+    """Diagonals and what is above them, hard in one way or another; lanes differ."""
+    rng = np.random.default_rng(size)
+    signs, free = rng.choice([-1.0, 1.0], (size, LANES)), rng.uniform(-2, 2, (size, LANES))
+    if kind in ("falling", "rising", "shuffled"):
+        span = 580.0 if kind == "falling" else 330.0
+        logs = -np.sort(rng.uniform(0, span, (size, LANES)), axis=0)
+        logs[0], logs[-1] = 0.0, -span
+        logs = {"falling": logs, "rising": logs[::-1], "shuffled": rng.permuted(logs, axis=0)}[kind]
+        if kind == "falling":
+            return signs * np.exp(logs), free * np.exp(logs)
+        return signs * np.exp(logs), free * np.exp(0.5 * (logs + np.roll(logs, -1, axis=0)))
+    ones = np.ones((size, LANES))
+    return {
+        "random": (signs * rng.exponential(size=(size, LANES)), free),
+        "diagonal": (free, 0.0 * ones),
+        "equal": (ones, 10.0 ** rng.uniform(-12, 0, (1, LANES)) * ones),
+        "clusters": (np.exp(-75.0 * (np.arange(size) % 2))[:, None] * (1 + 1e-9 * free), 1e-3 * free),
+        "nearly singular": (ones, 50.0 * ones + free),
+    }[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "digits"),
+    [
+        ("falling", 560), ("rising", 340), ("shuffled", 340), ("random", 60), ("diagonal", 40), ("equal", 60),
+        ("clusters", 340), ("nearly singular", 80),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_values_of_bidiagonal_matrices_have_every_digit(kind, digits, size):
+    diagonal, above = bidiagonals(kind, size)
+    values = np.empty((size, LANES))
+    bidiagonal_values(diagonal, above, size, values)
+    for lane in (0, LANES - 1):
+        assert_every_digit(values[:, lane], np.diag(diagonal[:, lane]) + np.diag(above[: size - 1, lane], 1), digits)
+
+
+@pytest.mark.parametrize(("size", "gap"), [(1, 0.0), (2, 1.0), (6, 0.0), (6, 1.0), (8, 75.0), (14, 3.0)])
+def test_values_of_triangular_matrices_with_falling_rows_have_every_digit(size, gap):
+    matrices = triangles(size, gap)
+    matrices[range(size), range(size)] = np.exp(-gap * np.arange(size))[:, None]  # rows well conditioned
+    values = np.empty((size, LANES))
+    triangular_values(matrices.copy(), size, values)
+    for lane in (0, LANES - 1):
+        assert_every_digit(values[:, lane], matrices[:size, :size, lane], 60 + int(2 * gap * size / math.log(10)))
+
+
+def test_lanes_do_not_know_of_each_other():
+    size = 7
+    matrices, others = triangles(size, 0.7), triangles(size, 0.1)[:, :, ::-1].copy()
+    others[:, :, 3:9], others[:, :, 20], others[0, 0, 25] = 0.0, np.nan, np.inf
+    others[:size, :size, 12] = np.eye(size) + 1e-9 * others[:size, :size, 12]
+    mixed = np.where(np.arange(LANES) % 2 == 0, matrices, others)
+    alone, together = np.empty((size, LANES)), np.empty((size, LANES))
+    triangular_values(matrices, size, alone)
+    triangular_values(mixed, size, together)
+    np.testing.assert_array_equal(together[:, ::2], alone[:, ::2])
+    refused = [lane for lane in range(1, LANES, 2) if 3 <= lane < 9 or lane == 25]
+    assert np.isnan(together[:, refused]).all()
+    assert np.isfinite(np.delete(together, refused, axis=1)).all()
 
 
 def exact_logs(matrix):

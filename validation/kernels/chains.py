@@ -15,15 +15,20 @@ from validation.kernels.compilation import kernel
 from validation.kernels.factors import draw_dimensions, draw_gains, draw_gaussian, draw_orthogonal
 from validation.kernels.graded import graded_singular_values
 from validation.kernels.lapack import multiply_triangular, singular_values
-from validation.kernels.lockstep import LANES, multiply_lanes, singular_values_of_lanes
-from validation.kernels.random import active_units, fill_above_diagonal, fill_chis, fill_factors, fill_normals, seed_replica
+from validation.kernels.lockstep import LANES, multiply_lanes, triangular_values
+from validation.kernels.random import (
+    active_units,
+    fill_above_diagonal,
+    fill_chis,
+    fill_factors,
+    fill_normals,
+    seed_replica,
+)
 
 __all__ = ["absorb_gaussian", "sample_deep", "sample_norms", "sample_triangular"]
 
-# Up to this size a product is faster in loops than in BLAS.
-_LOOPS = 40
-# Up to this size replicas of one size are treated together.
-_TOGETHER = 24
+# Up to this size replicas of one size are treated together, which is faster than one after the other by LAPACK.
+_TOGETHER = 32
 # A term this far below the row it is added to is not: e^-46 = 1e-20.
 _NEGLIGIBLE = 46.0
 
@@ -38,26 +43,6 @@ def _combine(product: Any, i: int, j: int, k: int, v: float, x: float, y: float,
         p2 = v * product[i, c + 2] + x * product[j, c + 2] + y * product[k, c + 2]
         p3 = v * product[i, c + 3] + x * product[j, c + 3] + y * product[k, c + 3]
         product[i, c], product[i, c + 1], product[i, c + 2], product[i, c + 3] = p0, p1, p2, p3
-
-
-@kernel(inner=True)
-def _multiply(factor: Any, product: Any, size: int) -> None:
-    """``product <- factor @ product``, both upper triangular.
-
-    The rows of the product have room for a multiple of four entries, and zeros beyond their upper triangular part.
-    """
-    if size > _LOOPS:
-        multiply_triangular(factor, product, size)
-        return
-    for i in range(size):
-        v, first = factor[i, i], i
-        for j in range(i + 1, size - 1, 2):
-            _combine(product, i, j, j + 1, v, factor[i, j], factor[i, j + 1], first, size)
-            v, first = 1.0, j + 2
-        if (size - i) % 2 == 0:
-            _combine(product, i, size - 1, size - 1, v, factor[i, size - 1], 0.0, first, size)
-        elif i == size - 1:
-            product[i, i] *= v
 
 
 @kernel(inner=True)
@@ -91,12 +76,35 @@ def _draw_factor(state: Any, freedom: int, total: int, size: int, factor: Any, r
     return total == 0 or total > freedom
 
 
+@kernel(inner=True)
+def _sample_alone(
+    state: Any, freedom: Any, others: Any, log_scale: float, product: Any, factor: Any, rest: Any, work: Any, logs: Any
+) -> None:
+    """Log singular values of one replica, whose dimensions are drawn, by BLAS and LAPACK."""
+    size = logs.size
+    for i in range(size):
+        for c in range(size):
+            product[i, c] = 0.0
+        product[i, i] = 1.0
+    shift = log_scale
+    for layer in range(freedom.size):
+        if _draw_factor(state, freedom[layer], others[layer], size, factor, rest, work):
+            multiply_triangular(factor, product, size)
+            shift += _rescale(product[:size, :size])
+    if not singular_values(product, size, logs, work):
+        logs[0] = math.nan
+    for i in range(size):
+        logs[i] = math.log(logs[i]) + shift
+
+
 @kernel()
 def sample_triangular(
     key: Any, start: int, widths: Any, keep: Any, others: Any, log_scale: float, fixed: float, variance: float,
     values: Any, rank: Any, squares: Any,
 ) -> None:  # fmt: skip
     """Replicas by products of triangular factors, decomposed in double precision.
+
+    Those of small factors wait until there are LANES of their size, or no more to come.
 
     Parameters
     ----------
@@ -120,14 +128,15 @@ def sample_triangular(
     """
     widest = _least(widths)
     together = min(widest, _TOGETHER)
+    # rows of a length that is no large power of two, which caches dislike
     stride = widest + 4 - widest % 4
     product, factor = np.empty((widest, stride)), np.empty((widest, stride))
     rest, work = np.empty((widest, stride)), np.empty(max(72 * widest, 200))
     products, factors = np.zeros((together, together, LANES)), np.zeros((together, together, LANES))
-    spectra, columns = np.empty((together + 3, LANES)), np.zeros((2 * together + 12) * LANES)
-    # replicas with small factors wait until there are LANES of their size
+    spectra, shifts = np.empty((together, LANES)), np.empty(LANES)
+    # the replicas that wait, by size
     waiting = np.zeros(together + 1, np.int64)
-    rows, shifts = np.empty((together + 1, LANES), np.int64), np.empty(LANES)
+    rows = np.empty((together + 1, LANES), np.int64)
     states = np.empty((together + 1, LANES, 4), np.uint64)
     freedoms = np.empty((together + 1, keep.size, LANES), np.int64)
     state, freedom = np.empty(4, np.uint64), np.empty(keep.size, np.int64)
@@ -136,20 +145,8 @@ def sample_triangular(
             size = draw_dimensions(key, start + step, widths, keep, state, freedom)
             rank[step] = size
             if size > together:
-                shift = log_scale
-                for i in range(size):
-                    for c in range(stride):
-                        product[i, c] = 0.0
-                    product[i, i] = 1.0
-                for layer in range(keep.size):
-                    if _draw_factor(state, freedom[layer], others[layer], size, factor, rest, work):
-                        _multiply(factor, product, size)
-                        shift += _rescale(product[:size, :size])
                 logs = values[step, :size]
-                if not singular_values(product, size, logs, work):
-                    logs[0] = math.nan
-                for i in range(size):
-                    logs[i] = math.log(logs[i]) + shift
+                _sample_alone(state, freedom, others, log_scale, product, factor, rest, work, logs)
                 squares[step, 0], squares[step, 1] = draw_gains(state, logs, widths[0], fixed, variance, work)
                 continue
             place = waiting[size]
@@ -188,7 +185,7 @@ def sample_triangular(
             for lane in range(count if size > 0 else 0):
                 if not 1e-30 < products[0, 0, lane] < 1e30:
                     shifts[lane] += _rescale(products[:size, :size, lane])
-        singular_values_of_lanes(products, size, spectra, columns)
+        triangular_values(products, size, spectra)
         for lane in range(count):
             row = rows[size, lane]
             logs = values[row, :size]

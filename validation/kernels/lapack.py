@@ -7,7 +7,6 @@ routine, which reads columns, sees the transpose, of equal singular values.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import llvmlite.binding
@@ -44,10 +43,7 @@ _dtrsm = _routine(
 _dtpqrt = _routine(
     "lapack", "dtpqrt", _INTS, _INTS, _INTS, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS, _DOUBLES, _INTS
 )
-_dlasq1 = _routine("lapack", "dlasq1", _INTS, _DOUBLES, _DOUBLES, _DOUBLES, _INTS)
 
-# Above this size LAPACK's blocked reduction to a bidiagonal matrix is faster than the loops here.
-_LOOPS = 24
 _BLOCK = 64
 
 
@@ -110,62 +106,6 @@ def divide_by_joint_factor(factor: Any, rest: Any, rows: int, size: int) -> None
                 factor[i, k] = -factor[i, k]
 
 
-@kernel(inner=True)
-def _bidiagonal(a: Any, size: int, diagonal: Any, above: Any, work: Any) -> None:
-    """Householder reduction of ``a[:size, :size]``, which is destroyed, to an upper bidiagonal matrix."""
-    for k in range(size):
-        # column k: a reflection of the rows k, k+1, ...
-        square = 0.0
-        for i in range(k + 1, size):
-            square += a[i, k] * a[i, k]
-        pivot = a[k, k]
-        if square == 0.0:
-            diagonal[k] = pivot
-        else:
-            norm = -math.copysign(math.sqrt(pivot * pivot + square), pivot)
-            diagonal[k] = norm
-            tau = (norm - pivot) / norm
-            scale = 1.0 / (pivot - norm)
-            for c in range(k + 1, size):
-                work[c] = a[k, c]
-            for i in range(k + 1, size):
-                v = a[i, k] * scale
-                a[i, k] = v
-                for c in range(k + 1, size):
-                    work[c] += v * a[i, c]
-            for c in range(k + 1, size):
-                work[c] *= tau
-                a[k, c] -= work[c]
-            for i in range(k + 1, size):
-                v = a[i, k]
-                for c in range(k + 1, size):
-                    a[i, c] -= v * work[c]
-        if k + 1 >= size:
-            break
-        # row k: a reflection of the columns k+1, k+2, ...
-        square = 0.0
-        for c in range(k + 2, size):
-            square += a[k, c] * a[k, c]
-        pivot = a[k, k + 1]
-        if square == 0.0:
-            above[k] = pivot
-            continue
-        norm = -math.copysign(math.sqrt(pivot * pivot + square), pivot)
-        above[k] = norm
-        tau = (norm - pivot) / norm
-        scale = 1.0 / (pivot - norm)
-        work[k + 1] = 1.0
-        for c in range(k + 2, size):
-            work[c] = a[k, c] * scale
-        for i in range(k + 1, size):
-            dot = 0.0
-            for c in range(k + 1, size):
-                dot += work[c] * a[i, c]
-            dot *= tau
-            for c in range(k + 1, size):
-                a[i, c] -= dot * work[c]
-
-
 @kernel()
 def singular_values(a: Any, size: int, values: Any, work: Any) -> Any:
     """Singular values of ``a[:size, :size]``, decreasing, into ``values[:size]``; the matrix is destroyed.
@@ -184,11 +124,6 @@ def singular_values(a: Any, size: int, values: Any, work: Any) -> Any:
     info = np.zeros(1, np.int32)
     dims = np.empty(4, np.int32)
     dims[0], dims[1], dims[2], dims[3] = size, a.shape[1], work.size, 1
-    if size <= _LOOPS:
-        above = work[: max(size, 1)]
-        _bidiagonal(a, size, values, above, work[size : 2 * size])
-        _dlasq1(dims.ctypes, values.ctypes, above.ctypes, work[2 * size :].ctypes, info.ctypes)
-        return info[0] == 0 and not math.isnan(values[0])
     job = np.empty(1, np.uint8)
     job[0] = 78  # N: no vectors
     integers = np.empty(8 * size, np.int32)

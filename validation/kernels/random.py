@@ -17,7 +17,15 @@ import numpy as np
 
 from validation.kernels.compilation import kernel
 
-__all__ = ["active_units", "fill_above_diagonal", "fill_chis", "fill_factors", "fill_normals", "fill_uniforms", "seed_replica"]
+__all__ = [
+    "active_units",
+    "fill_above_diagonal",
+    "fill_chis",
+    "fill_factors",
+    "fill_normals",
+    "fill_uniforms",
+    "seed_replica",
+]
 
 # The ziggurat: 256 layers of equal area, the lowest with the tail beyond _EDGE.
 _LAYERS = 256
