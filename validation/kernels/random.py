@@ -180,7 +180,7 @@ def _chi(freedom: int, s0: Any, s1: Any, s2: Any, s3: Any) -> Any:
         u, s0, s1, s2, s3 = _uniform(s0, s1, s2, s3)
         y = c * x
         cube = (1.0 + y) * (1.0 + y) * (1.0 + y)
-        # the condition below is log u < 3d (log(1 + y) - y + y^2/2 - y^3/3); the bracket is over -0.424 y^4 for y > -1/2
+        # the condition below is log u < 3d (log(1 + y) - y + y^2/2 - y^3/3); this is > -1.272 d y^4 for y > -1/2
         if y > -0.5 and u < 1.0 - 1.272 * d * (y * y) * (y * y):
             break
         if y > -1.0 and math.log(u) < 0.5 * x * x + d * (1.0 - cube + math.log(cube)):
