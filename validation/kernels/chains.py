@@ -160,6 +160,8 @@ def sample_triangular(
                 continue
         else:
             size = step - rank.size
+            if waiting[size] == 0:
+                continue
         count = waiting[size]
         waiting[size] = 0
         for i in range(size):
