@@ -158,6 +158,7 @@ def log_singular_values_of_rows(log_scale: FloatArray, x: FloatArray) -> FloatAr
     One step of the QR iteration, LQ and QR, gives a triangular matrix whose rows and columns decouple as the square of
     the ratio of their scales. Blocks of it that fit the range of doubles, with margins, then have the right singular
     values inside, which LAPACK finds to high relative accuracy as the rows decrease.
+    (`validation.kernels.graded` says when rotations are the faster way.)
 
     Parameters
     ----------
