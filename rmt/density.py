@@ -40,6 +40,8 @@ _INFINITE = 1e-2
 _CLOSE = 1e-4
 # A tail of this mass has ended; one below this mass shows its power.
 _ENDED, _SHOWS = 1e-15, 1e-5
+# How the end of a tail next to 0 is looked for: points, a factor exp(step) apart, and the mass that may lie below it.
+_TAIL_POINTS, _TAIL_STEP, _TAIL_MASS = 96, 1.0, 1e-13
 # Where the value of a density at a jump at 0 is asked for, in widths of the interval.
 _INSIDE = 1e-17
 
@@ -116,7 +118,7 @@ class Density:
         """Intervals of the support."""
         out, below = [], 0.0
         for piece, mass in zip(self._ends, self.masses, strict=True):
-            out.append(piece if piece.bounded else self._scaled(piece, below, mass))
+            out.append(self._ended(piece, below) if piece.bounded else self._scaled(piece, below, mass))
             below += mass
         return out
 
@@ -172,6 +174,14 @@ class Density:
             return self.law._cdf_closed_form(x) - self.jumps(x)
         solution = solve(self.law.numeric, x)
         return np.where(solution.converged, 1 - solution.potential.imag / np.pi, np.nan) - self.jumps(x)
+
+    def _ended(self, piece: Piece, below: float) -> Piece:
+        """A bounded interval with the end of its tail, where the density falls to 0 at 0 faster than any power."""
+        if piece.lower != 0 or piece.lower_exponent is not None or self.law.methods("cdf")[0] != "subordination":
+            return piece
+        x = piece.extent * np.exp(-_TAIL_STEP * np.arange(1.0, _TAIL_POINTS))
+        light = self._continuous(x) - below < _TAIL_MASS
+        return replace(piece, tail_end=float(x[np.argmax(light)])) if np.any(light) else piece
 
     def _scaled(self, piece: Piece, below: float, mass: float) -> Piece:
         """An unbounded interval with its scale: looked for over many decades, then between its first and last tenth."""

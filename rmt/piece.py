@@ -40,7 +40,7 @@ class Piece:
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
     wants ``1/alpha``, one that falls faster than any power 0. Of the latter no more than rounding lies below
     ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on
-    both sides touches 0.
+    both sides touches 0. Next to no mass lies between a lower end at 0 and ``tail_end``, where rounding hides the density.
     """
 
     lower: float
@@ -54,6 +54,7 @@ class Piece:
     cusp_at_zero: bool = False
     dark_below: float = -math.inf
     dark_above: float = math.inf
+    tail_end: float = 0.0
 
     @property
     def bounded(self) -> bool:
@@ -194,6 +195,8 @@ class Piece:
         if bottom is not None:
             angle = 2 * math.asin(math.sqrt(bottom[1]))
             low, high = (low, high - angle) if bottom[0] else (angle, high)
+        if self.tail_end > 0:
+            low = max(low, float(self.angles(np.array([self.tail_end]))[0]))
         ends = ((True, self.lower, self.lower_exponent), (False, self.upper, self.upper_exponent))
         for lower, edge, exponent in ends:
             if edge == 0 or not math.isfinite(edge) or exponent is None or exponent >= 0:

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -48,6 +48,7 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from theory.gain import gain_law
 from theory.layer_quadrature import representatives
+from theory.near_isometries import NearIsometries, near_isometries
 from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
 from theory.propagation import preactivation_variances
 from theory.weights import has_independent_entries, is_isometric, weights_law
@@ -270,8 +271,16 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
                 counted = [(counted[0][0], len(members))]
             elif len(members[0]) == 1:
                 q, counts = (np.array(column, dtype=float).ravel() for column in zip(*counted, strict=True))
+                block, weights = _without_weights(block)
                 law_of = functools.partial(_law_at, block)
-                counted = [((x,), count) for x, count in representatives(law_of, q, counts)]
+                spread = 0.0 if weights is None else len(members) * float(weights.var())
+                near, size = near_isometries(law_of, q, counts, spread), 0
+                if near is not None:
+                    law, size = near
+                    powers.append((_compress(law, smallest / width), 1))
+                if weights is not None:
+                    powers.append((_compress(weights, smallest / width), len(members)))
+                counted = [((x,), count) for x, count in representatives(law_of, q[size:], counts[size:])]
         laws: dict[Law, float] = {}
         for variances, count in counted:
             law = _compress(block.law(variances), smallest / width)
@@ -285,6 +294,13 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
     law = Discrete({1: 1}) if not parts else parts[0] if len(parts) == 1 else FreeProduct(tuple(parts))
     law = _scaled(law, widths[-1] / smallest)
     return _thinned(law, smallest / widths[-1])
+
+
+def _without_weights(block: _Block) -> tuple[_Block, Law | None]:
+    """A block of the same gains whose weights are isometric, and the law of W Wᵀ that this leaves out, if any."""
+    if block.dense is None or is_isometric(block.dense.weights) or block.dense.width_ratio != 1:
+        return block, None
+    return replace(block, dense=replace(block.dense, weights="orthogonal")), weights_law(block.dense.weights)
 
 
 def _law_at(block: _Block, q: float) -> Law:
@@ -302,6 +318,8 @@ def _compress(law: Law, ratio: Fraction) -> Law:
     match law:
         case MarchenkoPastur():
             return MarchenkoPastur(law.ratio * ratio)
+        case NearIsometries():
+            return law.compressed(float(ratio))
         case Affine(shift=0):
             return Affine(_compress(law.law, ratio), law.scale)
         case FreeProduct():

@@ -27,7 +27,8 @@ Function: TypeAlias = Callable[[FloatArray], FloatArray]
 
 # So few layers are taken one by one.
 _FEW = 8
-_NODES = (6, 8, 10, 12, 16, 20)
+_NODES = (6, 8, 10, 12, 14, 16, 18, 20)
+_ONE = 1e-11
 _AGREEMENT = 1e-13
 # Shares of the layers that one rule is tried for, the others getting rules of their own.
 _SHARES = (1.0, 0.98, 0.9, 0.5)
@@ -86,6 +87,7 @@ def _rule(
             break
         for variable, inverse in _VARIABLES:
             nodes, masses = gauss_rule(variable(q), counts, n)
+            masses = np.where(np.abs(masses - 1) < _ONE, 1.0, masses)  # an outlying layer, a node of its own
             if np.any(masses < 1):  # free powers below 1 need not exist
                 continue
             values = np.clip(inverse(nodes), q[0], q[-1])

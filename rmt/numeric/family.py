@@ -57,7 +57,7 @@ class FamilyNode(Node):
 
     def _apart(self, u: ComplexArray) -> ComplexArray:
         """Rows of all unknowns as (unknown, law, point)."""
-        return u.reshape(self.count, -1, u.shape[-1]).swapaxes(0, 1)
+        return u.reshape(self.count, self.size // self.count, u.shape[-1]).swapaxes(0, 1)
 
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.stack.linearise(self._apart(u))

@@ -105,12 +105,13 @@ def _between(node: Node, gaps: list[GapPoint], hard_edge: bool, atoms: Mapping[f
         between = sum(p for x, p in atoms.items() if lo.x < x < hi.x)
         if hi.cdf - lo.cdf - between > RISE and (between > 0 or _bulk_between(node, lo, hi)):
             upper, exponent = edge_of_gap(node, gaps, k + 1, -1, atoms)
+            # A law on [0, oo) may thin out towards 0 faster than any power; in double precision the far tail looks
+            # like a gap without a proper edge.
+            tail = node.positive and not found and lo.x <= 1e-6 * upper and lo.cdf - atom_at_zero <= 1e-9
             try:
-                lower, lower_exponent = edge_of_gap(node, gaps, k, +1, atoms)
+                lower, lower_exponent = edge_of_gap(node, gaps, k, +1, atoms, doubtful=tail)
             except ArithmeticError:
-                # A law on [0, oo) may thin out towards 0 faster than any power; in double precision the far tail
-                # looks like a gap without a proper edge.
-                if not node.positive or found or lo.x > 1e-6 * upper or lo.cdf - atom_at_zero > 1e-9:
+                if not tail:
                     raise
                 lower, lower_exponent = 0.0, None
             if not (lo.x <= lower or lower == 0) or not lower < upper <= hi.x:

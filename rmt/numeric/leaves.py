@@ -12,7 +12,7 @@ from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower
 from rmt.numeric.log_s import LogS
 from rmt.numeric.node import Leaf, Linearised, continued_log_z, distance_in_log, log1p_like_1_over_w, log_like_w
 
-__all__ = ["DiscreteLeaf", "ExplicitSLeaf", "SemicircleLeaf"]
+__all__ = ["DiscreteLeaf", "ExplicitSLeaf", "SemicircleLeaf", "SeriesSLeaf"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,6 +50,47 @@ class ExplicitSLeaf(Leaf):
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         # far from |eta| = 1 on either side the logarithms of m, w and S are nearly linear in log eta
+        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        return out
+
+
+class SeriesSLeaf(Leaf):
+    """A law on (0, oo) next to a point mass: ``log S(m) = sum_k coefficients[k] m**k``; the unknown is log eta.
+
+    The series stands for S where abs(m) <= reach; beyond, there is no answer (NaN), so that steps which lead there are
+    refused.
+    """
+
+    positive = True
+
+    def __init__(self, coefficients: Sequence[float], reach: float) -> None:
+        k = np.arange(len(coefficients))
+        self.reach = reach
+        self._log_s = np.polynomial.Polynomial(coefficients)
+        self._slope = self._log_s.deriv()
+        # Gamma is the integral of -m d log S
+        self._gamma = np.polynomial.Polynomial(np.concatenate([[0.0], -k / (k + 1.0) * coefficients]))
+        self.mean = float(np.exp(-coefficients[0]))
+        self.variance = -(self.mean**2) * coefficients[1]
+
+    def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
+        out: ComplexArray = (np.log(self.mean) - log_z)[np.newaxis]
+        return out
+
+    def linearise(self, u: ComplexArray) -> Linearised:
+        eta = np.exp(u[0])
+        w = 1 / (1 - eta)
+        m = eta * w
+        within = np.where(np.abs(m) <= self.reach, m, np.nan)
+        dm = m * w
+        return Linearised(Jet(m, w, self._log_s(within), dm, self._slope(within) * dm, u[0]))
+
+    def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
+        out: ComplexArray = self._gamma(lin.jet.m)
+        return out
+
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # m is a function of eta with a pole at eta = 1, and exponential in the unknown elsewhere
         out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
         return out
 
