@@ -30,6 +30,8 @@ FloatArray = npt.NDArray[np.float64]
 _REACH = 8.6
 # A signal weaker than this has died out: the pre-activation is 0.
 _DEAD = 1e-280
+# A squared slope this small is 0; by how much the logarithm of a density falls where its integral ends.
+_ZERO, _FALLS = 1e-12, 1.0
 _DIFFERENCE = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
 
 
@@ -100,7 +102,19 @@ class GainLaw(Law):
             out: FloatArray = np.exp(-0.5 * h * h / q) / math.sqrt(2 * math.pi * q)
             return out
 
-        return QuadratureLeaf(self._squared_slope, weight, panels)
+        leaf = QuadratureLeaf(self._squared_slope, weight, panels)
+        leaf.hard = 0.0 if self._keeps_off_zero() else None
+        return leaf
+
+    def _keeps_off_zero(self) -> bool:
+        """Whether E 1/X is known to be finite, so that S(-1) is."""
+        interior = [end for branch in self._branches[0] for end in branch if abs(end) < 0.999 * _REACH * math.sqrt(self.q)]
+        with np.errstate(divide="ignore", invalid="ignore"):  # a slope that underflows tells nothing
+            bottom = np.min(self._squared_slope(np.array([0.0, *interior])))
+            # the logarithm of the integrand, far out on both sides
+            far = np.outer([-1.0, 1.0], np.array([8.0, 16.0, 32.0]))
+            tails = -far * far / 2 - np.log(self._squared_slope(far * math.sqrt(self.q)))
+            return bool(bottom > _ZERO and np.all(np.diff(tails, axis=1) < -_FALLS))
 
     @cached_property
     def _branches(self) -> tuple[list[tuple[float, float]], dict[float, float]]:

@@ -18,8 +18,9 @@ N_0 and N_L being the widths of input and output; for Gaussian weights this is t
 ``(1 + κ m)/(1 + κ' m)``, an expansion a multiple of an isometry. The law of J Jᵀ has the rest of its mass at 0.
 
 Equal blocks become a free power, so depth costs nothing. Blocks that differ by q_l only are a function of one number,
-analytic in it: beyond `_EXACT` different values the product over layers is replaced by the Gauss rule of the measure
-sum_l delta(q_l), a product of a few free powers (`theory.layer_quadrature`).
+analytic in it. Beyond `_EXACT` different values those that are close to isometries become one law, a power series of
+log S (`theory.near_isometries`), and the product over the others the Gauss rule of the measure sum_l delta(q_l), a
+product of a few free powers (`theory.layer_quadrature`).
 
 Precision of the theory: with the identity as skip, blocks share the basis in which the gates D_l are diagonal, and are
 free only up to terms of order 1/L² that first show in the fourth moment (two gates that meet the same neuron twice);
@@ -273,13 +274,12 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
                 q, counts = (np.array(column, dtype=float).ravel() for column in zip(*counted, strict=True))
                 block, weights = _without_weights(block)
                 law_of = functools.partial(_law_at, block)
-                spread = 0.0 if weights is None else len(members) * float(weights.var())
-                near, size = near_isometries(law_of, q, counts, spread), 0
+                others = [] if weights is None else [(weights, len(members))]
+                near, size = near_isometries(law_of, q, counts, others), 0
                 if near is not None:
                     law, size = near
                     powers.append((_compress(law, smallest / width), 1))
-                if weights is not None:
-                    powers.append((_compress(weights, smallest / width), len(members)))
+                powers += [(_compress(law, smallest / width), count) for law, count in others]
                 counted = [((x,), count) for x, count in representatives(law_of, q[size:], counts[size:])]
         laws: dict[Law, float] = {}
         for variances, count in counted:

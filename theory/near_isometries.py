@@ -50,8 +50,8 @@ ComplexArray = npt.NDArray[np.complex128]
 _ORDER = 20
 # What the neglected ones may add to it.
 _NEGLECTED = 1e-15
-# By how much abs(m) may exceed what it is expected to be on the support.
-_MARGIN = 1.5
+# By how much abs(m) may exceed its bound on the support.
+_MARGIN = 1.25
 # Degrees of the interpolants in log q, and what their last coefficients may be, relative and summed over the layers.
 _DEGREES = (8, 16, 32)
 _RELATIVE, _ABSOLUTE = 2e-15, 1e-14
@@ -67,10 +67,7 @@ _CIRCLE, _POINTS, _MOST_ROUNDS, _WEAK = 8.0, 64, 40, 0.1
 class NearIsometries(Law):
     """Law of a product of many free factors close to multiples of isometries: ``log S(m) = Σ coefficients[k] m^k``.
 
-    Raises
-    ------
-    ConvergenceError
-        When numbers are asked for where abs(m) exceeds ``reach``, up to which the series stands for S.
+    The series stands for S where abs(m) <= ``reach``.
     """
 
     coefficients: tuple[float, ...]
@@ -93,7 +90,7 @@ class NearIsometries(Law):
 
 
 def near_isometries(
-    family: Callable[[float], Law], q: FloatArray, counts: FloatArray, spread: float = 0.0
+    family: Callable[[float], Law], q: FloatArray, counts: FloatArray, others: Sequence[tuple[Law, int]] = ()
 ) -> tuple[NearIsometries, int] | None:
     """The product of the layers of the smallest q, as many as have a series, and how many of the values these are.
 
@@ -105,8 +102,8 @@ def near_isometries(
         Different values, increasing.
     counts : array of shape (n,)
         How many layers have each.
-    spread : float
-        Relative variance of what these layers are multiplied with.
+    others : sequence of (law, count)
+        What these layers are multiplied with.
 
     Returns
     -------
@@ -115,7 +112,11 @@ def near_isometries(
     """
     if q.size < _FEWEST or q[0] <= 0:
         return None
-    expected = _expected(spread + _least_spread(family, q, counts))
+    # all layers, each as narrow as the next sample of a few below it
+    apart = np.unique(np.geomspace(1, q.size, _SAMPLES).astype(int))
+    places = q.size - apart[::-1]
+    sampled = [(family(float(x)), float(count)) for x, count in zip(q[places], np.add.reduceat(counts, places), strict=True)]
+    expected = _MARGIN * _largest_m([*sampled, *others])
     low, high = 0, q.size  # of how many values the largest has a series by itself
     while low < high:
         middle = (low + high + 1) // 2
@@ -134,19 +135,37 @@ def near_isometries(
     return NearIsometries(tuple(total.tolist()), float(_reach(total))), size
 
 
-def _expected(spread: float) -> float:
-    """A bound of abs(m) on the support of a law: that of free multiplicative Brownian motion, with a margin."""
-    return _MARGIN * (0.5 + math.sqrt(0.25 + 1 / spread)) if spread > 0 else math.inf
+def _largest_m(factors: Sequence[tuple[Law, float]]) -> float:
+    """A bound of abs(m) on the support of a product of laws, each with its multiplicity.
+
+    At the upper edge 1/(m (1 + m)) is the slope of -log S, which falls as m grows; at the lower edge m is at least
+    minus 1 + the m of the upper edge of a law as narrow.
+    """
+    for m in np.geomspace(0.25, 64.0, 24):
+        slope = math.fsum(count * _slope(law, float(m)) for law, count in factors)
+        if m * (1 + m) * slope >= 1:
+            return 1 + float(m)
+    return math.inf
 
 
-def _least_spread(family: Callable[[float], Law], q: FloatArray, counts: FloatArray) -> float:
-    """Relative variance of the product of all layers, from below: each as narrow as the next sample of a few."""
-    apart = np.unique(np.geomspace(1, q.size, _SAMPLES).astype(int))
-    places = q.size - apart[::-1]
-    rows = log_s_series([family(float(x)) for x in q[places]], 1)
-    if rows is None:
+def _slope(law: Law, m: float) -> float:
+    """-d log S/dm at m > 0, or a number below it."""
+    if isinstance(law, MarchenkoPastur):
+        ratio = as_float(law.ratio, "ratio")
+        return ratio / (1 + ratio * m)
+    row = log_s_series([law], _ORDER)
+    if row is not None and m <= _reach(row[0]):
+        return float(-np.polynomial.polynomial.polyval(m, np.polynomial.polynomial.polyder(row[0])))
+    inner = law.law if isinstance(law, Affine) and law.shift == 0 else law
+    if not isinstance(inner, GainLaw | Discrete):
         return 0.0
-    return float(-rows[:, 1] @ np.add.reduceat(counts, places))
+    x, masses = _atoms(inner)
+    low, high = float(np.max(x)), float(np.max(x)) * (1 + 1 / m)  # E x/(z - x) is above m, and below
+    for _ in range(100):
+        z = (low + high) / 2
+        low, high = (z, high) if masses @ (x / np.maximum(z - x, 1e-300)) > m else (low, z)
+    falls = float(masses @ (x / np.maximum(high - x, 1e-300) ** 2))
+    return 1 / m - 1 / (1 + m) - 1 / (high * falls)
 
 
 def _reach(coefficients: FloatArray) -> FloatArray:

@@ -187,7 +187,9 @@ def _newton(node: Node, u: ComplexArray, x: FloatArray) -> Solution:
             residual = np.abs(gap) / (1.0 if node.positive else np.sqrt(node.variance) + np.abs(x[live]))
             fine = settled & (size < _LAST) & (residual < 1e-9) & np.isfinite(g) & (g.imag <= 0)
             blank = np.full(live.size, np.nan, dtype=complex)
-            answer.take(live, Solution(here, g, jet.m, blank, residual, size, fine))
+            # where m is small g is 1/z with all its digits, and only the small part is in doubt
+            error = size * np.minimum(1.0, np.abs(jet.m / jet.w)) if node.positive else size
+            answer.take(live, Solution(here, g, jet.m, blank, residual, error, fine))
         going = ~settled & (size <= _CONTRACTION * last[live])
         u[:, live[going]] = here[:, going] + du[:, going]
         last[live] = size

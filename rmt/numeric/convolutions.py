@@ -66,6 +66,9 @@ class ProductNode(ManyNode):
         else:
             self.variance = self.mean**2 * sum(child.variance / child.mean**2 for child in self.children)
         signed = [child for child in self.children if not child.positive]
+        rates = [child.hard for child in self.children if child.hard is not None]
+        self.hard = sum(rates) if len(rates) == len(self.children) else None
+        self.reach = min(child.reach for child in self.children)
         far_up = any(child.unbounded[1] for child in self.children if child.positive)
         self.unbounded = (False, far_up)
         if signed:

@@ -211,6 +211,8 @@ def _refine(node: Node, u: ComplexArray, coordinate: Coordinate, t0: ComplexArra
 
 def hard_exponent(node: Node, atom: float, side: int = 1) -> float | None:
     """Exponent of the density at 0 on one side, from its slope in log x as deep as it can be told from rounding."""
+    if node.hard and not atom:  # z ~ (1 + m)**(1 + r), and the density is Im m/x
+        return float(Fraction(1 / (1 + node.hard) - 1).limit_denominator(10**6))
     scale = node.mean + node.variance / node.mean if node.positive else np.sqrt(node.variance)
     # the deeper, the closer to the power; beside an atom, and where z itself is matched, digits end sooner
     decades = np.arange(4.0, 40.0, 2.0)

@@ -29,6 +29,8 @@ class ExplicitSLeaf(Leaf):
     def __init__(self, s: LogS) -> None:
         self.s = s
         self.mean, self.variance = s.mean, s.variance
+        if s.mass == 1:
+            self.hard = -sum(exponent for root, exponent in s.factors if root == 1)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         out: ComplexArray = (np.log(self.mean / self.s.mass) - log_z)[np.newaxis]
@@ -57,11 +59,11 @@ class ExplicitSLeaf(Leaf):
 class SeriesSLeaf(Leaf):
     """A law on (0, oo) next to a point mass: ``log S(m) = sum_k coefficients[k] m**k``; the unknown is log eta.
 
-    The series stands for S where abs(m) <= reach; beyond, there is no answer (NaN), so that steps which lead there are
-    refused.
+    The series stands for S where abs(m) <= reach.
     """
 
     positive = True
+    hard = 0.0
 
     def __init__(self, coefficients: Sequence[float], reach: float) -> None:
         k = np.arange(len(coefficients))
@@ -81,9 +83,8 @@ class SeriesSLeaf(Leaf):
         eta = np.exp(u[0])
         w = 1 / (1 - eta)
         m = eta * w
-        within = np.where(np.abs(m) <= self.reach, m, np.nan)
         dm = m * w
-        return Linearised(Jet(m, w, self._log_s(within), dm, self._slope(within) * dm, u[0]))
+        return Linearised(Jet(m, w, self._log_s(m), dm, self._slope(m) * dm, u[0]))
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         out: ComplexArray = self._gamma(lin.jet.m)
@@ -136,6 +137,8 @@ class DiscreteLeaf(Leaf):
             self.log_x = np.log(self.x) if self.positive else np.empty(0)
         self.mean = float(np.sum(self.p * self.x))
         self.variance = float(np.sum(self.p * (self.x - self.mean) ** 2))
+        if np.all(self.x > 0):
+            self.hard = 0.0
 
     @staticmethod
     def stacked(leaves: Sequence[DiscreteLeaf]) -> DiscreteLeaf:

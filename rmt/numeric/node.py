@@ -74,6 +74,10 @@ class Node(ABC):
     full: bool = False
     #: whether a law on [0, oo) knows the arguments of its transforms for arg z in [0, 2 pi), see `rmt.numeric.tracking`
     tracked: bool = False
+    #: for a law on [0, oo) without atom at 0, the r of S ~ (1 + m)**-r at m -> -1; None if not known
+    hard: float | None = None
+    #: abs(m) up to which the node stands for its law
+    reach: float = np.inf
 
     def tail(self) -> tuple[float, complex]:
         """(a, b) such that m ~ exp(b) z**-a far away: the mean, or the variance of a centred law."""

@@ -12,6 +12,7 @@ NETS = {
     "resnet": lambda depth: theory.ResNet(depth, "tanh", sigma_w=1.3),
     "filters": lambda depth: theory.OrthogonalFilterNet(depth, "tanh", 1 - 1 / depth, 5 / depth, 1.1, 0.1),
     "chain at the edge of chaos": lambda depth: theory.Chain(depth, "tanh", weights="orthogonal"),
+    "chain of Gaussian weights": lambda depth: theory.Chain(depth, "tanh", weights="gaussian"),
 }
 
 
