@@ -6,6 +6,9 @@ With the relative variance of a layer's gains V = μ_2/μ_1² - 1 and ``σ_0² =
 - smooth class: the free cumulants of the normalised gains scale as ``κ_n = γ_n V^(n/2)``, so that
   ``log S + L log χ = -σ_0² m - γ_3 σ_0³ m²/sqrt(L) + …``.
 
+Where the layers differ log S is a sum over them: χ becomes a geometric mean, σ_0² = sum V, and every monomial in σ_0 and
+the γ_n of one layer its average over the layers.
+
 The limits are those of Pennington, Schoenholz, Ganguli, arXiv:1802.09979; the corrections are derived here. This module
 loads sympy: import it inside functions only.
 """
@@ -13,6 +16,7 @@ loads sympy: import it inside functions only.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -21,23 +25,24 @@ import sympy as sp
 from rmt import series
 from rmt.symbolic.derivation import G, Step, m, z
 from theory.activation_formulas import activation_formulas, parameter
-from theory.depth_expansion import DepthExpansion, edge_corrections
+from theory.depth_expansion import DepthExpansion, edge_corrections, stationary_value
 from theory.limits import chain_class
 from theory.network import Chain
+from theory.propagation import propagate
 
-__all__ = ["expand_chain"]
+__all__ = ["chain_averages", "expand_chain"]
 
 PENNINGTON = "Pennington, Schoenholz, Ganguli 2018, arXiv:1802.09979"
 s = sp.Symbol("sigma_0", positive=True)
 chi = sp.Symbol("chi", positive=True)
 
 
-def expand_chain(net: Chain, order: int) -> DepthExpansion:
+def expand_chain(net: Chain, order: int, equal_layers: bool) -> DepthExpansion:
     """See `theory.finite_depth_corrections`."""
     kind = chain_class(net.nonlinearity, {net.weights})
     depth, sigma_w = parameter(net.depth), parameter(net.sigma_w)
     symbol = depth if depth.is_Symbol else sp.Symbol("L", positive=True)
-    terms, log_edges = (_smooth if kind == "smooth" else _bernoulli)(order)
+    terms, log_edges = (_smooth if kind == "smooth" else _bernoulli)(order, equal_layers)
     formulas = activation_formulas(net.nonlinearity)
     highest = order + 2 if kind == "smooth" else 2
     definitions = (
@@ -76,8 +81,55 @@ def _shape_definition(n: int) -> Any:
     return sp.Eq(_shape(n), cumulants[-1] / cumulants[1] ** sp.Rational(n, 2), evaluate=False)
 
 
+def chain_averages(net: Chain, q0: float, order: int) -> dict[Any, float]:
+    """See `theory.layer_averages`."""
+    kind = chain_class(net.nonlinearity, {net.weights})
+    highest = order + 2 if kind == "smooth" else 2
+    symbols = [s, *(_shape(n) for n in range(3, highest + 1))]
+    layers, log_chi = [], []
+    for q in propagate(net, q0).q.tolist():
+        moments = [net.nonlinearity.gain_moment(k, q) for k in range(1, highest + 1)]
+        log_chi.append(2 * math.log(net.sigma_w) + math.log(moments[0]))
+        cumulants = series.moments_to_free_cumulants([x / moments[0] ** k for k, x in enumerate(moments, 1)])
+        spread = math.sqrt(cumulants[1])
+        shapes = [x / spread**n for n, x in enumerate(cumulants[2:], 3)]
+        layers.append([math.sqrt(net.depth) * spread, *shapes])
+
+    def average(monomial: Any) -> float:
+        value = sp.lambdify(symbols, monomial)
+        return math.fsum(value(*layer) for layer in layers) / net.depth
+
+    sigma = math.sqrt(average(s**2))
+    out = {chi: math.exp(math.fsum(log_chi) / net.depth), s: sigma}
+    for n, shape in enumerate(symbols[1:], 3):
+        out[shape] = average(shape * s**n) / sigma**n
+    for term in (_smooth if kind == "smooth" else _bernoulli)(order, True)[0][1:]:
+        for monomial, _ in _monomials(term):
+            out[_average(monomial)] = average(monomial)
+    return out
+
+
+def _average(monomial: Any) -> Any:
+    """The symbol of the average over the layers of a monomial in σ_0 and the γ_n of one; that of σ_0² is σ_0²."""
+    return monomial if monomial == s**2 else sp.Symbol(rf"\overline{{{sp.latex(monomial)}}}", real=True)
+
+
+def _monomials(term: Any) -> list[tuple[Any, Any]]:
+    """The monomials in σ_0 and the γ_n with their coefficients, functions of m."""
+    symbols = sorted(term.free_symbols - {m}, key=str)
+    return [
+        (sp.Mul(*(x**k for x, k in zip(symbols, powers, strict=True))), factor)
+        for powers, factor in sp.Poly(term, *symbols).terms()
+    ]
+
+
+def _averaged(terms: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Terms of log S with the averages over the layers in them."""
+    return tuple(sp.Add(*(factor * _average(x) for x, factor in _monomials(term))) for term in terms)
+
+
 @functools.lru_cache(maxsize=16)
-def _smooth(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
+def _smooth(order: int, equal_layers: bool) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     """Terms in powers of δ = L^(-1/2), and the edges."""
     d = sp.Symbol("d")
     # free cumulants γ_n (σ_0 δ)^n of the gains of mean 1; m = g R(g) is the inverse of g = m S
@@ -85,6 +137,8 @@ def _smooth(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     log_s = series.log(series.reversion([0, *cumulants])[1:])
     whole = sp.Poly(sp.expand(sum(c * m**k for k, c in enumerate(log_s)) / d**2), d)
     terms = tuple(sp.factor(whole.coeff_monomial(d**k)) for k in range(order + 1))
+    if not equal_layers:
+        terms = _averaged(terms)
 
     # log S begins with -σ_0² m
     corrections = edge_corrections(terms, s**2 / 2)
@@ -96,13 +150,27 @@ def _smooth(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
 
 
 @functools.lru_cache(maxsize=16)
-def _bernoulli(order: int) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
+def _bernoulli(order: int, equal_layers: bool) -> tuple[tuple[Any, ...], tuple[tuple[Any, ...], ...]]:
     """Terms in powers of 1/L, and the upper edge of the continuous part (the lower one is 0)."""
     u = m / (1 + m)
     terms = tuple((-1) ** (k + 1) * (s**2 * u) ** (k + 1) / (k + 1) for k in range(order + 1))
+    if not equal_layers:
+        terms = _averaged(terms)
+        return terms, (_bernoulli_edge(terms),)
     # z = (1 + σ_0² u/L)^L/u is stationary at u = L/((L - 1) σ_0²), where log z = log σ_0² + (1 - L) log(1 - 1/L)
     values = (sp.log(s**2) + 1, *(sp.Rational(1, k + 1) - sp.Rational(1, k) for k in range(1, order + 1)))
     return terms, (values,)
+
+
+def _bernoulli_edge(terms: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The stationary value of log z = -log u - log S, u = m/(1 + m), next to that of the limit, at u = 1/σ_0²."""
+    u, order = sp.Symbol("u", positive=True), len(terms) - 1
+    functions = [-sp.log(u), *[sp.S.Zero] * order]
+    rows = []
+    for function, term in zip(functions, terms, strict=True):
+        value = function - sp.expand(sp.simplify(term.subs(m, u / (1 - u))))
+        rows.append([sp.diff(value, u, j).subs(u, s**-2) for j in range(order + 2)])
+    return tuple(sp.expand(x) for x in stationary_value(rows, s**-4, sp.expand))
 
 
 def _class_step(net: Chain, definitions: tuple[Any, ...]) -> Step:
@@ -180,7 +248,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
         Step(
             "Corrections of log S",
             sp.Eq(log_s + shift, series_of(expansion.terms), evaluate=False),
-            "The next orders of the same expansion, for $L$ equal layers.",
+            "The next orders of the same expansion, for $L$ equal layers; where they differ, $χ$ is the geometric mean, "
+            "$σ_0^2$ the sum of the relative variances, and other products of one layer's numbers are averages.",
             "derived here",
         ),
         Step(
@@ -191,8 +260,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
             ),
             "Stationary values of log z = log(1+m) - log m - log S."
             if kind == "smooth"
-            else "The stationary value of log z = -log u - log S, exactly $σ_0^2 (L/(L-1))^{L-1}$ times $χ^L$; the "
-            "lower edge is 0. Where $σ_0 < 1$ the atom stands above it.",
+            else "The stationary value of log z = -log u - log S, of equal layers exactly $σ_0^2 (L/(L-1))^{L-1}$ times "
+            "$χ^L$; the lower edge is 0. Where $σ_0 < 1$ the atom stands above it.",
             "derived here",
         ),
         Step(

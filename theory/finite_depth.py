@@ -33,7 +33,7 @@ def finite_depth_corrections(net: Layer, order: int = 2, *, equal_layers: bool =
         Number of corrections, at least 1.
     equal_layers : bool
         Whether all layers have the same gains, so that averages over the layers of products such as c² are products of
-        averages. Otherwise they get symbols of their own. `layer_averages` has the numbers. Chains have equal layers.
+        averages. Otherwise they get symbols of their own. `layer_averages` has the numbers.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def finite_depth_corrections(net: Layer, order: int = 2, *, equal_layers: bool =
     if isinstance(net, Chain):
         from theory.chain_expansion import expand_chain
 
-        return expand_chain(net, order)
+        return expand_chain(net, order, equal_layers)
     from theory.resnet_derivation import expand_residual
 
     return expand_residual(net, order, equal_layers)
@@ -75,11 +75,11 @@ def layer_averages(net: Layer, q0: float = 1.0, order: int = 2) -> dict[Any, flo
     """Numbers for the symbols of ``finite_depth_corrections(net, order)``: a mapping for ``subs``.
 
     They are averages over the layers, by signal propagation: of c, v, κ_3, … and of their products
-    (``equal_layers=False``).
+    (``equal_layers=False``); of a chain χ (geometric), σ_0, γ_3, … and the products.
 
     Parameters
     ----------
-    net : ResNet, or network of residual blocks
+    net : ResNet, Chain, or network of residual blocks
         With numbers as parameters.
     q0 : float
         Mean square of the input's components.
@@ -100,6 +100,10 @@ def layer_averages(net: Layer, q0: float = 1.0, order: int = 2) -> dict[Any, flo
     >>> round(float(expansion.edges[1].subs(layer_averages(net))), 4)  # the law itself has 2.7496, the limit 2.7465
     2.7496
     """
+    if isinstance(net, Chain):
+        from theory.chain_expansion import chain_averages
+
+        return chain_averages(net, q0, order)
     from theory.corrections import averages
 
     return averages(net, q0, order)

@@ -245,6 +245,97 @@ def test_smooth_class_against_exact_fractions():
         assert [a / b for a, b in zip(coarse, fine, strict=True)] == pytest.approx([8] * 3, rel=0.15)
 
 
+def test_smooth_chains_of_two_kinds_of_layers_against_exact_fractions():
+    """Half of the layers have gains of another spread, skewness and fourth cumulant: products become averages."""
+    noises = [
+        {Fraction(-1, 2): Fraction(4, 5), Fraction(2): Fraction(1, 5)},
+        {Fraction(-1): Fraction(1, 2), Fraction(1): Fraction(1, 2)},
+    ]
+    spreads = [Fraction(4, 5), Fraction(7, 5)]
+    shapes = [sp.Symbol(f"gamma_{k}", real=True) for k in (3, 4)]
+    rows = []
+    for noise, spread in zip(noises, spreads, strict=True):
+        cumulants = rmt.series.moments_to_free_cumulants([sum(p * x**k for x, p in noise.items()) for k in range(1, 5)])
+        rows.append({sigma_0: spread, shapes[0]: cumulants[2], shapes[1]: cumulants[3]})
+    net = Chain(depth=L, activation="tanh", weights="orthogonal")
+    equal, expansion = (theory.finite_depth_corrections(net, equal_layers=x) for x in (True, False))
+    values = {sigma_0: sp.sqrt(sum(sp.Rational(s) ** 2 for s in spreads) / 2)}
+    for monomial in (sigma_0**3 * shapes[0], sigma_0**4 * shapes[1], sigma_0**4):
+        mean = sum(monomial.subs({k: sp.Rational(x) for k, x in row.items()}) for row in rows) / 2
+        values[sp.Symbol(rf"\overline{{{sp.latex(monomial)}}}", real=True)] = mean
+    assert set().union(*(t.free_symbols for t in expansion.terms)) == {m, *values}
+    errors = []
+    for root in (40, 80, 160):
+        kinds = [
+            rmt.Discrete({1 + spread * x / root: p for x, p in noise.items()}).free_power(root**2 // 2)
+            for noise, spread in zip(noises, spreads, strict=True)
+        ]
+        law = kinds[0] @ kinds[1]
+        known = [sum(x.subs(values) / root**j for j, x in enumerate(row)) for row in expansion.moment_coefficients(4)]
+        ((lower, upper),) = law.support().intervals
+        edges = [math.exp(sum(float(x.subs(values)) / root**k for k, x in enumerate(e))) for e in expansion.log_edges]
+        fourth = abs(float(sp.Rational(law.moments(4)[3]) - known[3]))
+        errors.append([fourth, abs(edges[0] - lower), abs(edges[1] - upper)])
+        assert sp.Rational(law.moments(3)[2]) == known[2]
+    for coarse, fine in pairwise(errors):
+        assert [a / b for a, b in zip(coarse, fine, strict=True)] == pytest.approx([8] * 3, rel=0.25)
+    # an expansion for equal layers of the same averages misses the second correction
+    skewness = values[sp.Symbol(rf"\overline{{{sp.latex(sigma_0**3 * shapes[0])}}}", real=True)]
+    alike = {sigma_0: values[sigma_0], shapes[0]: skewness / values[sigma_0] ** 3, shapes[1]: 0}
+    third = sum(x.subs(alike) / 160**j for j, x in enumerate(equal.moment_coefficients(3)[2]))
+    assert abs(float(third - sp.Rational(law.moments(3)[2]))) > 1e-5
+
+
+def test_bernoulli_chains_of_two_kinds_of_layers_against_exact_fractions():
+    squares = [Fraction(1, 2), Fraction(5, 2)]
+    net = Chain(depth=L, activation="hard_tanh", weights="orthogonal")
+    expansion = theory.finite_depth_corrections(net, equal_layers=False)
+    values = {sigma_0: sp.sqrt(sp.Rational(3, 2))}
+    for k in (2, 3):
+        mean = sum(sp.Rational(x) ** k for x in squares) / 2
+        values[sp.Symbol(rf"\overline{{{sp.latex(sigma_0 ** (2 * k))}}}", real=True)] = mean
+    errors = []
+    for depth in (40, 80, 160):
+        kept = [1 / (1 + x / depth) for x in squares]
+        laws = [rmt.Discrete({0: 1 - p, 1 / p: p}).free_power(depth // 2) for p in kept]
+        law = laws[0] @ laws[1]
+        known = [sum(x.subs(values) / depth**j for j, x in enumerate(row)) for row in expansion.moment_coefficients(5)]
+        fifth = abs(float(sp.Rational(law.moments(5)[4]) - known[4]))
+        upper = math.exp(sum(float(x.subs(values)) / depth**k for k, x in enumerate(expansion.log_edges[0])))
+        errors.append([fifth, abs(upper - float(law.support().intervals[-1][1]))])
+    for coarse, fine in pairwise(errors):
+        assert [a / b for a, b in zip(coarse, fine, strict=True)] == pytest.approx([8] * 2, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("activation", "ratio"), [("tanh", 8), pytest.param("hard_tanh", 64, marks=pytest.mark.exhaustive)]
+)
+def test_chains_whose_q_changes_against_their_exact_law(activation, ratio):
+    """Real networks next to the edge of chaos, the input far from the fixed point: numbers by `layer_averages`."""
+    errors, alike = [], []
+    for root in (10, 20):  # depth = root², and sigma_b such that the spread of all layers together stays
+        if activation == "tanh":
+            net, q0 = Chain(root**2, activation, 1.0, 0.4 / root, "orthogonal"), 1.2 / root
+        else:
+            # P(h > 1) ~ 1/L
+            q = 1 / (2 * math.log(root**2))
+            net, q0 = Chain(root**2, activation, 1.0, 0.0, "orthogonal"), 1.2 * q
+        equal, expansion = (theory.finite_depth_corrections(net, equal_layers=x) for x in (True, False))
+        values = theory.layer_averages(net, q0)
+        law = theory.jacobian_law(net, q0)
+        at = sp.Rational(1, 3)
+        exact = math.log(law.s_transform(float(at)))
+        for found, of in ((errors, expansion), (alike, equal)):
+            found.append(abs(float(of.log_s.subs(values).subs(m, at)) - exact))
+        if activation == "tanh" and root == 10:
+            upper = float(expansion.edges[-1].subs(values))
+            assert upper == pytest.approx(law.support().upper, rel=0.02)
+            assert upper == pytest.approx(float(equal.edges[-1].subs(values)), rel=0.1)
+    assert errors[0] < 1e-3
+    assert errors[0] / errors[1] > ratio / 4
+    assert alike[1] > 10 * errors[1]
+
+
 def test_definitions_of_the_smooth_class():
     net = Chain(depth=30, activation="erf", sigma_w=1.2, weights="orthogonal")
     definitions = {x.lhs: x.rhs for x in theory.finite_depth_corrections(net).definitions}
