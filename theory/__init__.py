@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         rms_ratio,
         split_variance,
     )
+    from theory.sensitivity import derivative
     from theory.torch_reader import from_torch
     from theory.tuning import critical_sigma_w, tune
     from theory.width_one import (
@@ -148,6 +149,7 @@ __all__ = [
     "critical_sigma_w",
     "decay_constant",
     "decay_rate",
+    "derivative",
     "derive",
     "descend",
     "describe",
@@ -244,6 +246,7 @@ _HOMES = {
     "critical_sigma_w": "theory.tuning",
     "decay_constant": "theory.sample_variance",
     "decay_rate": "theory.width_one",
+    "derivative": "theory.sensitivity",
     "derive": "theory.derivation",
     "descend": "theory.escape",
     "describe": "theory.network",

@@ -16,7 +16,7 @@ from theory.activations import Nonlinearity, get_activation
 from theory.network import Activation, Chain, OrthogonalFilterNet, ResNet
 from theory.propagation import effective_cumulant, propagate
 
-__all__ = ["critical_sigma_w", "tune"]
+__all__ = ["PARAMETERS", "Tunable", "critical_sigma_w", "measure", "tune"]
 
 _LARGEST_LOG_SIGMA = math.log(1e8)
 _TINY = 1e-300
@@ -72,7 +72,7 @@ def critical_sigma_w(activation: str | Activation | Nonlinearity, sigma_b: float
 
 Tunable: TypeAlias = Chain | ResNet | OrthogonalFilterNet
 _STEP: Final = 0.1
-_PARAMETERS: Final = ("sigma_w", "sigma_b", "skip", "filter_gain", "branch_gain")
+PARAMETERS: Final = ("sigma_w", "sigma_b", "skip", "filter_gain", "branch_gain")
 
 
 def tune(
@@ -132,19 +132,19 @@ def tune(
             f"tune needs a Chain, a ResNet or an OrthogonalFilterNet, which have one sigma_w, not "
             f"{type(net).__name__}: scale the Dense layers yourself"
         )
-    if over not in _PARAMETERS or not hasattr(net, over):
-        own = ", ".join(name for name in _PARAMETERS if hasattr(net, name))
+    if over not in PARAMETERS or not hasattr(net, over):
+        own = ", ".join(name for name in PARAMETERS if hasattr(net, name))
         raise ValueError(f"over={over!r}: {type(net).__name__} can be tuned over {own}")
     ((name, target),) = targets.items()
     if name == "c" and isinstance(net, Chain):
         raise PreconditionError("c is a property of residual networks: tune a Chain by chi or lambda_max")
     if not 0 < target < math.inf:
         raise ValueError(f"{name}={target!r} must be a finite number > 0")
-    measure = _measure(name)
+    quantity = measure(name)
 
     def measured(value: float) -> float:
         changed: dict[str, Any] = {over: value}
-        return measure(replace(net, **changed), q0)
+        return quantity(replace(net, **changed), q0)
 
     own = getattr(net, over)
     guess = 1.0 if getattr(own, "free_symbols", ()) else abs(float(own)) or 1.0
@@ -156,7 +156,8 @@ def tune(
     return replace(net, **changed)
 
 
-def _measure(name: str) -> Callable[[Tunable, float], float]:
+def measure(name: str) -> Callable[[Tunable, float], float]:
+    """The function of a network and q0 that a target of `tune` stands for."""
     if name == "c":
         return effective_cumulant
     if name == "chi":
