@@ -1,4 +1,4 @@
-"""Gradients and Hessians of deep piecewise-linear networks at initialisation: how fast their blocks vanish with depth.
+"""Gradients and Hessians of deep networks at initialisation: how fast their blocks vanish with depth.
 
 The network is f(x) = v·a^L, a^k = D_k W_k a^{k-1}, the loss the mean of (f - y)²/2, trained in the W_k. As f is linear
 in every single W_k, the Hessian of f has no diagonal blocks, and
@@ -8,6 +8,10 @@ in every single W_k, the Hessian of f has no diagonal blocks, and
 with b_k the signal sent back. Blocks are products over disjoint layers: L - 1 of them for the gradient and L - 2 for
 the Hessian, whatever k and l (Orvieto et al., arXiv:2106.03763, for the decay; norms and laws derived here). Mean
 squares are kept by the right variance of the weights; medians fall exponentially, like those of `LogNormLaw`.
+
+Where φ is smooth, φ'' adds diagonal blocks b_k φ''(h_k) ⊗ a^{k-1} ⊗ a^{k-1}, and the signal settles at a size of its own,
+so that the blocks of the last layers stay as they are; the gradient by the first layer still changes exponentially, see
+`hessian_rate`.
 """
 
 from __future__ import annotations
@@ -21,9 +25,11 @@ import numpy.typing as npt
 
 from rmt.parameters import check_number
 from rmt.results import PreconditionError
+from theory.activations import Nonlinearity, get_activation
 from theory.finite_width import LogNormLaw, check_layers, check_slopes
 from theory.log_law import check_count
 from theory.norm_growth import resnet_log_normal_norm
+from theory.phases import fixed_point
 
 __all__ = [
     "BlockMeans",
@@ -97,7 +103,13 @@ def directional_hessian_law(width: int, depth: int) -> LogNormLaw:
 
 
 def hessian_rate(
-    width: int, *, activation: str = "relu", skip: float = 0.0, branch: float = 1.0, alpha: float = 0.01
+    width: int,
+    *,
+    activation: str = "relu",
+    sigma_w: float | None = None,
+    skip: float = 0.0,
+    branch: float = 1.0,
+    alpha: float = 0.01,
 ) -> float:
     """Exponential rate a layer at which squared blocks of gradient and Hessian change, typically, with the depth.
 
@@ -106,11 +118,23 @@ def hessian_rate(
     ln|λ|, λ an extreme eigenvalue of the Hessian, at half of it: to 0 at any fixed width, for a plain network like
     e^{-5L/2n} and e^{-5L/4n} (ReLU), slower by the width, and not at all for branches of order b² = 1/L beside a = 1.
 
+    Other activations have no scale of their own: weights of variance σ_w²/n lead to a fixed point q of the signal, with
+    χ and the slope ρ of the length map there (`theory.fixed_point`). The gradient by W_1 then changes at the rate
+
+        ln χ(q) + <δq> (ln χ)' + <δq²> (ln χ)''/2 + ((τ - 1) w - 1 - 3 (<φ'⁴>/<φ'²>² - 1)/2)/n,
+
+    to first order in 1/n (derived here): δq is the stationary fluctuation of the signal, ``<δq²> = σ_w⁴ (<φ⁴> -
+    <φ²>²)/(n (1 - ρ²))``, ``<δq> = V'' <δq²>/(2 (1 - ρ))``; τ/n is the share of what is sent back that lies along the
+    signal, ``τ = (<h²φ'²>/<φ²> - ρ²)/(χ - ρ²)``, and ``w = <φ²φ'²>/(<φ²> <φ'²>)``. At q = 0 the network is linear in the
+    end. Where q > 0 blocks far apart fall at this rate, and those of the last layers not at all.
+
     Parameters
     ----------
     width : int
     activation, alpha
-        As in `LogNormLaw`; a skip needs ``"relu"``.
+        As in `LogNormLaw`, or any other without a skip; a skip needs ``"relu"``.
+    sigma_w : float
+        For the other activations: weights have the variance sigma_w²/width, there are no biases.
     skip, branch : float
         a and b. Without a skip the rate is exact, ln b² + E ln of one layer's factor; with one it is that of
         `resnet_log_normal_norm`, to first order in 1/width.
@@ -120,19 +144,67 @@ def hessian_rate(
     ValueError
         If an argument is out of range.
     PreconditionError
-        For a skip beside another activation than relu.
+        For a skip beside another activation than relu, and for a signal that grows without bound, stays between fixed
+        points, or dies out at a kink of the activation.
 
     Examples
     --------
     >>> round(hessian_rate(32), 6), round(hessian_rate(32, skip=1.0, branch=0.1), 6)
     (-0.08254, 0.00933)
     """
+    if skip == 0 and activation not in ("linear", "relu", "leaky_relu"):
+        if sigma_w is None or branch != 1:
+            raise ValueError(
+                f"activation={activation!r} with sigma_w={sigma_w!r}, branch={branch!r}: give sigma_w, on which the "
+                "signal of such a network depends, and leave branch=1"
+            )
+        return _rate_at_fixed_point(check_count("width", width), get_activation(activation), sigma_w)
+    if sigma_w is not None:
+        raise ValueError(f"sigma_w={sigma_w!r}: the weights of a {activation} network have variance 1/(p n); leave it out")
     if skip == 0:
         check_number("branch", branch, above=0)
         return 2 * math.log(branch) + LogNormLaw(check_count("width", width), 1, activation, alpha).mean()
     if activation != "relu":
         raise PreconditionError(f"activation={activation!r} with a skip: the rate is known for relu; use skip=0")
     return resnet_log_normal_norm(width, 1, skip=skip, branch=branch)[0]
+
+
+def _rate_at_fixed_point(width: int, function: Nonlinearity, sigma_w: float) -> float:
+    """See `hessian_rate`."""
+    point = fixed_point(function, sigma_w)
+    q, chi, slope = point.q, point.chi, point.q_slope
+    if q == 0:
+        if 0.0 in function.kinks:
+            raise PreconditionError(
+                f"the signal of {function.name} dies out at its kink: choose sigma_w={sigma_w:g} larger"
+            )
+        return math.log(chi) + LogNormLaw(width, 1, "linear").mean()
+    if not (abs(slope) < 1 and chi > slope**2):
+        raise PreconditionError(
+            f"the signal of {function.name} does not settle at sigma_w={sigma_w:g} (slopes {slope:.6g} and {chi:.6g}): "
+            "choose another sigma_w"
+        )
+    phi, dphi = function.phi, function.dphi
+
+    def average(h: FloatArray) -> FloatArray:
+        """Averages of φ², φ'², φ⁴, φ'⁴, h²φ'², φ²φ'² and, twice, the first two as their derivatives by q ask for."""
+        square, gain, t = phi(h) ** 2, dphi(h) ** 2, h * h / q
+        first, second = (t - 1) / (2 * q), (t * t - 6 * t + 3) / (4 * q * q)
+        return np.array(
+            [
+                *(square, gain, square**2, gain**2, h * h * gain, square * gain),
+                *(first * gain, second * gain, second * square),
+            ]
+        )
+
+    square, gain, fourth, gains, backward, both, by_q, twice, bend = function.average(average, q)
+    variance = sigma_w**4 * (fourth - square**2) / (width * (1 - slope**2))
+    shift = sigma_w**2 * bend * variance / (2 * (1 - slope))
+    log_slope = by_q / gain
+    along = (backward / square - slope**2) / (chi - slope**2)
+    of_width = (along - 1) * both / (square * gain) - 1 - 1.5 * (gains / gain**2 - 1)
+    curvature = twice / gain - log_slope**2
+    return float(math.log(chi) + log_slope * shift + curvature * variance / 2 + of_width / width)
 
 
 def _check_network(

@@ -1,8 +1,9 @@
 """Hessians of the loss of sampled deep networks at initialisation, without the matrix.
 
 The network is f(x) = v·z^L, z^l = a z^{l-1} + b s_l φ(N(W_l z^{l-1})), N nothing or layer normalisation, s_l
-independent signs, with weights of variance 1/(p n), p = <φ'²>, so that a block multiplies the mean square of the signal
-by a² + b². The loss is (f - y)²/2 for one input, the parameters are the W_l. a = 0 is the plain network, in which the
+independent signs, with weights of variance 1/(p n), p = <φ'²>, so that a block of a homogeneous activation multiplies the
+mean square of the signal by a² + b². Smooth activations take weights of variance σ_w²/n, and an input of the size that the
+signal of the plain network settles at. The loss is (f - y)²/2 for one input, the parameters are the W_l. a = 0 is the plain network, in which the
 signs change nothing; beside a skip they keep the means of relu from adding up ("balanced", Li, Nica and Roy,
 arXiv:2106.04013).
 
@@ -21,13 +22,16 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.results import PreconditionError
-from theory.activations import get_activation
+from theory.activations import Nonlinearity, get_activation
 from theory.hessian import hessian_rate
+from theory.phases import fixed_point
 
 __all__ = ["HessianDecay", "SampledLoss", "hessian_decay"]
 
 FloatArray = npt.NDArray[np.float64]
 _STEP = 1e-30
+_DIFFERENCE = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280])
+_SPACING = 0.02
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +46,7 @@ class SampledLoss:
     readout, x : arrays of shape (n,)
     y : float
     activation : str
-        Piecewise linear.
+        Piecewise linear, or smooth everywhere.
     skip, branch : float
         a and b.
     normalise : bool
@@ -67,28 +71,40 @@ class SampledLoss:
         rng: np.random.Generator,
         *,
         activation: str = "relu",
+        sigma_w: float | None = None,
         skip: float = 0.0,
         branch: float = 1.0,
         normalise: bool = False,
     ) -> SampledLoss:
-        """Gaussian weights, readout and input of norm 1, target 1.
+        """Gaussian weights, readout of norm 1, target 1, and an input of norm 1 (smooth activations: see the module).
 
         Raises
         ------
         PreconditionError
-            For an activation that is not piecewise linear.
+            For an activation with kinks that is not piecewise linear, or whose signal grows without bound.
         ValueError
-            If the activation is unknown.
+            If the activation is unknown, and unless sigma_w is given for smooth ones, and for them only.
         """
         phi = get_activation(activation)
-        if not phi.piecewise_linear:
-            raise PreconditionError(f"activation={activation!r}: Hessians are sampled for piecewise linear ones only")
-        scale = (phi.gain(1.0) * width) ** -0.5
+        if not phi.piecewise_linear and phi.kinks:
+            raise PreconditionError(
+                f"activation={activation!r}: Hessians are sampled for piecewise linear and for smooth ones, not for those "
+                "that are smooth on both sides of a kink"
+            )
+        if phi.piecewise_linear == (sigma_w is not None):
+            wanted = "leave it out: the weights have variance 1/(p n)" if phi.piecewise_linear else "give a number"
+            raise ValueError(f"sigma_w={sigma_w!r} with activation={activation!r}: {wanted}")
+        size, scale = 1.0, (phi.gain(1.0) * width) ** -0.5
+        if sigma_w is not None:
+            scale = sigma_w * width**-0.5
+            settled = fixed_point(phi, sigma_w).q
+            size = (width * settled) ** 0.5 / sigma_w if settled > 0 else 1.0
         weights = scale * rng.standard_normal((depth, width, width))
         signs = rng.choice([-1.0, 1.0], (depth, width))
         x = rng.standard_normal(width)
         readout = rng.choice([-1.0, 1.0], width) / width**0.5
-        return cls(weights, signs, readout, x / np.linalg.norm(x), 1.0, activation, skip, branch, normalise)
+        x *= size / np.linalg.norm(x)
+        return cls(weights, signs, readout, x, 1.0, activation, skip, branch, normalise)
 
     def gradient(self) -> FloatArray:
         """Derivative of the loss by the weights, shape (L, n, n)."""
@@ -105,11 +121,12 @@ class SampledLoss:
         return np.asarray(self._gradient(moved).imag / _STEP)
 
     def trace(self, probes: int, rng: np.random.Generator) -> float:
-        """Trace of the Hessian: Σ |∂f/∂W_l|², as f is linear in every W_l; with normalisation an unbiased estimate.
+        """Trace of the Hessian: Σ |∂f/∂W_l|² where f is linear in every W_l, otherwise an unbiased estimate.
 
-        The estimate takes so many products with random signs; its variance falls like one over their number.
+        The estimate, with normalisation or a smooth activation, takes so many products with random signs; its variance
+        falls like one over their number.
         """
-        if not self.normalise:
+        if not self.normalise and get_activation(self.activation).piecewise_linear:
             return float(self.block_norms().sum())
         total = 0.0
         for _ in range(probes):
@@ -141,10 +158,15 @@ class SampledLoss:
                 h = h - h.mean()
                 scale = ((h * h).mean()) ** 0.5
                 h = h / scale
-            slope = phi.dphi(np.ascontiguousarray(h.real))
-            value = phi.phi(np.ascontiguousarray(h.real)) + 1j * (slope * h.imag if np.iscomplexobj(h) else 0)
+            real = np.ascontiguousarray(h.real)
+            value: npt.NDArray[Any] = phi.phi(real)
+            slope: npt.NDArray[Any] = phi.dphi(real)
+            if np.iscomplexobj(h):
+                value = value + 1j * slope * h.imag
+                if not phi.piecewise_linear:
+                    slope = slope + 1j * _bend(phi, real) * h.imag
             tape.append((z, h, scale, slope))
-            z = self.skip * z + self.branch * signs * (value if np.iscomplexobj(h) else value.real)
+            z = self.skip * z + self.branch * signs * value
         return self.readout @ z, tape
 
     def _gradient(self, weights: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -159,6 +181,12 @@ class SampledLoss:
             out[k] = np.outer(pulled, z)
             back = self.skip * back + weights[k].T @ pulled
         return out
+
+
+def _bend(phi: Nonlinearity, h: FloatArray) -> FloatArray:
+    """φ'' of a smooth activation, by differences of eighth order of φ'."""
+    values = np.array([phi.dphi(h + _SPACING * k) for k in range(-4, 5)])
+    return np.asarray(_DIFFERENCE @ values / _SPACING, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +204,8 @@ class HessianDecay:
         Medians of the extreme eigenvalues.
     predicted_gradient, predicted_high : array
         exp of `theory.hessian_rate` times depth, and of half of it, through the first depth's values; NaN with
-        normalisation.
+        normalisation, beside a smooth activation with a skip, and for the eigenvalue where the signal settles at a
+        size that keeps the last layers' blocks.
     """
 
     depth: npt.NDArray[np.int64]
@@ -193,6 +222,7 @@ def hessian_decay(
     width: int,
     *,
     activation: str = "relu",
+    sigma_w: float | None = None,
     skip: float = 0.0,
     branch: float = 1.0,
     normalise: bool = False,
@@ -206,7 +236,7 @@ def hessian_decay(
     ----------
     depths : sequence of int
     width : int
-    activation, skip, branch, normalise
+    activation, sigma_w, skip, branch, normalise
         See `SampledLoss`.
     replicas : int
         Networks a depth.
@@ -227,14 +257,19 @@ def hessian_decay(
         for replica in range(replicas):
             rng = np.random.default_rng([seed, width, depth, replica])
             loss = SampledLoss.draw(
-                depth, width, rng, activation=activation, skip=skip, branch=branch, normalise=normalise
-            )
+                depth, width, rng,
+                activation=activation, sigma_w=sigma_w, skip=skip, branch=branch, normalise=normalise,
+            )  # fmt: skip
             found.append((loss.block_norms()[0], loss.trace(probes, rng), *loss.extreme_eigenvalues(rng)))
         rows.append(np.median(found, axis=0))
     gradient, trace, low, high = np.array(rows).T
     depth_array = np.array(depths, dtype=np.int64)
-    rate = np.nan if normalise else hessian_rate(width, activation=activation, skip=skip, branch=branch)
+    rate = np.nan
+    if not normalise and (sigma_w is None or skip == 0):
+        rate = hessian_rate(width, activation=activation, sigma_w=sigma_w, skip=skip, branch=branch)
     growth = rate * (depth_array - depth_array[0])
+    stays = sigma_w is not None and fixed_point(activation, sigma_w).q > 0
     return HessianDecay(
-        depth_array, gradient, trace, low, high, gradient[0] * np.exp(growth), high[0] * np.exp(growth / 2)
-    )
+        depth_array, gradient, trace, low, high,
+        gradient[0] * np.exp(growth), high[0] * np.exp(np.full(growth.shape, np.nan) if stays else growth / 2),
+    )  # fmt: skip

@@ -16,6 +16,9 @@ KINDS = {
     "leaky": {"activation": "leaky_relu"},
     "skip": {"skip": 0.9, "branch": 0.5},
     "normalised": {"normalise": True},
+    "smooth": {"activation": "tanh", "sigma_w": 1.5},
+    "smooth skip": {"activation": "erf", "sigma_w": 2.0, "skip": 0.9, "branch": 0.5},
+    "smooth normalised": {"activation": "gelu", "sigma_w": 1.2, "normalise": True},
     "normalised skip": {"normalise": True, "skip": 1.0, "branch": 0.3, "activation": "hard_tanh"},
 }
 
@@ -50,7 +53,7 @@ def test_trace_and_extremes_against_the_matrix(kind):
     # the variance of a probe is twice the squared norm off the diagonal
     error = math.sqrt(2 * (np.sum(matrix**2) - np.sum(np.diag(matrix) ** 2)) / 300)
     assert loss.trace(300, rng) == pytest.approx(np.trace(matrix), abs=5 * error)
-    if not loss.normalise:  # f is linear in every W_k
+    if not loss.normalise and not kind.startswith("smooth"):  # f is linear in every W_k
         assert loss.trace(1, rng) == pytest.approx(np.trace(matrix), rel=1e-10)
 
 
@@ -62,9 +65,11 @@ def test_the_plain_network_by_another_implementation():
     assert loss.extreme_eigenvalues(np.random.default_rng(0)) == pytest.approx(other, rel=1e-6)
 
 
-@pytest.mark.parametrize(("kind", "tolerance"), [("plain", 0.0), ("skip", 0.004)])
-def test_the_gradient_falls_at_the_predicted_rate(kind, tolerance):
-    width, depths, count = 24, (3, 11), 400
+@pytest.mark.parametrize(
+    ("kind", "tolerance", "depths"), [("plain", 0.0, (3, 11)), ("skip", 0.004, (3, 11)), ("smooth", 0.004, (8, 20))]
+)
+def test_the_gradient_falls_at_the_predicted_rate(kind, tolerance, depths):
+    width, count = 24, 400
     samples = [
         np.array([math.log(drawn(kind, depth, width, 1000 * depth + k).block_norms()[0]) for k in range(count)])
         for depth in depths
@@ -95,9 +100,34 @@ def test_the_spectrum_vanishes_with_depth_and_not_with_scaled_skips_or_width():
     assert wide.predicted_gradient[1] / wide.gradient[0] == pytest.approx(math.exp(16 * theory.hessian_rate(14)))
 
 
+def test_rates_of_smooth_activations():
+    # at large width χ alone
+    wide = theory.hessian_rate(10**9, activation="tanh", sigma_w=1.5)
+    assert wide == pytest.approx(math.log(theory.fixed_point("tanh", 1.5).chi), abs=1e-8)
+    # a dying signal ends in the linear network
+    linear = theory.hessian_rate(20, activation="linear")
+    assert theory.hessian_rate(20, activation="tanh", sigma_w=0.8) == pytest.approx(linear + 2 * math.log(0.8))
+
+
+def test_smooth_networks_keep_the_last_blocks():
+    options = {"activation": "tanh", "sigma_w": 1.5, "replicas": 6, "probes": 1, "seed": 2}
+    decay = hessian_decay([6, 20], 8, **options)
+    assert decay.high[1] > 0.2 * decay.high[0]
+    assert np.isnan(decay.predicted_high).all()
+    dying = hessian_decay([6, 20], 8, **(options | {"sigma_w": 0.7}))
+    assert dying.high[1] < 0.05 * dying.high[0]
+    # the number of blocks adds a power of the depth
+    assert 1 < dying.high[1] / dying.predicted_high[1] < 20
+    assert 1 / 6 < dying.gradient[1] / dying.predicted_gradient[1] < 6
+
+
 def test_what_is_refused():
-    with pytest.raises(PreconditionError, match="piecewise linear"):
+    with pytest.raises(PreconditionError, match="smooth on both sides of a kink"):
+        SampledLoss.draw(2, 3, np.random.default_rng(0), activation="elu", sigma_w=1.0)
+    with pytest.raises(ValueError, match="sigma_w=None with activation='tanh': give a number"):
         SampledLoss.draw(2, 3, np.random.default_rng(0), activation="tanh")
+    with pytest.raises(ValueError, match="give sigma_w"):
+        theory.hessian_rate(8, activation="tanh")
     with pytest.raises(PreconditionError, match="with a skip: the rate is known for relu"):
         theory.hessian_rate(8, activation="linear", skip=1.0)
     with pytest.raises(ValueError, match="branch=0"):
