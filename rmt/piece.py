@@ -40,7 +40,7 @@ class Piece:
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
     wants ``1/alpha``, one that falls faster than any power 0. Of the latter no more than rounding lies below
     ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on
-    both sides touches 0. Next to no mass lies between a lower end at 0 and ``tail_end``, where rounding hides the density.
+    both sides touches 0. Next to no mass lies between a lower end at 0 and ``tail_end``: rounding hides the density.
     """
 
     lower: float

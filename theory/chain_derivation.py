@@ -70,7 +70,7 @@ def derive_chain(net: Chain) -> Derivation:
 def _limit_steps(net: Chain) -> tuple[Step, ...]:
     """The double-scaling limit with its corrections, where the chain has one."""
     try:
-        return expand_chain(net, 2).steps
+        return expand_chain(net, 2, equal_layers=True).steps
     except PreconditionError:
         return ()
 

@@ -6,8 +6,8 @@ With the relative variance of a layer's gains V = μ_2/μ_1² - 1 and ``σ_0² =
 - smooth class: the free cumulants of the normalised gains scale as ``κ_n = γ_n V^(n/2)``, so that
   ``log S + L log χ = -σ_0² m - γ_3 σ_0³ m²/sqrt(L) + …``.
 
-Where the layers differ log S is a sum over them: χ becomes a geometric mean, σ_0² = sum V, and every monomial in σ_0 and
-the γ_n of one layer its average over the layers.
+Where the layers differ log S is a sum over them: χ becomes a geometric mean, σ_0² = sum V, and every monomial in σ_0
+and the γ_n of one layer its average over the layers.
 
 The limits are those of Pennington, Schoenholz, Ganguli, arXiv:1802.09979; the corrections are derived here. This module
 loads sympy: import it inside functions only.
@@ -97,7 +97,7 @@ def chain_averages(net: Chain, q0: float, order: int) -> dict[Any, float]:
 
     def average(monomial: Any) -> float:
         value = sp.lambdify(symbols, monomial)
-        return math.fsum(value(*layer) for layer in layers) / net.depth
+        return float(math.fsum(value(*layer) for layer in layers) / net.depth)
 
     sigma = math.sqrt(average(s**2))
     out = {chi: math.exp(math.fsum(log_chi) / net.depth), s: sigma}
@@ -248,8 +248,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
         Step(
             "Corrections of log S",
             sp.Eq(log_s + shift, series_of(expansion.terms), evaluate=False),
-            "The next orders of the same expansion, for $L$ equal layers; where they differ, $χ$ is the geometric mean, "
-            "$σ_0^2$ the sum of the relative variances, and other products of one layer's numbers are averages.",
+            "The next orders of the same expansion, for $L$ equal layers; where they differ, $χ$ is the geometric "
+            "mean, $σ_0^2$ the sum of the relative variances, and other products of one layer's numbers are averages.",
             "derived here",
         ),
         Step(
@@ -260,8 +260,8 @@ def _steps(expansion: DepthExpansion, kind: str, depth: Any) -> tuple[Step, ...]
             ),
             "Stationary values of log z = log(1+m) - log m - log S."
             if kind == "smooth"
-            else "The stationary value of log z = -log u - log S, of equal layers exactly $σ_0^2 (L/(L-1))^{L-1}$ times "
-            "$χ^L$; the lower edge is 0. Where $σ_0 < 1$ the atom stands above it.",
+            else "The stationary value of log z = -log u - log S, of equal layers exactly $σ_0^2 (L/(L-1))^{L-1}$ "
+            "times $χ^L$; the lower edge is 0. Where $σ_0 < 1$ the atom stands above it.",
             "derived here",
         ),
         Step(

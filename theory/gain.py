@@ -108,7 +108,9 @@ class GainLaw(Law):
 
     def _keeps_off_zero(self) -> bool:
         """Whether E 1/X is known to be finite, so that S(-1) is."""
-        interior = [end for branch in self._branches[0] for end in branch if abs(end) < 0.999 * _REACH * math.sqrt(self.q)]
+        interior = [
+            end for branch in self._branches[0] for end in branch if abs(end) < 0.999 * _REACH * math.sqrt(self.q)
+        ]
         with np.errstate(divide="ignore", invalid="ignore"):  # a slope that underflows tells nothing
             bottom = np.min(self._squared_slope(np.array([0.0, *interior])))
             # the logarithm of the integrand, far out on both sides

@@ -9,9 +9,9 @@ with b_k the signal sent back. Blocks are products over disjoint layers: L - 1 o
 the Hessian, whatever k and l (Orvieto et al., arXiv:2106.03763, for the decay; norms and laws derived here). Mean
 squares are kept by the right variance of the weights; medians fall exponentially, like those of `LogNormLaw`.
 
-Where φ is smooth, φ'' adds diagonal blocks b_k φ''(h_k) ⊗ a^{k-1} ⊗ a^{k-1}, and the signal settles at a size of its own,
-so that the blocks of the last layers stay as they are; the gradient by the first layer still changes exponentially, see
-`hessian_rate`.
+Where φ is smooth, φ'' adds diagonal blocks b_k φ''(h_k) ⊗ a^{k-1} ⊗ a^{k-1}, and the signal settles at a size of its
+own, so that the blocks of the last layers stay as they are; the gradient by the first layer still changes
+exponentially, see `hessian_rate`.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ def hessian_rate(
 
     to first order in 1/n (derived here): δq is the stationary fluctuation of the signal, ``<δq²> = σ_w⁴ (<φ⁴> -
     <φ²>²)/(n (1 - ρ²))``, ``<δq> = V'' <δq²>/(2 (1 - ρ))``; τ/n is the share of what is sent back that lies along the
-    signal, ``τ = (<h²φ'²>/<φ²> - ρ²)/(χ - ρ²)``, and ``w = <φ²φ'²>/(<φ²> <φ'²>)``. At q = 0 the network is linear in the
-    end. Where q > 0 blocks far apart fall at this rate, and those of the last layers not at all.
+    signal, ``τ = (<h²φ'²>/<φ²> - ρ²)/(χ - ρ²)``, and ``w = <φ²φ'²>/(<φ²> <φ'²>)``. At q = 0 the network is linear in
+    the end. Where q > 0 blocks far apart fall at this rate, and those of the last layers not at all.
 
     Parameters
     ----------
@@ -160,7 +160,9 @@ def hessian_rate(
             )
         return _rate_at_fixed_point(check_count("width", width), get_activation(activation), sigma_w)
     if sigma_w is not None:
-        raise ValueError(f"sigma_w={sigma_w!r}: the weights of a {activation} network have variance 1/(p n); leave it out")
+        raise ValueError(
+            f"sigma_w={sigma_w!r}: the weights of a {activation} network have variance 1/(p n); leave it out"
+        )
     if skip == 0:
         check_number("branch", branch, above=0)
         return 2 * math.log(branch) + LogNormLaw(check_count("width", width), 1, activation, alpha).mean()

@@ -215,9 +215,7 @@ def _with_variances(layers: Iterable[Layer], variances: Sequence[float]) -> Law:
     return _product(list(_dealt(layers, variances)))
 
 
-def _dealt(
-    layers: Layer | Iterable[Layer], variances: Sequence[float]
-) -> Iterable[tuple[_Block, tuple[float, ...]]]:
+def _dealt(layers: Layer | Iterable[Layer], variances: Sequence[float]) -> Iterable[tuple[_Block, tuple[float, ...]]]:
     """Each block of a composition with its share of the variances."""
     position = 0
     for block, count in _shapes(layers):
@@ -277,9 +275,9 @@ def _product(factors: Sequence[tuple[_Block, tuple[float, ...]]]) -> Law:
                 others = [] if weights is None else [(weights, len(members))]
                 near, size = near_isometries(law_of, q, counts, others), 0
                 if near is not None:
-                    law, size = near
-                    powers.append((_compress(law, smallest / width), 1))
-                powers += [(_compress(law, smallest / width), count) for law, count in others]
+                    together, size = near
+                    powers.append((_compress(together, smallest / width), 1))
+                powers += [(_compress(other, smallest / width), count) for other, count in others]
                 counted = [((x,), count) for x, count in representatives(law_of, q[size:], counts[size:])]
         laws: dict[Law, float] = {}
         for variances, count in counted:

@@ -3,8 +3,8 @@
 A layer of relative spread s has ``log S(m) = c_0 + c_1 m + c_2 m² + …`` with ``c_k = O(s^(k+1))``, and over the layers
 these coefficients add. On the support of a product abs(m) is at most of the order of one over its relative spread, or
 of 1, so that with thousands of layers the series ends after a few terms: they cost no more than one layer, and no
-digits are lost to a sum over logarithms close to 0. The asymptotic nature of the series (the gains of a smooth activation
-have tails) does not matter as long as its terms fall below rounding first.
+digits are lost to a sum over logarithms close to 0. The asymptotic nature of the series (the gains of a smooth
+activation have tails) does not matter as long as its terms fall below rounding first.
 
 The coefficients are made of central moments, never of plain ones, whose differences have no digits here. With the free
 cumulants κ_n of X over its mean, ``c_k = [g^k] (1 + κ_2 g + κ_3 g² + …)^(-k)/k`` (Lagrange), and for a residual block
@@ -37,7 +37,6 @@ from rmt.numeric.jet import log1p
 from rmt.numeric.leaves import SeriesSLeaf
 from rmt.numeric.node import Node
 from rmt.parameters import as_float
-from rmt.results import PreconditionError
 from theory.gain import GainLaw
 from theory.gaussian import panel_rule
 
@@ -115,7 +114,9 @@ def near_isometries(
     # all layers, each as narrow as the next sample of a few below it
     apart = np.unique(np.geomspace(1, q.size, _SAMPLES).astype(int))
     places = q.size - apart[::-1]
-    sampled = [(family(float(x)), float(count)) for x, count in zip(q[places], np.add.reduceat(counts, places), strict=True)]
+    sampled = [
+        (family(float(x)), float(count)) for x, count in zip(q[places], np.add.reduceat(counts, places), strict=True)
+    ]
     expected = _MARGIN * _largest_m([*sampled, *others])
     low, high = 0, q.size  # of how many values the largest has a series by itself
     while low < high:
@@ -175,9 +176,7 @@ def _reach(coefficients: FloatArray) -> FloatArray:
     return np.asarray(np.min((_NEGLECTED / last) ** (1 / k), axis=-1), dtype=np.float64)
 
 
-def _coefficients(
-    family: Callable[[float], Law], q: FloatArray, layers: float, reach: float
-) -> FloatArray | None:
+def _coefficients(family: Callable[[float], Law], q: FloatArray, layers: float, reach: float) -> FloatArray | None:
     """Coefficients of log S at each q, by interpolation in log q; None where there are none."""
     low, high = math.log(q[0]), math.log(q[-1])
     for degree in _DEGREES:

@@ -1,11 +1,11 @@
 """Hessians of the loss of sampled deep networks at initialisation, without the matrix.
 
 The network is f(x) = v·z^L, z^l = a z^{l-1} + b s_l φ(N(W_l z^{l-1})), N nothing or layer normalisation, s_l
-independent signs, with weights of variance 1/(p n), p = <φ'²>, so that a block of a homogeneous activation multiplies the
-mean square of the signal by a² + b². Smooth activations take weights of variance σ_w²/n, and an input of the size that the
-signal of the plain network settles at. The loss is (f - y)²/2 for one input, the parameters are the W_l. a = 0 is the plain network, in which the
-signs change nothing; beside a skip they keep the means of relu from adding up ("balanced", Li, Nica and Roy,
-arXiv:2106.04013).
+independent signs, with weights of variance 1/(p n), p = <φ'²>, so that a block of a homogeneous activation multiplies
+the mean square of the signal by a² + b². Smooth activations take weights of variance σ_w²/n, and an input of the size
+that the signal of the plain network settles at. The loss is (f - y)²/2 for one input, the parameters are the W_l. a = 0
+is the plain network, in which the signs change nothing; beside a skip they keep the means of relu from adding up
+("balanced", Li, Nica and Roy, arXiv:2106.04013).
 
 A product of the Hessian with a direction is the derivative of the gradient along it, taken by a complex step: one
 gradient in complex numbers, exact to rounding. Traces with normalisation are estimated with random signs (Hutchinson
@@ -88,8 +88,8 @@ class SampledLoss:
         phi = get_activation(activation)
         if not phi.piecewise_linear and phi.kinks:
             raise PreconditionError(
-                f"activation={activation!r}: Hessians are sampled for piecewise linear and for smooth ones, not for those "
-                "that are smooth on both sides of a kink"
+                f"activation={activation!r}: Hessians are sampled for piecewise linear and for smooth ones, not for "
+                "those that are smooth on both sides of a kink"
             )
         if phi.piecewise_linear == (sigma_w is not None):
             wanted = "leave it out: the weights have variance 1/(p n)" if phi.piecewise_linear else "give a number"

@@ -65,8 +65,8 @@ class FreePower(Law):
             # the narrower a law, the larger its m, in the end as for free multiplicative Brownian motion
             if out.reach < 0.5 + math.sqrt(0.25 + out.mean**2 / out.variance):
                 raise PreconditionError(
-                    f"free_power({exponent:g}): the law is known by a series of log S to abs(m) <= {out.reach:.3g}, and "
-                    "so narrow a power needs more; take the power of the network's layers, or a larger exponent"
+                    f"free_power({exponent:g}): the law is known by a series of log S to abs(m) <= {out.reach:.3g}, "
+                    "and so narrow a power needs more; take the power of the network's layers, or a larger exponent"
                 )
             _test(self, "free_power", out, self.law)
         return out

@@ -118,7 +118,9 @@ def test_series_of_log_s_against_exact_fractions(spread):
         exact = series.log([c * moments[0] for c in series.moments_to_s_series(moments)])
         ours = log_s_series([law], order)[0]
         assert ours[0] == pytest.approx(-math.log(moments[0]), rel=1e-14)
-        allowed = 1e-9 * np.abs(np.array(exact[1:], dtype=float)) + 1e-15 * float(spread**2) / 8.0 ** np.arange(1, order + 1)
+        allowed = 1e-9 * np.abs(np.array(exact[1:], dtype=float)) + 1e-15 * float(spread**2) / 8.0 ** np.arange(
+            1, order + 1
+        )
         assert np.all(np.abs(ours[1:] - np.array(exact[1:], dtype=float)) <= allowed)
 
 
@@ -128,7 +130,8 @@ def test_layers_that_differ_too_much_have_no_series():
     assert near_isometries(lambda x: gain_law(get_activation("hard_tanh"), x), q, np.ones(200)) is None
     assert near_isometries(lambda x: gain_law(get_activation("tanh"), x), 10 * q, np.ones(200)) is None
     near = near_isometries(lambda x: gain_law(get_activation("tanh"), x), q / 200, np.full(200, 1e4))
-    assert near is not None and near[1] == 200
+    assert near is not None
+    assert near[1] == 200
 
 
 def test_powers_narrower_than_the_series_reaches_are_refused():

@@ -29,6 +29,9 @@ SUBSET = [
     "relu-resnet-outlier",
     "width-one-inertia",
     "moments-from-s",
+    "weights-of-any-law",
+    "weights-kurtosis",
+    "delta-orthogonal-covariance",
 ]
 
 

@@ -79,9 +79,21 @@ def _correlated_relu(rng: Rng, count: int) -> Values:
 
 
 def _delta_orthogonal(rng: Rng, count: int) -> Values:
-    """Product of the pre-activations of two positions behind a convolution that acts by its centre alone."""
-    first, second = (np.maximum(math.sqrt(0.8) * h, 0.0) for h in _pair(rng, count, 0.3))
-    return {"C": 1.4**2 * first * second + 0.2**2 * rng.standard_normal(count) ** 2}
+    """Overlap of two positions behind circular convolutions: kernels of 3 taps, the outer ones 0, few channels."""
+    channels, positions, taps = 8, 4, 3
+    pairs = np.array(_pair(rng, count * channels, 0.3)).reshape(2, count, channels)
+    rest = rng.standard_normal((positions - 2, count, channels))
+    signal = np.maximum(math.sqrt(0.8) * np.concatenate([pairs, rest]), 0.0)
+    q, r = np.linalg.qr(rng.standard_normal((count, channels, channels)))
+    kernel = np.zeros((taps, count, channels, channels))
+    kernel[taps // 2] = 1.4 * q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, np.newaxis, :]
+    bias = 0.2 * rng.standard_normal((count, channels))
+    first, second = (
+        sum(np.einsum("cij,cj->ci", kernel[tap], signal[(place + tap - taps // 2) % positions]) for tap in range(taps))
+        + bias
+        for place in (0, 1)
+    )
+    return {"C": np.mean(first * second, axis=1)}
 
 
 def _kurtosis(rng: Rng, count: int) -> Values:
