@@ -100,6 +100,37 @@ def test_the_spectrum_vanishes_with_depth_and_not_with_scaled_skips_or_width():
     assert wide.predicted_gradient[1] / wide.gradient[0] == pytest.approx(math.exp(16 * theory.hessian_rate(14)))
 
 
+def backward_rates(activation, sigma_w, width, layers, count, rng):
+    """Mean over the inner layers of ln of what a layer does to the squared norm sent back, for each of many networks."""
+    phi = theory.get_activation(activation)
+    z = rng.standard_normal((count, width))
+    z *= math.sqrt(width * theory.fixed_point(activation, sigma_w).q) / sigma_w / np.linalg.norm(z, axis=1)[:, None]
+    weights, slopes = [], []
+    for _ in range(layers):
+        weights.append(sigma_w / math.sqrt(width) * rng.standard_normal((count, width, width)))
+        h = np.einsum("cij,cj->ci", weights[-1], z)
+        slopes.append(phi.dphi(h))
+        z = phi.phi(h)
+    back, logs = rng.standard_normal((count, width)), []
+    for w, slope in zip(reversed(weights), reversed(slopes), strict=True):
+        back = np.einsum("cij,ci->cj", w, slope * back)
+        logs.append(np.log(np.sum(back**2, axis=1)))
+    return (logs[-7] - logs[6]) / (layers - 13)
+
+
+@pytest.mark.parametrize(("activation", "sigma_w"), [("tanh", 1.5), ("erf", 2.0)])
+def test_the_rate_of_smooth_networks_to_first_order_in_the_width(activation, sigma_w):
+    width, count = 16, 1500
+    found = backward_rates(activation, sigma_w, width, 27, count, np.random.default_rng(6))
+    error = found.std(ddof=1) / math.sqrt(count)
+    limit = student.isf(5e-7, count - 1) * error + 1.5 / width**2
+    rate = theory.hessian_rate(width, activation=activation, sigma_w=sigma_w)
+    assert abs(found.mean() - rate) < limit
+    # what a wide network would do, and an error of half a unit over the width, would be seen
+    assert abs(found.mean() - math.log(theory.fixed_point(activation, sigma_w).chi)) > 3 * limit
+    assert abs(found.mean() - (rate + 0.5 / width)) > limit
+
+
 def test_rates_of_smooth_activations():
     # at large width χ alone
     wide = theory.hessian_rate(10**9, activation="tanh", sigma_w=1.5)
