@@ -41,7 +41,7 @@ _CLOSE = 1e-4
 # A tail of this mass has ended; one below this mass shows its power.
 _ENDED, _SHOWS = 1e-15, 1e-5
 # How the end of a tail next to 0 is looked for: points, a factor exp(step) apart, and the mass that may lie below it.
-_TAIL_POINTS, _TAIL_STEP, _TAIL_MASS = 96, 1.0, 1e-13
+_TAIL_POINTS, _TAIL_STEP, _TAIL_MASS = 24, 4.0, 1e-13
 # Where the value of a density at a jump at 0 is asked for, in widths of the interval.
 _INSIDE = 1e-17
 

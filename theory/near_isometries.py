@@ -47,8 +47,8 @@ ComplexArray = npt.NDArray[np.complex128]
 
 # Terms of log S that are kept.
 _ORDER = 20
-# What the neglected ones may add to it.
-_NEGLECTED = 1e-15
+# What the neglected ones may add to it, and what a term must to be kept.
+_NEGLECTED, _UNFELT = 1e-15, 1e-18
 # By how much abs(m) may exceed its bound on the support.
 _MARGIN = 1.25
 # Degrees of the interpolants in log q, and what their last coefficients may be, relative and summed over the layers.
@@ -133,7 +133,9 @@ def near_isometries(
     if size < _FEWEST:
         return None
     total = np.sum(counts[:size, np.newaxis] * rows[:size], axis=0)
-    return NearIsometries(tuple(total.tolist()), float(_reach(total))), size
+    reach = float(_reach(total))
+    felt = np.abs(total) * reach ** np.arange(_ORDER + 1) > _UNFELT
+    return NearIsometries(tuple(total[: np.flatnonzero(felt)[-1] + 1].tolist()), reach), size
 
 
 def _largest_m(factors: Sequence[tuple[Law, float]]) -> float:

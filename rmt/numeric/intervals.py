@@ -283,6 +283,8 @@ def _scan(
         bulk = ~(real[:-1] & real[1:]) & decided[:-1] & decided[1:]
         # an unresolved point can be one where g = 0, amid a gap
         lost = ~s.converged[:-1] ^ ~s.converged[1:] if sweep == 0 else np.zeros(grid.size - 1, dtype=bool)
+        # (in a tail that thins out towards the lower end all cells are steep, and there is nothing to find)
+        bulk &= ~(cdf[1:] - atom_at_zero < RISE)
         steep = np.flatnonzero((_steep(density) & bulk) | lost)
         if steep.size == 0:
             break

@@ -91,8 +91,8 @@ class SeriesSLeaf(Leaf):
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        # m is a function of eta with a pole at eta = 1, and exponential in the unknown elsewhere
-        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        # log z is nearly minus the unknown: where it is not, the increments tell
+        out: FloatArray = np.abs(du[0]) / np.maximum(16.0, np.abs(u[0].real) / 2)
         return out
 
 
