@@ -30,6 +30,8 @@ __all__ = ["ExplicitCurve", "explicit_interval", "explicit_s"]
 
 FloatArray = npt.NDArray[np.float64]
 
+_ROUNDING = 1e-14
+
 
 def explicit_s(node: Node) -> LogS | None:
     """The S-transform of a node if it belongs to the family of `LogS`, otherwise None."""
@@ -72,7 +74,9 @@ def explicit_interval(s: LogS) -> Interval | None:
     hard one: ``z ~ eta**-rate``, density ``~ x**(1/rate - 1)``. Derived here.
     """
     ratios, powers, _ = s.terms
-    ratios, powers = ratios[powers != 0], powers[powers != 0]
+    # real exponents that add up to 0 do so but for rounding
+    felt = np.abs(powers) > _ROUNDING * np.sum(np.abs(powers))
+    ratios, powers = ratios[felt], powers[felt]
     bend = s.slope * s.mass
 
     def falls(eta: float) -> bool:

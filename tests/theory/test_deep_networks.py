@@ -173,3 +173,15 @@ def test_the_resnet_of_many_layers_is_one_law():
     # the mean is multiplicative, layer by layer
     table = propagate(ResNet(2000, "tanh", sigma_w=1.3), 2.0)
     assert float(law.mean()) == pytest.approx(np.prod(1 + table.c_2 / 2000), rel=1e-12)
+
+
+def test_masks_whose_exponents_add_up_to_none_but_for_rounding():
+    # gains 0 or 1, of probabilities that differ; multiplicities of a rule add up to 400 but for rounding
+    q = 1 / (2 * math.log(400))
+    law = jacobian_law(Chain(400, "hard_tanh", weights="orthogonal"), 1.2 * q)
+    ((lower, upper),) = law.support().intervals
+    assert lower == 0
+    assert 0.4 < upper < 0.43
+    kept = [get_activation("hard_tanh").gain(x) for x in propagate(Chain(400, "hard_tanh"), 1.2 * q).q]
+    assert law.support().atoms[1.0] == pytest.approx(1 - sum(1 - p for p in kept), abs=1e-12)
+    assert law.curve(points=60).metadata["moments_against_series"] < 1e-10
