@@ -101,7 +101,7 @@ def test_the_spectrum_vanishes_with_depth_and_not_with_scaled_skips_or_width():
 
 
 def backward_rates(activation, sigma_w, width, layers, count, rng):
-    """Mean over the inner layers of ln of what a layer does to the squared norm sent back, for each of many networks."""
+    """Mean over inner layers of ln of what one does to the squared norm sent back, for each of many networks."""
     phi = theory.get_activation(activation)
     z = rng.standard_normal((count, width))
     z *= math.sqrt(width * theory.fixed_point(activation, sigma_w).q) / sigma_w / np.linalg.norm(z, axis=1)[:, None]
