@@ -25,7 +25,8 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, free_product, gaussian_matrices, outcomes
-from theory.network import ResNet
+from theory.network import Activation, Dense, Repeat, Residual, ResNet
+from theory.propagation import propagate
 
 __all__ = ["build"]
 
@@ -320,6 +321,41 @@ def _outlier() -> Entry:
     )
 
 
+def _growth() -> Entry:
+    rate, along = sp.symbols("rho kappa", positive=True)
+
+    def witnesses() -> Iterator[Witness]:
+        for strength, layers in ((0.4, 300), (1.0, 120), (2.5, 60)):
+            block = Residual([Dense(strength), Activation("relu")])
+            table = propagate(Repeat(block, layers), q0=0.7)
+            yield {sigma: strength, rate: table.second_moment[-1] / table.second_moment[-2]}
+
+    return Entry(
+        key="residual-growth-relu",
+        title="Growth of the signal in ReLU residual networks whose branches are not scaled down",
+        statement=(eq((rate - 1 - sigma**2 / 2) * (sp.sqrt(rate) - 1), sigma**2 / sp.pi),),
+        hypotheses=(
+            "Blocks $x + relu(W x)$, weights of variance $σ_w^2/N$, no biases; infinite width, then $l → ∞$.",
+            "The mean square of the signal grows by the factor $ρ$ a layer, that of gradients by $1 + σ_w^2/2$.",
+        ),
+        source=(("YangSchoenholz2017", ""), ("", "derived here")),
+        steps=(
+            Step(
+                "Mean and mean square grow together",
+                (
+                    eq(along * (sp.sqrt(rate) - 1), sigma / sp.sqrt(2 * sp.pi)),
+                    eq(rate, 1 + 2 * along * sigma / sp.sqrt(2 * sp.pi) + sigma**2 / 2),
+                ),
+                "$μ/√X$ tends to $κ$, as $μ' = μ + √(q/2π)$ and $X' = X + 2 μ √(q/2π) + q/2$ with $q = σ_w^2 X$.",
+                "derived here",
+            ),
+        ),
+        network=lambda sigma_w: Repeat(Residual([Dense(sigma_w), Activation("relu")]), 1),
+        witnesses=witnesses,
+        witnessed_by="signal propagation through up to 300 layers",
+    )
+
+
 def build() -> tuple[Entry, ...]:
     """The entries of this topic."""
     return (
@@ -328,4 +364,5 @@ def build() -> tuple[Entry, ...]:
         _three_blocks(),
         _gated(),
         _outlier(),
+        _growth(),
     )

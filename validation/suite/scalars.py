@@ -254,6 +254,19 @@ def _residual_uniform(rng: Rng, count: int) -> Values:
 # --- exponents and finite matrices ------------------------------------------------------------------------------------
 
 
+def _residual_growth(rng: Rng, count: int) -> Values:
+    """Growth in the last of sixteen layers of ReLU residual networks, when the mean has settled beside the signal."""
+    width, growth = 128, []
+    for _ in range(count):
+        x = rng.standard_normal(width)
+        before = 0.0
+        for _ in range(16):
+            before = float(x @ x)
+            x = x + np.maximum(rng.standard_normal((width, width)) @ x / math.sqrt(width), 0.0)
+        growth.append(float(x @ x) / before)
+    return {"rho": np.array(growth)}
+
+
 def _log_stretch(rng: Rng, count: int) -> Values:
     """Logarithm of the second diagonal entry of R in the QR decomposition of a Gaussian matrix of size 5."""
     matrices = rng.standard_normal((count, 5, 5)) / math.sqrt(5.0)
@@ -305,6 +318,7 @@ CHECKS: dict[str, Check] = {
     "sample-correlation-map": Mean({"rho": 0.3}, _correlated_relu),
     "delta-orthogonal-covariance": Mean({"q": 0.8, "rho": 0.3, "sigma_w": 1.4, "sigma_b": 0.2}, _delta_orthogonal),
     "weights-kurtosis": Mean({"p": 0.4}, _kurtosis),
+    "residual-growth-relu": Mean({"sigma_w": 1.0}, _residual_growth, bias=0.03, share=0.002),
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
     "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),
