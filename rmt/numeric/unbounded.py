@@ -11,7 +11,7 @@ from scipy.special import dawsn, erfc, wofz
 from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_upper
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 
-__all__ = ["GaussianLeaf", "PositiveStableLeaf", "StableLeaf", "standard_normal"]
+__all__ = ["GaussianLeaf", "PositiveStableLeaf", "StableLeaf", "normal_log_potential", "standard_normal"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -127,7 +127,7 @@ class GaussianLeaf(Leaf):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         t = (u[0] - self.mean) / self.sigma
-        out: ComplexArray = _log_potential(t) + math.log(self.sigma) + lin.jet.log_g
+        out: ComplexArray = normal_log_potential(t) + math.log(self.sigma) + lin.jet.log_g
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
@@ -141,8 +141,8 @@ def standard_normal(t: ComplexArray) -> tuple[ComplexArray, ComplexArray, Comple
     g = -1j * math.sqrt(math.pi / 2) * wofz(t / math.sqrt(2))
     m = t * g - 1
     dm = g - t * m
-    far = np.flatnonzero(np.abs(t) ** 2 > _FAR)
-    if far.size:
+    far = np.abs(t) ** 2 > _FAR
+    if np.any(far):
         # m by its own series, m_2k = (2k - 1)!!, as t G - 1 loses the digits; its k-th term over the one before is
         # (2k - 1)/t**2, and the k-th of t dm/dt is -2k times it
         s = t[far]
@@ -165,7 +165,7 @@ def _small_exponential(t: ComplexArray) -> ComplexArray:
     return out
 
 
-def _log_potential(t: ComplexArray) -> ComplexArray:
+def normal_log_potential(t: ComplexArray) -> ComplexArray:
     """Phi(t) = integral of log(t - x) over the standard normal law, t in the closed upper half-plane."""
     out = np.empty_like(t)
     far = np.abs(t) ** 2 > _FAR
@@ -187,7 +187,7 @@ def _log_potential(t: ComplexArray) -> ComplexArray:
 
 
 def _far_potential(t: ComplexArray) -> ComplexArray:
-    """`_log_potential` by its asymptotic series: log t - sum of m_2k t**-2k/(2k), and on the axis the tail's mass."""
+    """The same by its asymptotic series: log t - sum of m_2k t**-2k/(2k), and on the axis the mass of the tail."""
     series = np.zeros_like(t)
     for k in _TERMS[::-1]:
         # the terms without 1/(2k) are built up inwards
