@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -18,6 +19,8 @@ FloatArray = npt.NDArray[np.float64]
 # Beyond this |t|**2 the asymptotic series of the standard normal law has reached rounding: exp(-t**2/2) < 1e-17.
 _FAR = 80.0
 _TERMS = np.arange(1, 41)
+# From which |t|**2 on how many of its terms are enough.
+_SERIES = ((_FAR, 40), (4 * _FAR, 14), (60 * _FAR, 6), (5e6, 3))
 # This close to the real axis the exponentially small part of the transform is half of what it is below it.
 _ON_AXIS = 1e-6
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
@@ -138,17 +141,24 @@ class GaussianLeaf(Leaf):
 
 def standard_normal(t: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """G, m = t G - 1 and dm/dt of the standard normal law, continued to the lower half-plane."""
-    g = -1j * math.sqrt(math.pi / 2) * wofz(t / math.sqrt(2))
-    m = t * g - 1
-    dm = g - t * m
-    far = np.abs(t) ** 2 > _FAR
-    if np.any(far):
+    g, m, dm = np.empty_like(t), np.empty_like(t), np.empty_like(t)
+    square = t.real**2 + t.imag**2
+    near = ~(square > _FAR)
+    s = t[near]
+    g[near] = -1j * math.sqrt(math.pi / 2) * wofz(s / math.sqrt(2))
+    m[near] = s * g[near] - 1
+    dm[near] = g[near] - s * m[near]
+    for (start, count), (end, _) in itertools.pairwise((*_SERIES, (math.inf, 0))):
+        far = (square > start) & (square <= end)
+        if not np.any(far):
+            continue
         # m by its own series, m_2k = (2k - 1)!!, as t G - 1 loses the digits; its k-th term over the one before is
         # (2k - 1)/t**2, and the k-th of t dm/dt is -2k times it
         s = t[far]
+        inverse = 1 / (s * s)
         value, weighted = np.zeros_like(s), np.zeros_like(s)
-        for k in _TERMS[::-1]:
-            ratio = (2 * k - 1) / s**2
+        for k in range(count, 0, -1):
+            ratio = (2 * k - 1) * inverse
             value, weighted = ratio * (1 + value), ratio * (k + weighted)
         small = -1j * math.sqrt(math.pi / 2) * _small_exponential(s)
         g[far] = (1 + value) / s + small
@@ -159,9 +169,10 @@ def standard_normal(t: ComplexArray) -> tuple[ComplexArray, ComplexArray, Comple
 
 def _small_exponential(t: ComplexArray) -> ComplexArray:
     """What of exp(-t**2/2) belongs to the series: nothing above the axis, half of it on the axis, all of it below."""
-    on_axis = np.abs(t.imag) <= _ON_AXIS
-    share = np.where(on_axis, 1.0, np.where(t.imag > 0, 0.0, 2.0))
-    out: ComplexArray = share * np.exp(np.where(share > 0, -t * t / 2, 0))
+    out = np.zeros_like(t)
+    seen = t.imag <= _ON_AXIS
+    s = t[seen]
+    out[seen] = np.where(s.imag < -_ON_AXIS, 2.0, 1.0) * np.exp(-s * s / 2)
     return out
 
 

@@ -1,0 +1,218 @@
+"""The law of J Jᵀ for one gated layer on Gaussian inputs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rmt.algebra.gated import gated_moments
+from rmt.law import Law
+from rmt.numeric.continuation import solve
+from rmt.numeric.gated import GatedNode
+from rmt.numeric.gates import DiscreteGates, GaussianGates, Gates
+from rmt.numeric.node import Node
+from rmt.numeric.quadrature import gauss_rule
+from rmt.parameters import check_number
+from rmt.results import ConvergenceError, PreconditionError
+from theory.gates import GateOnGaussians
+from theory.gaussian import panel_rule
+from theory.layers import Gate
+from theory.weights import describe_weights, has_independent_entries, is_isometric
+
+__all__ = ["GateLaw"]
+
+FloatArray = npt.NDArray[np.float64]
+
+# Nodes a piece of the averages between kinks, tried one after the other until the averages agree.
+_NODES = (12, 18, 26, 38, 56, 80, 115, 165, 235)
+_AGREEMENT = 3e-8
+# Scale of h on which gates and activations vary, as in `theory.gaussian`.
+_SCALE = 1.5
+_NO_MASS = 1e-18
+# Where the averages of two rules are compared: real points in units of the mean.
+_PROBES = np.array([0.02, 0.1, 0.3, 0.6, 1.0, 1.5, 2.5, 4.0])
+_DIED_OUT = 1e-280
+
+
+@dataclass(frozen=True)
+class _Cases:
+    """The rows of the Jacobian by the pre-activations, arrays of shape (n,).
+
+    The diagonal ``skip``, and weights of variance ``floor + X²`` per column, X normal of that mean and deviation, which
+    the input decides.
+    """
+
+    skip: FloatArray
+    floor: FloatArray
+    mean: FloatArray
+    deviation: FloatArray
+    mass: FloatArray
+
+    @property
+    def gates(self) -> Gates:
+        """The same for the solver."""
+        if not np.any(self.deviation > 0):
+            return DiscreteGates(self.skip, np.sqrt(self.floor + self.mean**2), self.mass)
+        return GaussianGates(self.skip, self.floor, self.mean, self.deviation, self.mass)
+
+    def branch_moment(self, j: int) -> FloatArray:
+        """<D2^(2j)> in each case, a polynomial in the variance of the input."""
+        mean, variance, total = self.mean, self.deviation**2, np.zeros_like(self.mean)
+        for k in range(j + 1):
+            # E X^2k, X ~ N(mean, variance)
+            power = sum(
+                math.comb(2 * k, 2 * i) * _odd_factorial(i) * variance**i * mean ** (2 * k - 2 * i) for i in range(k + 1)
+            )
+            total = total + math.comb(j, k) * self.floor ** (j - k) * power
+        return total
+
+
+@dataclass(frozen=True, repr=False)
+class GateLaw(Law):
+    """Law of J Jᵀ, J the Jacobian of a gated layer whose inputs are independent centred Gaussians.
+
+    ``J = D1 + D2 W`` with D1 = u and, given the pre-activations, D2 Gaussian in the input (`theory.gates`); its tail
+    falls like that of D2², as the square of a Gaussian. Two averages remain over the pre-activations; that over the
+    input is in closed form (`rmt.numeric.gates`). It is that of the layer in a network where what enters is the output
+    of a `Dense` layer: x is then independent of the diagonals of the layers below.
+
+    Parameters
+    ----------
+    gate : Gate
+        With weights of independent entries, or orthogonal ones that the gate shares.
+    second_moment : float
+        Variance of the inputs.
+
+    Raises
+    ------
+    ValueError
+        If the variance is negative.
+    PreconditionError
+        For other weights or symbolic parameters.
+    """
+
+    gate: Gate
+    second_moment: float
+
+    def __post_init__(self) -> None:
+        check_number("second_moment", self.second_moment, at_least=0)
+        own = self.gate.gate_dense
+        for dense in self.gate.denses:
+            if not has_independent_entries(dense.weights) and not (own is None and is_isometric(dense.weights)):
+                raise PreconditionError(
+                    f"the law of a Gate with {describe_weights(dense.weights)} is not known here: take weights of "
+                    "independent entries, or orthogonal ones without gate_dense"
+                )
+
+    @cached_property
+    def _layer(self) -> GateOnGaussians:
+        return GateOnGaussians(self.gate, float(self.second_moment))
+
+    @property
+    def _haar(self) -> bool:
+        return is_isometric(self.gate.weights)
+
+    @cached_property
+    def _cases(self) -> _Cases:
+        """The averages over the pre-activations, by the first rule with which they do not change any more."""
+        first = self._with_nodes(_NODES[0]).gates
+        node = GatedNode(first, 1.0, self._haar)
+        # y and t of the law itself, to the accuracy of the first rule
+        solution = solve(node, _PROBES * node.mean, insist=False)
+        log_y, log_t = solution.unknowns[:, solution.converged]
+        previous = first.averages(log_y, log_t)
+        for n in _NODES[1:]:
+            cases = self._with_nodes(n)
+            values = cases.gates.averages(log_y, log_t)
+            pairs = zip(vars(values).values(), vars(previous).values(), strict=True)
+            if all(np.all(np.abs(x - y) <= _AGREEMENT * np.abs(x).max()) for x, y in pairs):
+                return cases
+            previous = values
+        raise ConvergenceError(
+            f"the averages over the gates of {self!r} did not settle: name the kinks of a custom activation"
+        )
+
+    def _with_nodes(self, n: int) -> _Cases:
+        here = self._layer
+        activation, strength = here.activation, float(self.gate.sigma_w)
+        root = math.sqrt(float(self.second_moment))
+        if here.shared:
+            h, mass = _rule(here.variance, here.common_kinks, n)
+            u, du = here.u(h), strength * here.du(h)
+            mean = strength * (1 - u) * activation.slope(h) - du * activation.value(h)
+            return _Cases(u, np.zeros_like(h), mean, np.abs(du) * root, mass)
+        h, own_mass = _rule(here.variance, here.kinks, n)
+        phi, slope, own_mass = _merged(activation.value(h), activation.slope(h), own_mass)
+        h, gate_mass = _rule(here.gate_variance, here.gate_kinks, n)
+        u, du, gate_mass = _merged(here.u(h), here.du(h), gate_mass)
+        du = float(self.gate.denses[-1].sigma_w) * du
+        u, du, gate_mass = (v[:, np.newaxis] for v in (u, du, gate_mass))
+        parts = (u, (strength * (1 - u) * slope) ** 2, -du * phi, np.abs(du) * root, gate_mass * own_mass)
+        columns = [part.ravel() for part in np.broadcast_arrays(*parts)]
+        kept = columns[-1] > _NO_MASS
+        columns = [part[kept] for part in columns]
+        return _Cases(*columns[:-1], columns[-1] / columns[-1].sum())
+
+    def _node(self) -> Node:
+        return GatedNode(self._cases.gates, 1.0, self._haar)
+
+    def _atoms(self) -> dict[Any, Any]:
+        # as `rmt.GatedLayer`
+        c = self._cases
+        rows = (c.floor == 0) & (c.mean == 0) & (c.deviation == 0)
+        rank = float(c.mass[~rows].sum())
+        closed: dict[float, float] = {}
+        for skip, mass in zip((c.skip[rows] ** 2).tolist(), c.mass[rows].tolist(), strict=True):
+            closed[skip] = closed.get(skip, 0.0) + mass
+        excess = {x: p if x == 0 else p - rank for x, p in closed.items()}
+        return {x: p for x, p in excess.items() if p > 1e-13}
+
+    def _moments_series(self, n: int) -> list[Any]:
+        c = self._cases
+        moments = [c.branch_moment(j) for j in range(n + 1)]
+        squares = c.skip**2
+
+        def joint(i: int, j: int) -> float:
+            return float(np.sum(c.mass * squares**i * moments[j]))
+
+        return gated_moments(joint, 1.0, n, self._haar)
+
+
+def _odd_factorial(i: int) -> int:
+    """(2i - 1)!!, the moments of a standard normal."""
+    return math.prod(range(1, 2 * i, 2))
+
+
+def _rule(q: float, kinks: tuple[float, ...], n: int) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of E f(√q Z) for f analytic between the kinks, n nodes at most in each piece.
+
+    A Gauss rule of each piece in the variable asinh(h/1.5), in which functions that vary on the scale 1 of h and the
+    Gaussian, however wide it is, are resolved alike.
+    """
+    if q < _DIED_OUT:
+        sides = np.array([-1e-150, 1e-150]) if 0.0 in kinks else np.zeros(1)
+        return sides, np.full(sides.size, 1 / sides.size)
+    h, weights = panel_rule(q, kinks, 1 if n > 40 else 0)
+    cuts = [-math.inf, *(k for k in kinks), math.inf]
+    nodes, masses = [], []
+    for left, right in itertools.pairwise(cuts):
+        inside = (h > left) & (h < right)
+        if np.sum(weights[inside]) > _NO_MASS:
+            t, mass = gauss_rule(np.arcsinh(h[inside] / _SCALE), weights[inside], n)
+            nodes.append(_SCALE * np.sinh(t))
+            masses.append(mass)
+    h, weights = np.concatenate(nodes), np.concatenate(masses)
+    kept = weights > _NO_MASS
+    return h[kept], weights[kept] / weights[kept].sum()
+
+
+def _merged(value: FloatArray, slope: FloatArray, mass: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Different pairs of value and slope with their masses: saturated pieces are one case."""
+    pairs, index = np.unique(np.stack([value, slope]), axis=1, return_inverse=True)
+    return pairs[0], pairs[1], np.bincount(index.ravel(), weights=mass)
