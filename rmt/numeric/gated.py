@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rmt.numeric.gates import Averages, Gates
 from rmt.numeric.jet import ComplexArray, log1p
-from rmt.numeric.node import Linearised, Node, jet_of_g
+from rmt.numeric.node import Linearised, Node, jet_of_r
 
 __all__ = ["GatedNode"]
 
@@ -19,7 +19,7 @@ class GatedNode(Node):
 
     With averages over the pairs (D1, D2), ``den = y - D1² - t D2²``, ``A = <1/den>``, ``B = <D2²/den>`` the law is
 
-        t (1 + s B) = s y A,    z = y (1 + s B),    G = A/(1 + s B),    m = <(D1² + t D2²)/den>
+        t (1 + s B) = s y A,    z = y (1 + s B),    G = A/(1 + s B) = t/(s y),    m = <(D1² + t D2²)/den>
 
     (derived here from the two-by-two matrix-valued Dyson equation of the hermitised matrix: its diagonal entries, h and
     g of the literature's form ``h = <D2² G1>``, ``g = <G2>``, are ``ω p`` and ``ω q`` with q = G and p = B/(1 + s B)).
@@ -61,24 +61,27 @@ class GatedNode(Node):
         turn = 1 + t * v.b if self.haar else np.ones_like(y)
         s = self.s / turn
         s_y, s_t = (-t * v.b_y / turn, -t * (v.b + v.b_t) / turn) if self.haar else (0, 0)
-        rise = 1 + s * v.b
-        rise_y, rise_t = s * (v.b_y + s_y * v.b) / rise, s * (v.b_t + s_t * v.b) / rise
-        # the condition in the form log t + log(1 + s B) = log s + log(y A), w = y A
+        # by the condition 1 + s B = s y A/t, which does not cancel next to a hard edge, where both sides vanish
         w = y * v.a
-        gap = t * rise / (s * w) - 1
-        f_y, f_t = rise_y - s_y - 1 - v.a_y / v.a, 1 + rise_t - s_t - v.a_t / v.a
+        rise = s * w / t
+        a_y, a_t = v.a_y / v.a, v.a_t / v.a
+        f_y = s * (v.b_y + s_y * v.b) - rise * (1 + a_y + s_y)
+        f_t = s * (v.b_t + s_t * v.b) - rise * (a_t - 1 + s_t)
         norm = np.abs(f_y) ** 2 + np.abs(f_t) ** 2
-        inner = -gap * np.stack([f_y.conj(), f_t.conj()]) / norm
+        inner = (rise - 1 - s * v.b) * np.stack([f_y.conj(), f_t.conj()]) / norm
         along = np.stack([f_t, -f_y]) / np.sqrt(norm)
-        g = v.a / rise
 
-        def moved(step: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-            dg = g * ((v.a_y / v.a - rise_y) * step[0] + (v.a_t / v.a - rise_t) * step[1])
-            return dg, v.m_y * step[0] + v.m_t * step[1]
+        def moved(step: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+            """Changes of log g, m and log z."""
+            dlog_g = (-1 - s_y) * step[0] + (1 - s_t) * step[1]
+            dlog_z = (2 + a_y + s_y) * step[0] + (a_t - 1 + s_t) * step[1]
+            return dlog_g, v.m_y * step[0] + v.m_t * step[1], dlog_z
 
-        (g0, m0), (dg, dm) = moved(inner), moved(along)
-        jet = jet_of_g(g + g0, dg, v.m + m0, dm, positive=True)
-        return Linearised(jet, (inner, along, np.log(turn) if self.haar else w * (1 - 1 / rise)))
+        (g0, m0, z0), (dlog_g, dm, dlog_z) = moved(inner), moved(along)
+        g, m, z = t / (s * y) * (1 + g0), v.m + m0, y * rise * (1 + z0)
+        r = m / g
+        jet = jet_of_r(g, dlog_g, r, dm / g - r * dlog_g, True, z, z * dlog_z)
+        return Linearised(jet, (inner, along, np.log(turn) if self.haar else w - t / s))
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
         inner, along = lin.inner[:2]
