@@ -15,11 +15,12 @@ from rmt.algebra.gated import gated_moments
 from rmt.law import Law
 from rmt.numeric.continuation import solve
 from rmt.numeric.gated import GatedNode
-from rmt.numeric.gates import DiscreteGates, GaussianGates, Gates
+from rmt.numeric.gates import Averages, DiscreteGates, GaussianGates, Gates
 from rmt.numeric.node import Node
 from rmt.numeric.quadrature import gauss_rule
 from rmt.parameters import check_number
 from rmt.results import ConvergenceError, PreconditionError
+from rmt.support import Edge
 from theory.gates import GateOnGaussians
 from theory.gaussian import panel_rule
 from theory.layers import Gate
@@ -121,24 +122,30 @@ class GateLaw(Law):
     @cached_property
     def _cases(self) -> _Cases:
         """The averages over the pre-activations, by the first rule with which they do not change any more."""
-        first = self._with_nodes(_NODES[0]).gates
-        node = GatedNode(first, 1.0, self._haar)
+        sizes = [_NODES[0]] * (1 if self._layer.shared else 2)
+        cases = self._with_nodes(*sizes)
+        node = GatedNode(cases.gates, 1.0, self._haar)
         # y and t of the law itself, to the accuracy of the first rule
         solution = solve(node, _PROBES * node.mean, insist=False)
         log_y, log_t = solution.unknowns[:, solution.converged]
-        previous = first.averages(log_y, log_t)
-        for n in _NODES[1:]:
-            cases = self._with_nodes(n)
-            values = cases.gates.averages(log_y, log_t)
-            pairs = zip(vars(values).values(), vars(previous).values(), strict=True)
-            if all(np.all(np.abs(x - y) <= _AGREEMENT * np.abs(x).max()) for x, y in pairs):
-                return cases
-            previous = values
-        raise ConvergenceError(
-            f"the averages over the gates of {self!r} did not settle: name the kinks of a custom activation"
-        )
+        before = cases.gates.averages(log_y, log_t)
+        for k in range(len(sizes)):
+            for n in _NODES[1:]:
+                sizes[k] = n
+                cases = self._with_nodes(*sizes)
+                values = cases.gates.averages(log_y, log_t)
+                agree = _agree(values, before)
+                before = values
+                if agree:
+                    break
+            else:
+                raise ConvergenceError(
+                    f"the averages over the gates of {self!r} did not settle: name the kinks of a custom activation, "
+                    "or reduce sigma_w"
+                )
+        return cases
 
-    def _with_nodes(self, n: int) -> _Cases:
+    def _with_nodes(self, n: int, gate_n: int = 0) -> _Cases:
         here = self._layer
         activation, strength = here.activation, float(self.gate.sigma_w)
         root = math.sqrt(float(self.second_moment))
@@ -149,7 +156,7 @@ class GateLaw(Law):
             return _Cases(u, np.zeros_like(h), mean, np.abs(du) * root, mass)
         h, own_mass = _rule(here.variance, here.kinks, n)
         phi, slope, own_mass = _merged(activation.value(h), activation.slope(h), own_mass)
-        h, gate_mass = _rule(here.gate_variance, here.gate_kinks, n)
+        h, gate_mass = _rule(here.gate_variance, here.gate_kinks, gate_n)
         u, du, gate_mass = _merged(here.u(h), here.du(h), gate_mass)
         du = float(self.gate.denses[-1].sigma_w) * du
         u, du, gate_mass = (v[:, np.newaxis] for v in (u, du, gate_mass))
@@ -173,6 +180,23 @@ class GateLaw(Law):
         excess = {x: p if x == 0 else p - rank for x, p in closed.items()}
         return {x: p for x, p in excess.items() if p > 1e-13}
 
+    def _edges(self) -> tuple[Edge, ...] | None:
+        c = self._cases
+        if not np.any(c.deviation > 0) or 0.0 in self._atoms():
+            return None
+        # D2 takes all values: no y and t real with t > 0 > y - D1² - t D2² belong to a z > 0, and no others keep off
+        # the zeros of den, so that there is no gap. At 0 the density is infinite where 1 + s B = 0 for a t > 0 at
+        # y = 0, which is the case for <D2²/D1²> > 1, and for Haar weights 1/<D2²/D1²> < 1 < <D1²/D2²>; otherwise it
+        # vanishes faster than any power.
+        square = c.branch_moment(1)
+        with np.errstate(divide="ignore"):
+            hard = float(np.sum(c.mass * square / c.skip**2)) > 1
+        if self._haar:
+            # <1/X²> of a Gaussian X diverges
+            spread = bool(np.any((c.floor == 0) & (c.deviation > 0)))
+            hard = hard and (spread or float(np.sum(c.mass * c.skip**2 / square)) > 1)
+        return (Edge(0.0, -0.5 if hard else None, "lower"), Edge(math.inf, None, "upper"))
+
     def _moments_series(self, n: int) -> list[Any]:
         c = self._cases
         moments = [c.branch_moment(j) for j in range(n + 1)]
@@ -182,6 +206,11 @@ class GateLaw(Law):
             return float(np.sum(c.mass * squares**i * moments[j]))
 
         return gated_moments(joint, 1.0, n, self._haar)
+
+
+def _agree(values: Averages, others: Averages) -> bool:
+    pairs = zip(vars(values).values(), vars(others).values(), strict=True)
+    return all(bool(np.all(np.abs(x - y) <= _AGREEMENT * np.abs(x).max())) for x, y in pairs)
 
 
 def _odd_factorial(i: int) -> int:

@@ -203,8 +203,10 @@ def _far_potential(t: ComplexArray) -> ComplexArray:
     for k in _TERMS[::-1]:
         # the terms without 1/(2k) are built up inwards
         series = (2 * k - 1) / t**2 * (1 / (2 * k) + series)
-    side = np.where(t.real >= 0, 1.0, -1.0)
+    tail = np.zeros_like(t)
     on_axis = np.abs(t.imag) <= _ON_AXIS
-    tail = np.where(on_axis, 0.5j * math.pi * side * erfc(side * t / math.sqrt(2)), 0.0)
+    x = t[on_axis]
+    side = np.where(x.real >= 0, 1.0, -1.0)
+    tail[on_axis] = 0.5j * math.pi * side * erfc(side * x / math.sqrt(2))
     out: ComplexArray = log_upper(t) - series + tail
     return out
