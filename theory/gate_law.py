@@ -19,12 +19,12 @@ from rmt.numeric.gates import Averages, DiscreteGates, GaussianGates, Gates
 from rmt.numeric.node import Node
 from rmt.numeric.quadrature import gauss_rule
 from rmt.parameters import check_number
-from rmt.results import ConvergenceError, PreconditionError
+from rmt.results import ConvergenceError
 from rmt.support import Edge
-from theory.gates import GateOnGaussians
+from theory.gates import GateOnGaussians, check_gate_weights
 from theory.gaussian import panel_rule
 from theory.layers import Gate
-from theory.weights import describe_weights, has_independent_entries, is_isometric
+from theory.weights import is_isometric
 
 __all__ = ["GateLaw"]
 
@@ -103,13 +103,7 @@ class GateLaw(Law):
 
     def __post_init__(self) -> None:
         check_number("second_moment", self.second_moment, at_least=0)
-        own = self.gate.gate_dense
-        for dense in self.gate.denses:
-            if not has_independent_entries(dense.weights) and not (own is None and is_isometric(dense.weights)):
-                raise PreconditionError(
-                    f"the law of a Gate with {describe_weights(dense.weights)} is not known here: take weights of "
-                    "independent entries, or orthogonal ones without gate_dense"
-                )
+        check_gate_weights(self.gate)
 
     @cached_property
     def _layer(self) -> GateOnGaussians:

@@ -19,8 +19,9 @@ from rmt.results import PreconditionError
 from theory.gaussian import gaussian_average, pair_average
 from theory.layers import Dense, Gate
 from theory.nonlinearity import ArrayFunction, Nonlinearity
+from theory.weights import describe_weights, has_independent_entries, is_isometric
 
-__all__ = ["GateOnGaussians"]
+__all__ = ["GateOnGaussians", "check_gate_weights"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -183,6 +184,24 @@ class GateOnGaussians:
         q = _variance(dense, self.second_moment)
         common = float(dense.sigma_w) ** 2 * covariance + float(dense.sigma_b) ** 2
         return min(1.0, max(-1.0, common / q)) if q > 0 else 1.0
+
+
+def check_gate_weights(layer: Gate) -> None:
+    """Refuse weights with which the law of a gated layer is not known.
+
+    Raises
+    ------
+    PreconditionError
+        Unless all entries are independent, or the weights orthogonal and the gate has none of its own.
+    """
+    for dense in layer.denses:
+        if not has_independent_entries(dense.weights) and not (
+            layer.gate_dense is None and is_isometric(dense.weights)
+        ):
+            raise PreconditionError(
+                f"the law of a Gate with {describe_weights(dense.weights)} is not known here: take weights of "
+                "independent entries, or orthogonal ones without gate_dense"
+            )
 
 
 def _variance(dense: Dense, second_moment: float) -> float:

@@ -54,11 +54,25 @@ from rmt.results import PreconditionError
 from theory.gain import gain_law
 from theory.layer_quadrature import representatives
 from theory.gate_law import GateLaw
-from theory.network import Activation, BatchNorm, Dense, Dropout, Gate, Layer, LayerNorm, Residual, Scale, blocks
+from theory.network import (
+    Activation,
+    Architecture,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Gate,
+    Layer,
+    LayerNorm,
+    Repeat,
+    Residual,
+    Scale,
+    Sequential,
+    blocks,
+)
 from theory.propagation import preactivation_variances
 from theory.weights import has_independent_entries, is_isometric, weights_law
 
-__all__ = ["branch_laws", "jacobian_law"]
+__all__ = ["branch_laws", "check_gates", "jacobian_law"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -97,7 +111,7 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     >>> jacobian_law(Chain(depth=3, activation="linear")).moments(3)
     [1.0, 4.0, 22.0]
     """
-    _check_gates(net, True)
+    check_gates(net)
     return _product(_factors(net, q0))
 
 
@@ -112,7 +126,7 @@ def branch_laws(net: Layer, q0: float = 1.0) -> list[tuple[Law, int]]:
     ValueError, PreconditionError, NotImplementedError
         As `jacobian_law`.
     """
-    _check_gates(net, True)
+    check_gates(net)
     members: dict[_Block, list[tuple[float, ...]]] = {}
     for block, variances in _factors(net, q0):
         if block.residual is not None:
@@ -254,36 +268,58 @@ def _shapes(layers: Layer | Iterable[Layer]) -> Iterable[tuple[_Block, int]]:
         yield _Block(dense, tuple(diagonal)), sum(map(_meets_a_variance, diagonal))
 
 
-def _check_gates(layers: Layer | Iterable[Layer], fresh: bool) -> bool:
-    """Refuse gates that are not free of their neighbours; whether what leaves is, as what enters, a fresh Gaussian.
+_FRESH, _GATED = "fresh", "gated"
 
-    Fresh is what no diagonal of the layers below depends on component by component: the input, and behind a dense layer.
+
+def check_gates(net: Layer | Iterable[Layer]) -> None:
+    """Refuse networks with gates that are not free of their neighbours.
+
+    Raises
+    ------
+    PreconditionError
+        Which layer stands next to which, and what to put between.
     """
-    gated = False
-    for layer in blocks(layers):
-        match layer:
-            case Dense():
-                fresh, gated = True, False
-            case Gate() if not fresh:
-                raise PreconditionError(
-                    "a Gate directly behind an activation, a mask, a residual block or another Gate is not free of it, "
-                    "as both depend on the same component of x; put a Dense layer between"
-                )
-            case Gate():
-                fresh, gated = False, True
-            case Dropout() if gated and layer.rate != 0:
-                raise PreconditionError(
-                    "Dropout directly behind a Gate is not free of it, as both are diagonal; put a Dense layer between"
-                )
-            case Activation() | Dropout():
-                fresh = False
-            case Residual():
-                inside = _check_gates(layer.branch, fresh)
-                # the sum with the same x is not fresh, with a rotated one it is
-                fresh, gated = inside and layer.shortcut == "orthogonal", False
-            case _:
-                pass
-    return fresh
+    _behind(net, _FRESH)
+
+
+def _behind(layer: Layer | Iterable[Layer], state: str) -> str:
+    """What the signal behind a layer is for a gate.
+
+    "fresh": Gaussian, and no diagonal of the layers below depends on it component by component, as the input of the
+    network and what a dense layer gives; "gated": the output of a gate; "": neither.
+    """
+    match layer:
+        case Dense():
+            return _FRESH
+        case Gate() if state != _FRESH:
+            raise PreconditionError(
+                "a Gate directly behind an activation, a mask, a residual block or another Gate is not free of it, "
+                "as both depend on the same component of x; put a Dense layer between"
+            )
+        case Gate():
+            return _GATED
+        case Dropout() if state == _GATED and layer.rate != 0:
+            raise PreconditionError(
+                "Dropout directly behind a Gate is not free of it, as both are diagonal; put a Dense layer between"
+            )
+        case Activation() | Dropout():
+            return ""
+        case Scale() | LayerNorm() | BatchNorm():
+            return state
+        case Residual():
+            inside = _behind(layer.branch, state)
+            # the sum with the same x is not fresh, with a rotated one it is
+            return inside if inside == _FRESH and layer.shortcut == "orthogonal" else ""
+        case Repeat():
+            once = _behind(layer.layers, state)
+            return once if layer.times == 1 else _behind(layer.layers, once)
+        case Sequential():
+            return _behind(layer.layers, state)
+        case Architecture():
+            return _behind(layer.expand(), state)
+    for item in layer:
+        state = _behind(item, state)
+    return state
 
 
 def _meets_a_variance(layer: Diagonal) -> bool:

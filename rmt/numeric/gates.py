@@ -1,7 +1,8 @@
 """Joint laws of the squared diagonals (D1², D2²) of a gated layer, as far as `rmt.numeric.gated` asks for them.
 
 With ``den = y - D1² - t D2²`` it asks for ``A = <1/den>``, ``B = <D2²/den>``, ``m = <(D1² + t D2²)/den>``, their
-derivatives by log y and log t, and ``<log den>``, at y in the upper half-plane and t in the lower one.
+derivatives by log y and log t, and ``<log den>``. There y lies in the upper half-plane, and den does not vanish for any
+real D1 and D2, as the resolvent exists of which it is a determinant.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.jet import ComplexArray, log_upper
+from rmt.numeric.jet import ComplexArray, log_lower, log_upper
 from rmt.numeric.unbounded import normal_log_potential, standard_normal
 
 __all__ = ["Averages", "DiscreteGates", "GaussianGates", "Gates"]
@@ -76,6 +77,18 @@ class Gates(ABC):
         """Size of the increments of (log y, log t) against the distance of the singularities."""
 
 
+def _log_difference(log_y: ComplexArray, log_t: ComplexArray, a: FloatArray, b: FloatArray) -> ComplexArray:
+    """log((y - a)/t - b) for a, b >= 0, with an argument in (0, 2π) up to overshoots of a quarter turn.
+
+    It is never real and positive, and tends to -a/t for large a, so that the argument of ``(y - a)/t`` is that of y - a,
+    in (0, π), less that of t, in (-π, π). Taking away b leaves it on its side of the real axis.
+    """
+    log_ratio = log_upper(np.exp(log_y) - a) - log_t
+    value = np.exp(log_ratio) - b
+    out: ComplexArray = np.where(log_ratio.imag < np.pi, log_upper(value), log_lower(value) + 2j * np.pi)
+    return out
+
+
 class DiscreteGates(Gates):
     """Finitely many pairs (D1, D2)."""
 
@@ -106,8 +119,7 @@ class DiscreteGates(Gates):
         )
 
     def log_den(self, log_y: ComplexArray, log_t: ComplexArray) -> ComplexArray:
-        den = np.exp(log_y) - self.a - np.exp(log_t) * self.b
-        out: ComplexArray = np.sum(self.p * log_upper(den), axis=0)
+        out: ComplexArray = np.sum(self.p * _log_difference(log_y, log_t, self.a, self.b), axis=0) + log_t
         return out
 
     def strain(self, log_y: ComplexArray, log_t: ComplexArray, du: ComplexArray) -> FloatArray:
@@ -126,7 +138,7 @@ class GaussianGates(Gates):
         1/(ζ - X²) = (1/(w - X) + 1/(w + X))/(2 w),
 
     two Cauchy transforms of Gaussian laws (`rmt.Gaussian`), which are entire in w (derived here). No root is chosen:
-    Im y > 0 > Im t, so that the argument of ζ is that of ``y - D1² - t floor`` less that of t, in (0, 2π).
+    the argument of ζ is known, see `_log_difference`.
     """
 
     bounded = False
@@ -147,8 +159,7 @@ class GaussianGates(Gates):
 
     def _root(self, log_y: ComplexArray, log_t: ComplexArray) -> ComplexArray:
         """w, of shape (cases, n)."""
-        numerator = np.exp(log_y) - self.a - np.exp(log_t) * self.c
-        out: ComplexArray = np.exp((log_upper(numerator) - log_t) / 2)
+        out: ComplexArray = np.exp(_log_difference(log_y, log_t, self.a, self.c) / 2)
         return out
 
     def averages(self, log_y: ComplexArray, log_t: ComplexArray) -> Averages:
