@@ -143,6 +143,42 @@ class GateOnGaussians:
         own = float(self.layer.gate_dense.sigma_w) ** 2 * du2
         return u, u2, closed * f, mixed * f, closed2 * f2, own * f2 + strength * closed2 * slope2, -2 * own * f, own
 
+    def joint_moments(self, n: int) -> dict[tuple[int, int], float]:
+        """<D1^(2i) D2^(2j)> for i + j <= n and centred Gaussian inputs, D2² summed over both kinds of weights."""
+        pairs = [(i, j) for i in range(n + 1) for j in range(n + 1 - i)]
+        x2, strength = self.second_moment, float(self.layer.sigma_w) ** 2
+        phi, dphi = self.activation.value, self.activation.slope
+        if self.shared:
+
+            def rows(h: FloatArray) -> FloatArray:
+                u, du = self.u(h), self.du(h)
+                fixed = (1 - u) * dphi(h) - du * phi(h)
+                powers = [strength**j * _even_moment(fixed, du * du * x2, j) for j in range(n + 1)]
+                return np.array([u ** (2 * i) * powers[j] for i, j in pairs])
+
+            return dict(zip(pairs, self._of_h(rows).tolist(), strict=True))
+        # D2² is a sum of two terms, and its powers of products of functions of the two pre-activations
+        terms = [(i, j, k) for i, j in pairs for k in range(j + 1)]
+
+        def gate_rows(h: FloatArray) -> FloatArray:
+            u, du = self.u(h), self.du(h)
+            return np.array([u ** (2 * i) * du ** (2 * k) * (1 - u) ** (2 * (j - k)) for i, j, k in terms])
+
+        def own_rows(h: FloatArray) -> FloatArray:
+            f, slope = phi(h), dphi(h)
+            return np.array([_even_moment(f, x2, k) * slope ** (2 * (j - k)) for j in range(n + 1) for k in range(j + 1)])
+
+        assert self.layer.gate_dense is not None
+        gate_strength = float(self.layer.gate_dense.sigma_w) ** 2
+        by_gate = self._of_gate(gate_rows).tolist()
+        own = dict(
+            zip(((j, k) for j in range(n + 1) for k in range(j + 1)), self._of_h(own_rows).tolist(), strict=True)
+        )
+        total = dict.fromkeys(pairs, 0.0)
+        for (i, j, k), value in zip(terms, by_gate, strict=True):
+            total[i, j] += math.comb(j, k) * gate_strength**k * strength ** (j - k) * value * own[j, k]
+        return total
+
     def signal(self, mean: float) -> tuple[float, float, float]:
         """(<x'>, <x'²>, mean squared singular value of the Jacobian) for inputs of that mean.
 
@@ -206,6 +242,15 @@ def check_gate_weights(layer: Gate) -> None:
 
 def _variance(dense: Dense, second_moment: float) -> float:
     return float(dense.sigma_w) ** 2 * second_moment + float(dense.sigma_b) ** 2
+
+
+def _even_moment(mean: FloatArray, variance: Any, j: int) -> FloatArray:
+    """E X^(2j), X normal."""
+    total = np.zeros_like(mean)
+    for k in range(j + 1):
+        odd_factorial = math.prod(range(1, 2 * k, 2))
+        total = total + math.comb(2 * j, 2 * k) * odd_factorial * variance**k * mean ** (2 * (j - k))
+    return total
 
 
 def _pair(f: ArrayFunction, q: float, rho: float, kinks: tuple[float, ...]) -> float:

@@ -64,7 +64,8 @@ def derive_network(net: Layer) -> Derivation:
     check_gates(net)
     walk = _Walk(*(sum(1 for _ in _all_of(kind, net)) for kind in (Activation, Gate)))
     transform = walk.transform([_exact(net)])
-    derivation = derive_from_s(repr(net), transform)
+    # with a gate, whose second diagonal takes all values, the support has no edge but 0
+    derivation = derive_from_s(repr(net), transform, edges=() if walk.gates else None)
     steps = (*_network_steps(net), *walk.signal, *derivation.steps)
     return replace(
         derivation,
