@@ -70,7 +70,5 @@ class GateFormulas:
     def average(self, function: Any) -> Any:
         """Average of a function of x and the pre-activations, as an unevaluated integral."""
         present = [(symbol, variance) for symbol, variance in self._over if function.has(symbol)]
-        density = sp.Mul(
-            *(sp.exp(-(symbol**2) / (2 * v)) / sp.sqrt(2 * sp.pi * v) for symbol, v in present)
-        )
+        density = sp.Mul(*(sp.exp(-(symbol**2) / (2 * v)) / sp.sqrt(2 * sp.pi * v) for symbol, v in present))
         return sp.Integral(density * function, *((symbol, -sp.oo, sp.oo) for symbol, _ in present))

@@ -15,7 +15,7 @@ from rmt.algebra.gated import gated_moments
 from rmt.law import Law
 from rmt.numeric.continuation import solve
 from rmt.numeric.gated import GatedNode
-from rmt.numeric.gates import Averages, DiscreteGates, GaussianGates, Gates
+from rmt.numeric.gates import Averages, DiscreteGates, Gates, GaussianGates
 from rmt.numeric.node import Node
 from rmt.numeric.quadrature import gauss_rule
 from rmt.parameters import check_number

@@ -166,7 +166,9 @@ class GateOnGaussians:
 
         def own_rows(h: FloatArray) -> FloatArray:
             f, slope = phi(h), dphi(h)
-            return np.array([_even_moment(f, x2, k) * slope ** (2 * (j - k)) for j in range(n + 1) for k in range(j + 1)])
+            return np.array(
+                [_even_moment(f, x2, k) * slope ** (2 * (j - k)) for j in range(n + 1) for k in range(j + 1)]
+            )
 
         assert self.layer.gate_dense is not None
         gate_strength = float(self.layer.gate_dense.sigma_w) ** 2

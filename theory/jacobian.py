@@ -3,7 +3,8 @@
 The Jacobian of a composition is a product of free factors, so the law of the network is a free product with one factor
 a block. A block is a dense layer with the diagonal layers behind it (σ_w² φ'(h)² ⊠ the law of W Wᵀ; scales, dropout
 masks and normalisations multiply the entries of the diagonal), diagonal layers alone, a gated layer
-(`theory.gate_law`), or a residual block (`rmt.ResidualSum` of the branch, itself a network). Pre-activations are Gaussian with the variance q_l
+(`theory.gate_law`), or a residual block (`rmt.ResidualSum` of the branch, itself a network). Pre-activations are
+Gaussian with the variance q_l
 of signal propagation, and φ'(h) is free of the weights (Pennington, Schoenholz, Ganguli, arXiv:1711.04735; proved by
 Pastur, arXiv:2001.06188); for uncentred activations this holds up to one outlier (`theory.outlier`).
 
@@ -52,8 +53,8 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.results import PreconditionError
 from theory.gain import gain_law
-from theory.layer_quadrature import representatives
 from theory.gate_law import GateLaw
+from theory.layer_quadrature import representatives
 from theory.network import (
     Activation,
     Architecture,

@@ -176,7 +176,7 @@ class Gate:
 
     The gate sees the pre-activations of the layer itself, as in minimal recurrent networks, or has weights of its own,
     as in highway networks (Srivastava, Greff and Schmidhuber, arXiv:1505.00387, whose transform gate is 1 - u and whose
-    bias is - gate_bias for the logistic function): then u = g(h_g + gate_bias) with ``h_g`` the outputs of `gate_dense`.
+    bias is - gate_bias for the logistic function): then u = g(h_g + gate_bias) with h_g the outputs of `gate_dense`.
 
     Parameters
     ----------

@@ -276,7 +276,7 @@ class _Walk:
             Step(
                 "Jacobian of the gated layer",
                 f.jacobian,
-                "The gate has a slope too. The input is independent of the pre-activations, to which it is one of many.",
+                "The gate has a slope too. The input is one of many to the pre-activations, and independent of them.",
                 "derived here",
             ),
             Step(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rmt.numeric.jet import ComplexArray, log_lower, log_upper
 from rmt.numeric.unbounded import normal_log_potential, standard_normal
 
-__all__ = ["Averages", "DiscreteGates", "GaussianGates", "Gates"]
+__all__ = ["Averages", "DiscreteGates", "Gates", "GaussianGates"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,8 +80,8 @@ class Gates(ABC):
 def _log_difference(log_y: ComplexArray, log_t: ComplexArray, a: FloatArray, b: FloatArray) -> ComplexArray:
     """log((y - a)/t - b) for a, b >= 0, with an argument in (0, 2π) up to overshoots of a quarter turn.
 
-    It is never real and positive, and tends to -a/t for large a, so that the argument of ``(y - a)/t`` is that of y - a,
-    in (0, π), less that of t, in (-π, π). Taking away b leaves it on its side of the real axis.
+    It is never real and positive, and tends to -a/t for large a, so that the argument of ``(y - a)/t`` is that of
+    y - a, in (0, π), less that of t, in (-π, π). Taking away b leaves it on its side of the real axis.
     """
     log_ratio = log_upper(np.exp(log_y) - a) - log_t
     value = np.exp(log_ratio) - b

@@ -140,7 +140,11 @@ def test_a_constant_diagonal_is_a_free_sum(haar):
         return sum(p * skip ** (2 * i) * x ** (2 * j) for x, p in slopes.items())
 
     assert gated_moments(joint, strength, 6, haar) == law.moments(6)
-    columns = [np.full(3, float(skip)), np.array(list(slopes), dtype=float), np.array(list(slopes.values()), dtype=float)]
+    columns = [
+        np.full(3, float(skip)),
+        np.array(list(slopes), dtype=float),
+        np.array(list(slopes.values()), dtype=float),
+    ]
     node = GatedNode(DiscreteGates(*columns), float(strength), haar)
     points = np.array([0.05 + 0.1j, 0.2, 1.0, 2.0, 1 + 1j, -0.3])
     np.testing.assert_allclose(solve(node, points).g, solve(law.numeric, points).g, rtol=1e-11)

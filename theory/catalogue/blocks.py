@@ -292,7 +292,7 @@ def _gate() -> Entry:
             fixed = lambda h, u=u, du=du: (1 - u(h)) / mpmath.cosh(h) ** 2 - du(h) * mpmath.tanh(h)
             both = [
                 # two equally likely components of x; the slope by h as a difference of outputs
-                sum(average(lambda h, y=y: f(h, y), width) for y in signal) / 2  # noqa: B023 - called here
+                sum(average(lambda h, y=y: f(h, y), width) for y in signal) / 2
                 for f in (
                     lambda h, y: output(h, y) ** 2,
                     output,
