@@ -158,9 +158,8 @@ class GateLaw(Law):
         u, du, gate_mass = (v[:, np.newaxis] for v in (u, du, gate_mass))
         parts = (u, (strength * (1 - u) * slope) ** 2, -du * phi, np.abs(du) * root, gate_mass * own_mass)
         columns = [part.ravel() for part in np.broadcast_arrays(*parts)]
-        kept = columns[-1] > _NO_MASS
-        columns = [part[kept] for part in columns]
-        return _Cases(*columns[:-1], columns[-1] / columns[-1].sum())
+        skip, floor, mean, deviation, mass = (part[columns[-1] > _NO_MASS] for part in columns)
+        return _Cases(skip, floor, mean, deviation, mass / mass.sum())
 
     def _node(self) -> Node:
         return GatedNode(self._cases.gates, 1.0, self._haar)
@@ -231,4 +230,4 @@ def _rule(q: float, kinks: tuple[float, ...], n: int) -> tuple[FloatArray, Float
 def _merged(value: FloatArray, slope: FloatArray, mass: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Different pairs of value and slope with their masses: saturated pieces are one case."""
     pairs, index = np.unique(np.stack([value, slope]), axis=1, return_inverse=True)
-    return pairs[0], pairs[1], np.bincount(index.ravel(), weights=mass)
+    return pairs[0], pairs[1], np.asarray(np.bincount(index.ravel(), weights=mass), dtype=np.float64)

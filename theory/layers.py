@@ -225,7 +225,8 @@ class Gate:
             raise ValueError(f"sigma_w={sigma_w!r} must be > 0 in a Gate, which mixes its input with φ(W x + b)")
         if not is_symbolic(gate_bias):
             check_finite("gate_bias", gate_bias)
-        if gate_dense is not None and not (isinstance(gate_dense, Dense) and gate_dense.width_ratio == 1):
+        own: Any = gate_dense
+        if own is not None and not (isinstance(own, Dense) and own.width_ratio == 1):
             raise ValueError(f"gate_dense={gate_dense!r} must be a Dense layer of width_ratio 1, or None")
 
     @property

@@ -62,7 +62,8 @@ _S = sp.Function("S")
 def derive_network(net: Layer) -> Derivation:
     """Derivation of a network at its own depth; see `theory.derive`."""
     check_gates(net)
-    walk = _Walk(*(sum(1 for _ in _all_of(kind, net)) for kind in (Activation, Gate)))
+    count, gates = (sum(1 for _ in _all_of(kind, net)) for kind in (Activation, Gate))
+    walk = _Walk(count, gates)
     transform = walk.transform([_exact(net)])
     # with a gate, whose second diagonal takes all values, the support has no edge but 0
     derivation = derive_from_s(repr(net), transform, edges=() if walk.gates else None)

@@ -90,8 +90,8 @@ class GatedNode(Node):
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
         mirrored = u[0].imag > np.pi
-        own, step = _upper(u, mirrored), np.where(mirrored, du.conj(), du)
-        out: FloatArray = np.maximum(np.max(np.abs(du), axis=0), self.gates.strain(*own, step))
+        (log_y, log_t), step = _upper(u, mirrored), np.where(mirrored, du.conj(), du)
+        out: FloatArray = np.maximum(np.max(np.abs(du), axis=0), self.gates.strain(log_y, log_t, step))
         return out
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:

@@ -83,8 +83,8 @@ def _log_difference(log_y: ComplexArray, log_t: ComplexArray, a: FloatArray, b: 
     It is never real and positive, and tends to -a/t for large a, so that the argument of ``(y - a)/t`` is that of
     y - a, in (0, π), less that of t, in (-π, π). Taking away b leaves it on its side of the real axis.
     """
-    log_ratio = log_upper(np.exp(log_y) - a) - log_t
-    value = np.exp(log_ratio) - b
+    log_ratio = log_upper(np.asarray(np.exp(log_y) - a, dtype=complex)) - log_t
+    value = np.asarray(np.exp(log_ratio) - b, dtype=complex)
     out: ComplexArray = np.where(log_ratio.imag < np.pi, log_upper(value), log_lower(value) + 2j * np.pi)
     return out
 

@@ -7,6 +7,7 @@ This module loads sympy: import it inside functions only.
 from __future__ import annotations
 
 import cmath
+import functools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -287,17 +288,15 @@ def _gate() -> Entry:
         for signal, width, strength, shift in (((0.3, 1.9), 1.3, 0.8, 0.5), ((-1.0, 2.0), 0.4, 1.7, -1.0)):
             u = lambda h, shift=shift: logistic(h + shift)
             kept = lambda h, u=u: (1 - u(h)) * mpmath.tanh(h)
-            output = lambda h, x, u=u: u(h) * x + (1 - u(h)) * mpmath.tanh(h)
+            output = lambda h, y, u=u: u(h) * y + (1 - u(h)) * mpmath.tanh(h)
             du = lambda h, u=u: u(h) * (1 - u(h))
             fixed = lambda h, u=u, du=du: (1 - u(h)) / mpmath.cosh(h) ** 2 - du(h) * mpmath.tanh(h)
+            square = lambda h, y, output=output: output(h, y) ** 2
+            # the slope by h as a difference of outputs
+            norm = lambda h, y, u=u, s=strength, f=output: u(h) ** 2 + s * mpmath.diff(lambda p: f(p, y), h) ** 2
+            # two equally likely components of x
             both = [
-                # two equally likely components of x; the slope by h as a difference of outputs
-                sum(average(lambda h, y=y: f(h, y), width) for y in signal) / 2
-                for f in (
-                    lambda h, y: output(h, y) ** 2,
-                    output,
-                    lambda h, y: u(h) ** 2 + strength * mpmath.diff(lambda p: output(p, y), h) ** 2,
-                )
+                sum(average(functools.partial(f, y=y), width) for y in signal) / 2 for f in (square, output, norm)
             ]
             yield {
                 old: sum(y * y for y in signal) / 2,
