@@ -126,6 +126,7 @@ def test_an_open_gate_keeps_the_spectrum_off_zero(weights):
     assert density[0] < 1e-8 < density[2] < density[3]
 
 
+@pytest.mark.exhaustive
 def test_a_tail_like_that_of_a_squared_gaussian():
     # P(D2² > x): only the widest of the Gaussians is left far out
     law = GateLaw(Gate("linear", sigma_w=1.0, gate_bias=0.0), 1.0)
@@ -136,6 +137,7 @@ def test_a_tail_like_that_of_a_squared_gaussian():
     assert np.all(rate < 8)
 
 
+@pytest.mark.exhaustive
 def test_a_hard_sigmoid_leaves_atoms():
     # where u = 1, J is the identity on rows that no weights reach
     step = sp.Symbol("h", real=True)
