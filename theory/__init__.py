@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from theory.finite_depth import finite_depth_corrections, layer_averages
     from theory.finite_width import LogNormLaw
     from theory.gain import GainLaw, gain_law
+    from theory.gate_law import GateLaw
     from theory.gated import gated_layer_law
     from theory.ginibre_products import GinibreProduct
     from theory.hessian import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         DeltaOrthogonal,
         Dense,
         Dropout,
+        Gate,
         LayerNorm,
         OrthogonalFilterNet,
         Repeat,
@@ -118,6 +120,8 @@ __all__ = [
     "FilterComparison",
     "FixedPoint",
     "GainLaw",
+    "Gate",
+    "GateLaw",
     "GinibreProduct",
     "LayerNorm",
     "LogLaw",
@@ -216,6 +220,8 @@ _HOMES = {
     "FilterComparison": "theory.orthogonal_filters",
     "FixedPoint": "theory.phases",
     "GainLaw": "theory.gain",
+    "Gate": "theory.network",
+    "GateLaw": "theory.gate_law",
     "GinibreProduct": "theory.ginibre_products",
     "LayerNorm": "theory.network",
     "LogLaw": "theory.log_law",

@@ -2,10 +2,15 @@
 
 The Jacobian of a composition is a product of free factors, so the law of the network is a free product with one factor
 a block. A block is a dense layer with the diagonal layers behind it (σ_w² φ'(h)² ⊠ the law of W Wᵀ; scales, dropout
-masks and normalisations multiply the entries of the diagonal), diagonal layers alone, or a residual block
-(`rmt.ResidualSum` of the branch, itself a network). Pre-activations are Gaussian with the variance q_l
+masks and normalisations multiply the entries of the diagonal), diagonal layers alone, a gated layer
+(`theory.gate_law`), or a residual block (`rmt.ResidualSum` of the branch, itself a network). Pre-activations are
+Gaussian with the variance q_l
 of signal propagation, and φ'(h) is free of the weights (Pennington, Schoenholz, Ganguli, arXiv:1711.04735; proved by
 Pastur, arXiv:2001.06188); for uncentred activations this holds up to one outlier (`theory.outlier`).
+
+The diagonals of a gated layer contain its input x. They are free of what stands before if x is the output of a dense
+layer (or the input of the network), the input's law being Gaussian; behind an activation or another gate both diagonals
+see the same component, ``tr D2² D² ≠ tr D2² tr D²``, and there is no such formula.
 
 Where widths change, everything is brought to the smallest width n, at which J Jᵀ has no zeros for want of room. With
 κ_l = n/N_l at the width N_l and S_B that of a block as if it were square, derived here from S at equal widths by
@@ -47,14 +52,30 @@ from rmt.algebra.residual import ResidualSum
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
+from rmt.results import PreconditionError
 from theory.gain import gain_law
+from theory.gate_law import GateLaw
 from theory.layer_quadrature import representatives
 from theory.near_isometries import NearIsometries, near_isometries
-from theory.network import Activation, BatchNorm, Dense, Dropout, Layer, LayerNorm, Residual, Scale, blocks
+from theory.network import (
+    Activation,
+    Architecture,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Gate,
+    Layer,
+    LayerNorm,
+    Repeat,
+    Residual,
+    Scale,
+    Sequential,
+    blocks,
+)
 from theory.propagation import preactivation_variances
 from theory.weights import has_independent_entries, is_isometric, weights_law
 
-__all__ = ["branch_laws", "jacobian_law"]
+__all__ = ["branch_laws", "check_gates", "jacobian_law"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -84,7 +105,8 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     ValueError
         Bad q0.
     PreconditionError
-        If the signal cannot be propagated, or a parameter is symbolic (use `theory.derive`).
+        If the signal cannot be propagated, a parameter is symbolic (use `theory.derive`), or a gated layer stands next
+        to a layer of which it is not free.
 
     Examples
     --------
@@ -92,6 +114,7 @@ def jacobian_law(net: Layer, q0: float = 1.0) -> Law:
     >>> jacobian_law(Chain(depth=3, activation="linear")).moments(3)
     [1.0, 4.0, 22.0]
     """
+    check_gates(net)
     return _product(_factors(net, q0))
 
 
@@ -106,6 +129,7 @@ def branch_laws(net: Layer, q0: float = 1.0) -> list[tuple[Law, int]]:
     ValueError, PreconditionError, NotImplementedError
         As `jacobian_law`.
     """
+    check_gates(net)
     members: dict[_Block, list[tuple[float, ...]]] = {}
     for block, variances in _factors(net, q0):
         if block.residual is not None:
@@ -125,6 +149,7 @@ class _Block:
     dense: Dense | None = None
     diagonal: tuple[Diagonal, ...] = ()
     residual: Residual | None = None
+    gate: Gate | None = None
 
     @property
     def width_ratio(self) -> Fraction:
@@ -135,6 +160,8 @@ class _Block:
         """The factor's law, given the variances met inside, in order; of the diagonal alone where the width changes."""
         if self.residual is not None:
             return _residual_law(self.residual, variances)
+        if self.gate is not None:
+            return GateLaw(self.gate, variances[0])
         return _layer_law(self.dense, self.diagonal, variances)
 
 
@@ -228,16 +255,72 @@ def _shapes(layers: Layer | Iterable[Layer]) -> Iterable[tuple[_Block, int]]:
     dense: Dense | None = None
     diagonal: list[Diagonal] = []
     for item in blocks(layers):
-        if isinstance(item, Dense | Residual):
+        if isinstance(item, Dense | Residual | Gate):
             if dense is not None or diagonal:
                 yield _Block(dense, tuple(diagonal)), sum(map(_meets_a_variance, diagonal))
             dense, diagonal = (item if isinstance(item, Dense) else None), []
         if isinstance(item, Residual):
             yield _Block(residual=item), _count_variances(item)
+        elif isinstance(item, Gate):
+            yield _Block(gate=item), 1
         elif not isinstance(item, Dense):
             diagonal.append(item)
     if dense is not None or diagonal:
         yield _Block(dense, tuple(diagonal)), sum(map(_meets_a_variance, diagonal))
+
+
+_FRESH, _GATED = "fresh", "gated"
+
+
+def check_gates(net: Layer | Iterable[Layer]) -> None:
+    """Refuse networks with gates that are not free of their neighbours.
+
+    Raises
+    ------
+    PreconditionError
+        Which layer stands next to which, and what to put between.
+    """
+    _behind(net, _FRESH)
+
+
+def _behind(layer: Layer | Iterable[Layer], state: str) -> str:
+    """What the signal behind a layer is for a gate.
+
+    "fresh": Gaussian, and no diagonal of the layers below depends on it component by component, as the input of the
+    network and what a dense layer gives; "gated": the output of a gate; "": neither.
+    """
+    match layer:
+        case Dense():
+            return _FRESH
+        case Gate() if state != _FRESH:
+            raise PreconditionError(
+                "a Gate directly behind an activation, a mask, a residual block or another Gate is not free of it, "
+                "as both depend on the same component of x; put a Dense layer between"
+            )
+        case Gate():
+            return _GATED
+        case Dropout() if state == _GATED and layer.rate != 0:
+            raise PreconditionError(
+                "Dropout directly behind a Gate is not free of it, as both are diagonal; put a Dense layer between"
+            )
+        case Activation() | Dropout():
+            return ""
+        case Scale() | LayerNorm() | BatchNorm():
+            return state
+        case Residual():
+            inside = _behind(layer.branch, state)
+            # the sum with the same x is not fresh, with a rotated one it is
+            return inside if inside == _FRESH and layer.shortcut == "orthogonal" else ""
+        case Repeat():
+            once = _behind(layer.layers, state)
+            return once if layer.times == 1 else _behind(layer.layers, once)
+        case Sequential():
+            return _behind(layer.layers, state)
+        case Architecture():
+            return _behind(layer.expand(), state)
+    for item in layer:
+        state = _behind(item, state)
+    return state
 
 
 def _meets_a_variance(layer: Diagonal) -> bool:

@@ -32,6 +32,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Elementary",
+    "Gate",
     "Layer",
     "LayerNorm",
     "Repeat",
@@ -170,6 +171,72 @@ class BatchNorm:
 
 
 @dataclass(frozen=True, init=False)
+class Gate:
+    """A gated layer ``x -> u x + (1 - u) φ(h)``, h = W x + b, with the gate u = g(h + gate_bias) in each component.
+
+    The gate sees the pre-activations of the layer itself, as in minimal recurrent networks, or has weights of its own,
+    as in highway networks (Srivastava, Greff and Schmidhuber, arXiv:1505.00387, whose transform gate is 1 - u and whose
+    bias is - gate_bias for the logistic function): then u = g(h_g + gate_bias) with h_g the outputs of `gate_dense`.
+
+    Parameters
+    ----------
+    activation : str or Activation
+        φ.
+    gate : str or Activation
+        g, the share of x that is kept.
+    sigma_w, sigma_b, weights
+        As for `Dense`; sigma_w > 0.
+    gate_bias : number
+        What is added to each pre-activation of the gate; large values leave the layer open (u = 1) or closed (u = 0).
+    gate_dense : Dense or None
+        The gate's own weights and biases, which keep the width.
+
+    Raises
+    ------
+    ValueError
+        Parameters out of range.
+    """
+
+    activation: Activation
+    gate: Activation
+    sigma_w: Any
+    sigma_b: Any
+    weights: Weights
+    gate_bias: Any
+    gate_dense: Dense | None
+
+    def __init__(
+        self,
+        activation: str | Activation,
+        gate: str | Activation = "sigmoid",
+        sigma_w: Any = 1.0,
+        sigma_b: Any = 0.0,
+        weights: Weights = "gaussian",
+        gate_bias: Any = 0.0,
+        gate_dense: Dense | None = None,
+    ) -> None:
+        for name, function in (("activation", activation), ("gate", gate)):
+            object.__setattr__(self, name, function if isinstance(function, Activation) else Activation(function))
+        numbers = {"sigma_w": sigma_w, "sigma_b": sigma_b, "weights": weights, "gate_bias": gate_bias}
+        for name, value in (*numbers.items(), ("gate_dense", gate_dense)):
+            object.__setattr__(self, name, value)
+        check_weights(sigma_w, sigma_b, weights)
+        if not is_symbolic(sigma_w) and float(sigma_w) == 0:
+            raise ValueError(f"sigma_w={sigma_w!r} must be > 0 in a Gate, which mixes its input with φ(W x + b)")
+        if not is_symbolic(gate_bias):
+            check_finite("gate_bias", gate_bias)
+        own: Any = gate_dense
+        if own is not None and not (isinstance(own, Dense) and own.width_ratio == 1):
+            raise ValueError(f"gate_dense={gate_dense!r} must be a Dense layer of width_ratio 1, or None")
+
+    @property
+    def denses(self) -> tuple[Dense, ...]:
+        """The layers of weights: that of h, and that of the gate if it has its own."""
+        own = Dense(self.sigma_w, self.sigma_b, self.weights)
+        return (own,) if self.gate_dense is None else (own, self.gate_dense)
+
+
+@dataclass(frozen=True, init=False)
 class Residual:
     """A block x -> skip O x + branch(x), O the identity or a Haar orthogonal matrix.
 
@@ -255,7 +322,7 @@ class Architecture(ABC):
         """The same network in the grammar of layers."""
 
 
-Elementary: TypeAlias = Dense | Activation | Scale | Dropout | LayerNorm | BatchNorm | Residual
+Elementary: TypeAlias = Dense | Activation | Scale | Dropout | LayerNorm | BatchNorm | Gate | Residual
 Layer: TypeAlias = Elementary | Repeat | Sequential | Architecture
 
 

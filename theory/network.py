@@ -22,6 +22,7 @@ from theory.layers import (
     Dense,
     Dropout,
     Elementary,
+    Gate,
     Layer,
     LayerNorm,
     Repeat,
@@ -44,6 +45,7 @@ __all__ = [
     "Dense",
     "Dropout",
     "Elementary",
+    "Gate",
     "Layer",
     "LayerNorm",
     "OrthogonalFilterNet",
@@ -64,7 +66,7 @@ __all__ = [
 
 # Every kind of layer: what each reading of a network must have a rule for.
 LAYER_TYPES: Final = (
-    *(Dense, Activation, Scale, Dropout, LayerNorm, BatchNorm, Residual, Repeat, Sequential),
+    *(Dense, Activation, Scale, Dropout, LayerNorm, BatchNorm, Gate, Residual, Repeat, Sequential),
     *(Chain, ResNet, OrthogonalFilterNet, DeltaOrthogonal),
 )
 
@@ -72,7 +74,7 @@ LAYER_TYPES: Final = (
 def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
     """Walk over the elementary items in order of application, lazily; residual blocks are not opened."""
     match net:
-        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | BatchNorm() | Residual():
+        case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | BatchNorm() | Gate() | Residual():
             yield net
         case Repeat():
             for _ in range(_numeric_times(net)):
@@ -87,10 +89,13 @@ def blocks(net: Layer | Iterable[Layer]) -> Iterator[Elementary]:
 
 
 def parts(net: Layer | Iterable[Layer]) -> Iterator[Layer]:
-    """Each layer that acts once, however often it is repeated: residual blocks, and what is inside them too."""
+    """Each layer that acts once, however often it is repeated: residual blocks and gates, and what is inside them."""
     match net:
         case Dense() | Activation() | Scale() | Dropout() | LayerNorm() | BatchNorm() | DeltaOrthogonal():
             yield net
+        case Gate():
+            yield net
+            yield from net.denses
         case Residual():
             yield net
             yield from parts(net.branch)
@@ -150,6 +155,15 @@ def _(_layer: LayerNorm) -> list[str]:
 @describe_lines.register
 def _(_layer: BatchNorm) -> list[str]:
     return ["normalisation over the batch"]
+
+
+@describe_lines.register
+def _(layer: Gate) -> list[str]:
+    dense, *own = (line for part in layer.denses for line in describe_lines(part))
+    branch, gate = (line for part in (layer.activation, layer.gate) for line in describe_lines(part))
+    shift = "" if layer.gate_bias == 0 else f", shifted by {layer.gate_bias}"
+    seen = own[0] if own else "the same pre-activations"
+    return [f"gated layer: {dense}", f"  {branch}", f"  gate: {gate}{shift}, of {seen}"]
 
 
 @describe_lines.register

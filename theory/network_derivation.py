@@ -15,11 +15,12 @@ from typing import Any
 import sympy as sp
 
 from rmt import series
+from rmt.algebra.gated import gated_moments
 from rmt.laws.discrete import Discrete
 from rmt.parameters import is_symbolic
 from rmt.results import PreconditionError
 from rmt.symbolic.derivation import Derivation, Step, m, to_sympy
-from rmt.symbolic.products import Factors, merge
+from rmt.symbolic.products import Factors, merge, to_expression
 from rmt.symbolic.routes import derive_from_s
 from rmt.symbolic.s_algebra import (
     STransform,
@@ -31,12 +32,15 @@ from rmt.symbolic.s_algebra import (
 )
 from rmt.symbolic.s_transforms import s_transform
 from theory.activation_formulas import ActivationFormulas, activation_formulas, gaussian_average, parameter, q
+from theory.gate_formulas import GateFormulas
+from theory.jacobian import check_gates
 from theory.network import (
     Activation,
     Architecture,
     BatchNorm,
     Dense,
     Dropout,
+    Gate,
     Layer,
     LayerNorm,
     Repeat,
@@ -57,9 +61,12 @@ _S = sp.Function("S")
 
 def derive_network(net: Layer) -> Derivation:
     """Derivation of a network at its own depth; see `theory.derive`."""
-    walk = _Walk(count=sum(1 for _ in _activations(net)))
+    check_gates(net)
+    count, gates = (sum(1 for _ in _all_of(kind, net)) for kind in (Activation, Gate))
+    walk = _Walk(count, gates)
     transform = walk.transform([_exact(net)])
-    derivation = derive_from_s(repr(net), transform)
+    # with a gate, whose second diagonal takes all values, the support has no edge but 0
+    derivation = derive_from_s(repr(net), transform, edges=() if walk.gates else None)
     steps = (*_network_steps(net), *walk.signal, *derivation.steps)
     return replace(
         derivation,
@@ -75,9 +82,11 @@ class _Walk:
     """What is met on the way through the layers."""
 
     count: int
+    gates: int
     definitions: list[Any] = field(default_factory=list)
     signal: list[Step] = field(default_factory=list)
     met: int = 0
+    gates_met: int = 0
     norms: int = 0
     dense: Dense | None = None
     after_diagonal: bool = False
@@ -106,6 +115,9 @@ class _Walk:
             case Dense():
                 self.dense, self.after_diagonal = layer, False
                 return _dense(layer)
+            case Gate():
+                self.dense, self.after_diagonal = None, False
+                return self._gate(layer)
             case Residual():
                 branch = self.transform(layer.branch)
                 self.after_diagonal = False  # the block is bi-invariant
@@ -220,6 +232,75 @@ class _Walk:
             factors, mean, coefficients, steps, constraints={w: constraint}, starts={w: mean / m}
         )
 
+    def _gate(self, layer: Gate) -> STransform:
+        """S of a gated layer: by the Dyson equation of its two diagonals, with y and t as unknowns."""
+        self.gates_met += 1
+        label = "" if self.gates == 1 else f"_{self.gates_met}"
+        f = GateFormulas(layer, label)
+        self.signal.append(
+            Step(
+                "Pre-activations of the gated layer" + (f" {self.gates_met}" if label else ""),
+                f.signal,
+                f"${sp.latex(f.x_variance)}$ is the mean square of the inputs (theory.propagate).",
+                "Poole et al. 2016; Schoenholz et al. 2017",
+            )
+        )
+        y, t, s = sp.Symbol(f"y{label}"), sp.Symbol(f"t{label}"), f.strength
+        den = y - f.skip**2 - t * f.square
+        first, second = f.average(1 / den), f.average(f.square / den)
+        one = sp.Integer(1)
+        factors: Factors = ((t, one), (y, -one), (m, -one), (s, -one))
+        rise = 1 + s * second
+        if f.haar:
+            factors, rise = (*factors, (1 + t * second, one)), rise + t * second
+        constraints = {
+            y: sp.Eq(1 + m, y * first, evaluate=False),
+            t: sp.Eq(t * rise, s * (1 + m), evaluate=False),
+        }
+
+        def joint(i: int, j: int) -> Any:
+            if i == j == 0:
+                return one
+            name = sp.Symbol(f"mu_{i}{j}{label}", positive=True)
+            definition = sp.Eq(name, f.average(f.skip ** (2 * i) * f.square**j), evaluate=False)
+            if definition not in self.definitions:
+                self.definitions.append(definition)
+            return name
+
+        mean = joint(1, 0) + s * joint(0, 1)
+
+        def coefficients(n: int) -> list[Any]:
+            moments = gated_moments(joint, s, n, f.haar)
+            return [to_sympy(x) for x in series.moments_to_s_series([x / mean**k for k, x in enumerate(moments, 1)])]
+
+        steps = (
+            Step(
+                "Jacobian of the gated layer",
+                f.jacobian,
+                "The gate has a slope too. The input is one of many to the pre-activations, and independent of them.",
+                "derived here",
+            ),
+            Step(
+                "Dyson equation",
+                tuple(constraints.values()),
+                "Of the hermitised matrix, whose self-energies are scalars; $<.>$ are averages over both diagonals, "
+                "$y = z/(1 + s B)$ with $B$ that of $D_2^2/(y - D_1^2 - t D_2^2)$"
+                + (", and $s$ divided by $1 + t B$ for Haar weights." if f.haar else "."),
+                "derived here",
+                f.jacobian,
+            ),
+            Step(
+                "S-transform of the gated layer",
+                sp.Eq(_S(m), to_expression(factors), evaluate=False),
+                "$G = t/(s y)$, and $S = G/m$.",
+                "derived here",
+                tuple(constraints.values()),
+            ),
+        )
+        return STransform(
+            factors, mean, coefficients, steps, constraints=constraints, starts={y: mean / m, t: s}
+        )
+
 
 def _flat(layers: Iterable[Layer]) -> Iterator[Layer]:
     """The layers with sequences opened, and repetitions that change the width."""
@@ -272,13 +353,14 @@ def _exact(net: Layer) -> Any:
     return net.expand() if hasattr(net, "expand") else net
 
 
-def _activations(layer: Any) -> Iterator[Activation]:
-    if isinstance(layer, Activation):
+def _all_of(kind: type, layer: Any) -> Iterator[Any]:
+    """The layers of one kind, each as often as it is written."""
+    if isinstance(layer, kind):
         yield layer
     else:
         inner = getattr(layer, "branch", None) or getattr(layer, "layers", None)
         for item in inner if inner is not None else (_exact(layer),) if hasattr(layer, "expand") else ():
-            yield from _activations(item)
+            yield from _all_of(kind, item)
 
 
 def _network_steps(net: Layer) -> tuple[Step, ...]:

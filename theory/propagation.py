@@ -7,6 +7,8 @@ chains, written once per kind of layer so that they apply to any composition:
 * activation, on a centred Gaussian of variance q: X = <φ²>, μ = <φ>;
 * residual block x -> a x + f(x): X' = X_f + 2 a μ μ_f + a² X, μ' = μ_f + a μ; x -> a O x + f(x) with a Haar O, which
   leaves no mean: X' = X_f + a² X, μ' = μ_f;
+* gated layer x -> u x + (1-u) φ(h) on inputs of any law: X' = <u²> X + 2 <u (1-u) φ> μ + <(1-u)² φ²>,
+  μ' = <u> μ + <(1-u) φ>, averages over h (`theory.gates`);
 * scale x -> s x: X' = s² X, μ' = s μ; dropout of rate p: X' = X/(1-p), μ' = μ; layer normalisation: X' = 1, μ' = 0;
   batch normalisation: the same, and no covariance with another input is left.
 
@@ -33,12 +35,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.results import PreconditionError
+from theory.gates import GateOnGaussians
 from theory.network import (
     Activation,
     Architecture,
     BatchNorm,
     Dense,
     Dropout,
+    Gate,
     Layer,
     LayerNorm,
     Repeat,
@@ -202,6 +206,17 @@ def _batch_variance(signal: Signal) -> float:
 
 
 @advance.register
+def _(layer: Gate, signal: Signal) -> Signal:
+    here = GateOnGaussians(layer, signal.second_moment)
+    mean, second_moment, gain = here.signal(signal.mean)
+    if signal.covariance is None:
+        return Signal(second_moment, mean, False, signal.gain * gain, None, here.variance)
+    overlap = here.correlation(signal.covariance)
+    covariance = here.covariance(signal.mean, signal.covariance)
+    return Signal(second_moment, mean, False, signal.gain * gain, covariance, here.variance, overlap)
+
+
+@advance.register
 def _(layer: Residual, signal: Signal) -> Signal:
     return _through_residual(layer, signal)[0]
 
@@ -219,8 +234,8 @@ def _(layer: Repeat | Sequential | Architecture, signal: Signal) -> Signal:
 class Propagation:
     """Signal propagation as a table with one row a layer; every column is an array of shape (n,).
 
-    A layer is a residual block, or dense layers with all that stands behind them (activation, normalisation, scale,
-    dropout) up to the next dense layer or residual block.
+    A layer is a residual block, or a gated layer or dense layers with all that stands behind them (activation,
+    normalisation, scale, dropout) up to the next dense layer, gated layer or residual block.
 
     Attributes
     ----------
@@ -346,6 +361,8 @@ def effective_cumulant(net: Layer, q0: float = 1.0) -> float:
 def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
     """Variance q in front of every activation, and that by which every normalisation divides, in order of application.
 
+    At a gated layer, the mean square of its input.
+
     Those inside branches are included. Inputs of a batch are taken to be independent.
 
     Raises
@@ -361,7 +378,7 @@ def preactivation_variances(net: Layer, q0: float = 1.0) -> FloatArray:
         for block in blocks(layers):
             if isinstance(block, Residual):
                 walk(block.branch, signal)
-            elif isinstance(block, Activation):
+            elif isinstance(block, Activation | Gate):
                 found.append(signal.second_moment)
             elif isinstance(block, LayerNorm):
                 found.append(signal.second_moment - signal.mean**2)
@@ -378,7 +395,7 @@ def _rows(net: Layer, signal: Signal) -> Iterator[tuple[Signal, float]]:
     """Signal behind each layer, its gain that of the layer alone, and the branch's gain (NaN for a plain layer)."""
     empty, complete = True, False  # a layer is complete once something stands behind its dense layers
     for block in blocks(net):
-        if not empty and (isinstance(block, Residual) or (complete and isinstance(block, Dense))):
+        if not empty and (isinstance(block, Residual | Gate) or (complete and isinstance(block, Dense))):
             yield signal, math.nan
             empty, complete = True, False
         if isinstance(block, Residual):

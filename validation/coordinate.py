@@ -47,6 +47,16 @@ class SpectralLaw(Protocol):
         """The first n moments."""
 
 
+def _end_of_tail(law: SpectralLaw) -> float:
+    """A point beyond which an unbounded law has next to no mass."""
+    x = float(law.moments(1)[0])
+    for _ in range(200):
+        x *= 2.0
+        if float(law.cdf(x)) > 1.0 - 1e-10:
+            return x
+    raise ValueError("law has a tail that is too heavy for a comparison: it still has mass at 2^200 times its mean")
+
+
 def cosines(v: FloatArray, count: int) -> FloatArray:
     """phi_k(v) = sqrt(2) cos(k pi v), k = 1 … count, in a new first axis."""
     orders = np.arange(1, count + 1).reshape((-1,) + (1,) * v.ndim)
@@ -80,7 +90,11 @@ class BulkCoordinate:
     def __init__(self, law: SpectralLaw, smallest: float, floor: float = 0.0) -> None:
         support = law.support()
         atoms = {float(position): float(mass) for position, mass in support.atoms.items() if float(mass) > 0.0}
-        intervals = [(float(lo), float(hi)) for lo, hi in support.intervals if float(hi) > float(lo)]
+        intervals = [
+            (float(lo), float(hi) if math.isfinite(hi) else _end_of_tail(law))
+            for lo, hi in support.intervals
+            if float(hi) > float(lo)
+        ]
         if min([*atoms, *(lo for lo, _ in intervals)], default=0.0) < 0.0:
             raise ValueError(
                 "law has mass on the negative axis; compare takes the law of J Jᵀ, of squared singular values"

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from theory.gates import GateOnGaussians
 from theory.network import (
     Activation,
     BatchNorm,
     Chain,
     Dense,
     Dropout,
+    Gate,
     Layer,
     LayerNorm,
     OrthogonalFilterNet,
@@ -159,6 +161,28 @@ def _residual(layer: Residual, state: _State) -> _State:
         square=skip * state.square + branch.square,
         gain=state.gain * (skip + branch.gain),
         log_range=state.log_range + min(spread, _exponent_range(state.width, state.rank)),
+    )
+
+
+@_extend.register
+def _gate(layer: Gate, state: _State) -> _State:
+    from scipy.special import ndtri
+
+    # as if the signal were centred; the weights against the diagonal as in a residual block
+    here = GateOnGaussians(layer, min(state.square, LARGEST))
+    _, square, gain = here.signal(0.0)
+    kept = np.abs(here.u(math.sqrt(here.gate_variance) * ndtri((np.arange(QUANTILES) + 0.5) / QUANTILES)))
+    kept = kept[kept > 0.0]
+    skip = float(np.mean(kept**2)) if len(kept) else 0.0
+    ratio = max(gain - skip, 0.0) / skip if skip > 0.0 else math.inf
+    spread = math.atanh(ratio) if ratio < 1.0 else math.inf
+    log_range = state.log_range + (0.5 * math.log(skip) - float(np.mean(np.log(kept))) if skip > 0.0 else 0.0)
+    return replace(
+        state,
+        square=min(square, LARGEST**2),
+        gain=state.gain * gain,
+        log_range=log_range + min(spread, _exponent_range(state.width, state.rank)),
+        last_range=0.0,
     )
 
 

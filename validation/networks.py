@@ -25,6 +25,7 @@ from theory.network import (
     DeltaOrthogonal,
     Dense,
     Dropout,
+    Gate,
     Layer,
     LayerNorm,
     Repeat,
@@ -263,6 +264,35 @@ def _smaller(sampler: Sampler, first: Any, second: Any) -> Any:
         return min(first, second)
     xp = sampler.backend.xp
     return xp.minimum(xp.asarray(first), xp.asarray(second))
+
+
+@advance.register
+def _gate(layer: Gate, signal: Signal, sampler: Sampler) -> Signal:
+    xp, width, shift = sampler.backend.xp, signal.x.shape[-1], float(layer.gate_bias)
+    held = signal.jacobian.formed()
+    # the input stays in use beside its images
+    before = replace(signal, jacobian=replace(held, shared=True), alive=None)
+    images = [advance(dense, before, sampler) for dense in layer.denses]
+    branch, seen = images[0], images[-1]
+    act, gate = layer.activation.nonlinearity, layer.gate.nonlinearity
+
+    def both(function: Any, of: Any, offset: float = 0.0) -> Any:
+        return sampler.backend.elementwise(function, of + offset)
+
+    u, closed = both(gate.value, seen.x, shift), both(act.value, branch.x)
+    slope, share = both(gate.slope, seen.x, shift) * (signal.x - closed), (1 - u) * both(act.slope, branch.x)
+    batch = None
+    if signal.batch is not None:
+        open_to = both(gate.value, seen.batch, shift)
+        batch = open_to * signal.batch + (1 - open_to) * both(act.value, branch.batch)
+    if len(images) == 1:
+        slope = share = slope + share
+        total = branch.jacobian.gated(slope)
+    else:
+        total = branch.jacobian.gated(share).plus(1.0, seen.jacobian.gated(slope))
+    dead = xp.count_nonzero((u == 0) & (slope == 0) & (share == 0), axis=-1)
+    rank = _smaller(sampler, signal.rank, width - dead)
+    return Signal(u * signal.x + (1 - u) * closed, total.plus(1.0, held.gated(u)), rank, batch=batch)
 
 
 @advance.register

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 
 from rmt.law import Law
 from rmt.numeric.gated import GatedNode
+from rmt.numeric.gates import DiscreteGates
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, normalised, parameter_repr
 
-__all__ = ["GatedLayer"]
+__all__ = ["GatedLayer", "gated_moments"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -70,7 +72,7 @@ class GatedLayer(Law):
         skips = np.array([as_float(pair[0], "gate") for pair, _ in self.gates])
         branches = np.array([as_float(pair[1], "gate") for pair, _ in self.gates])
         masses = np.array([as_float(mass, "mass") for _, mass in self.gates])
-        return GatedNode(skips, branches, masses, as_float(self.variance, "variance"))
+        return GatedNode(DiscreteGates(skips, branches, masses), as_float(self.variance, "variance"))
 
     def _atoms(self) -> dict[Any, Any]:
         closed: dict[Any, Any] = {}
@@ -82,25 +84,57 @@ class GatedLayer(Law):
         return {x: normalised(p) for x, p in excess.items() if p > 0 and not (isinstance(p, float) and p < 1e-13)}
 
     def _moments_series(self, n: int) -> list[Any]:
-        # m = <(D1² + t D2²)/den> with y and t as series in v = 1/z, solved order by order
-        from rmt.series import multiply, reciprocal
+        def joint(i: int, j: int) -> Any:
+            return sum(mass * skip ** (2 * i) * branch ** (2 * j) for (skip, branch), mass in self.gates)
 
-        s = self.variance
-        one = [1, *([0] * n)]
-        y, t = one, [s, *([0] * n)]  # v y and t
+        return gated_moments(joint, self.variance, n)
 
-        def average(power: int, y: list[Any], t: list[Any]) -> list[Any]:
-            """Series of <D2^(2 power)/(v den)>; v den = v y - v D1² - v t D2²."""
-            total = [0] * (n + 1)
-            for (skip, branch), mass in self.gates:
-                bent = [c - skip**2 * d - branch**2 * e for c, d, e in zip(y, [0, *one], [0, *t], strict=False)]
-                part = reciprocal(bent)
-                total = [x + mass * branch ** (2 * power) * v for x, v in zip(total, part, strict=True)]
-            return total
 
-        for _ in range(n + 1):
-            rise = [x + s * b for x, b in zip(one, [0, *average(1, y, t)], strict=False)]  # 1 + s B, B = v <…>
-            y = reciprocal(rise)  # z = y (1 + s B)
-            w = multiply(y, average(0, y, t))  # y A
-            t = [s * x for x in multiply(w, reciprocal(rise))]
-        return [normalised(x) for x in multiply(y, average(0, y, t))[1:]]
+def gated_moments(joint: Callable[[int, int], Any], variance: Any, n: int, haar: bool = False) -> list[Any]:
+    """[m_1, …, m_n] of J Jᵀ, ``J = D1 + D2 W``, from the joint moments of the diagonals; exact where these are.
+
+    ``m = <(D1² + t D2²)/den>`` of `rmt.numeric.gated` with y and t as series in v = 1/z, found order by order.
+
+    Parameters
+    ----------
+    joint : callable
+        (i, j) -> <D1^(2i) D2^(2j)>, asked for i + j <= n.
+    variance : number
+        N times the variance of the entries of W.
+    n : int
+        At least 1.
+    haar : bool
+        Whether W is a multiple of a Haar matrix, and not Gaussian.
+    """
+    from rmt.series import multiply, reciprocal
+
+    table = {(i, j): joint(i, j) for i in range(n + 1) for j in range(n + 1 - i)}
+    one = [1, *([0] * n)]
+    # v y, t and s
+    y, t, s = one, [variance, *([0] * n)], [variance, *([0] * n)]
+
+    def average(power: int, y: list[Any], t: list[Any]) -> list[Any]:
+        """Series of <D2^(2 power)/(v den)>, v den = v y - v D1² - v t D2²."""
+        inverse = reciprocal(y)
+        powers_of_t = [one]
+        for _ in range(n):
+            powers_of_t.append(multiply(powers_of_t[-1], t))
+        total, scale = [0] * (n + 1), inverse
+        for k in range(n + 1 - power):
+            # terms of order k in D1² + t D2², which bring v^k
+            part = [
+                sum(math.comb(k, j) * table[k - j, j + power] * powers_of_t[j][i] for j in range(k + 1))
+                for i in range(n + 1 - k)
+            ]
+            total = [x + z for x, z in zip(total, [*([0] * k), *multiply(part, scale[: n + 1 - k])], strict=True)]
+            scale = multiply(scale, inverse)
+        return total
+
+    for _ in range(n + 1):
+        b = [0, *average(1, y, t)[:n]]  # B
+        if haar:
+            s = [variance * x for x in reciprocal([x + z for x, z in zip(one, multiply(t, b), strict=True)])]
+        rise = [x + z for x, z in zip(one, multiply(s, b), strict=True)]  # z = y (1 + s B)
+        y = reciprocal(rise)
+        t = multiply(s, multiply(multiply(y, average(0, y, t)), y))  # t = s y A/(1 + s B)
+    return [normalised(x) for x in multiply(y, average(0, y, t))[1:]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -11,13 +12,15 @@ from scipy.special import dawsn, erfc, wofz
 from rmt.numeric.jet import ComplexArray, Jet, log1p, log_lower, log_upper
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 
-__all__ = ["GaussianLeaf", "PositiveStableLeaf", "StableLeaf", "standard_normal"]
+__all__ = ["GaussianLeaf", "PositiveStableLeaf", "StableLeaf", "normal_log_potential", "standard_normal"]
 
 FloatArray = npt.NDArray[np.float64]
 
 # Beyond this |t|**2 the asymptotic series of the standard normal law has reached rounding: exp(-t**2/2) < 1e-17.
 _FAR = 80.0
 _TERMS = np.arange(1, 41)
+# From which |t|**2 on how many of its terms are enough.
+_SERIES = ((_FAR, 40), (4 * _FAR, 14), (60 * _FAR, 6), (5e6, 3))
 # This close to the real axis the exponentially small part of the transform is half of what it is below it.
 _ON_AXIS = 1e-6
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(48)
@@ -127,7 +130,7 @@ class GaussianLeaf(Leaf):
 
     def potential(self, u: ComplexArray, lin: Linearised) -> ComplexArray:
         t = (u[0] - self.mean) / self.sigma
-        out: ComplexArray = _log_potential(t) + math.log(self.sigma) + lin.jet.log_g
+        out: ComplexArray = normal_log_potential(t) + math.log(self.sigma) + lin.jet.log_g
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
@@ -138,17 +141,24 @@ class GaussianLeaf(Leaf):
 
 def standard_normal(t: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     """G, m = t G - 1 and dm/dt of the standard normal law, continued to the lower half-plane."""
-    g = -1j * math.sqrt(math.pi / 2) * wofz(t / math.sqrt(2))
-    m = t * g - 1
-    dm = g - t * m
-    far = np.flatnonzero(np.abs(t) ** 2 > _FAR)
-    if far.size:
+    g, m, dm = np.empty_like(t), np.empty_like(t), np.empty_like(t)
+    square = t.real**2 + t.imag**2
+    near = ~(square > _FAR)
+    s = t[near]
+    g[near] = -1j * math.sqrt(math.pi / 2) * wofz(s / math.sqrt(2))
+    m[near] = s * g[near] - 1
+    dm[near] = g[near] - s * m[near]
+    for (start, count), (end, _) in itertools.pairwise((*_SERIES, (math.inf, 0))):
+        far = (square > start) & (square <= end)
+        if not np.any(far):
+            continue
         # m by its own series, m_2k = (2k - 1)!!, as t G - 1 loses the digits; its k-th term over the one before is
         # (2k - 1)/t**2, and the k-th of t dm/dt is -2k times it
         s = t[far]
+        inverse = 1 / (s * s)
         value, weighted = np.zeros_like(s), np.zeros_like(s)
-        for k in _TERMS[::-1]:
-            ratio = (2 * k - 1) / s**2
+        for k in range(count, 0, -1):
+            ratio = (2 * k - 1) * inverse
             value, weighted = ratio * (1 + value), ratio * (k + weighted)
         small = -1j * math.sqrt(math.pi / 2) * _small_exponential(s)
         g[far] = (1 + value) / s + small
@@ -159,13 +169,14 @@ def standard_normal(t: ComplexArray) -> tuple[ComplexArray, ComplexArray, Comple
 
 def _small_exponential(t: ComplexArray) -> ComplexArray:
     """What of exp(-t**2/2) belongs to the series: nothing above the axis, half of it on the axis, all of it below."""
-    on_axis = np.abs(t.imag) <= _ON_AXIS
-    share = np.where(on_axis, 1.0, np.where(t.imag > 0, 0.0, 2.0))
-    out: ComplexArray = share * np.exp(np.where(share > 0, -t * t / 2, 0))
+    out = np.zeros_like(t)
+    seen = t.imag <= _ON_AXIS
+    s = t[seen]
+    out[seen] = np.where(s.imag < -_ON_AXIS, 2.0, 1.0) * np.exp(-s * s / 2)
     return out
 
 
-def _log_potential(t: ComplexArray) -> ComplexArray:
+def normal_log_potential(t: ComplexArray) -> ComplexArray:
     """Phi(t) = integral of log(t - x) over the standard normal law, t in the closed upper half-plane."""
     out = np.empty_like(t)
     far = np.abs(t) ** 2 > _FAR
@@ -187,13 +198,15 @@ def _log_potential(t: ComplexArray) -> ComplexArray:
 
 
 def _far_potential(t: ComplexArray) -> ComplexArray:
-    """`_log_potential` by its asymptotic series: log t - sum of m_2k t**-2k/(2k), and on the axis the tail's mass."""
+    """The same by its asymptotic series: log t - sum of m_2k t**-2k/(2k), and on the axis the mass of the tail."""
     series = np.zeros_like(t)
     for k in _TERMS[::-1]:
         # the terms without 1/(2k) are built up inwards
         series = (2 * k - 1) / t**2 * (1 / (2 * k) + series)
-    side = np.where(t.real >= 0, 1.0, -1.0)
+    tail = np.zeros_like(t)
     on_axis = np.abs(t.imag) <= _ON_AXIS
-    tail = np.where(on_axis, 0.5j * math.pi * side * erfc(side * t / math.sqrt(2)), 0.0)
+    x = t[on_axis]
+    side = np.where(x.real >= 0, 1.0, -1.0)
+    tail[on_axis] = 0.5j * math.pi * side * erfc(side * x / math.sqrt(2))
     out: ComplexArray = log_upper(t) - series + tail
     return out

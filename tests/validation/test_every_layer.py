@@ -2,9 +2,11 @@
 
 import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import sympy as sp
 
 import rmt
 import theory
@@ -19,6 +21,7 @@ from theory.network import (
     DeltaOrthogonal,
     Dense,
     Dropout,
+    Gate,
     LayerNorm,
     OrthogonalFilterNet,
     Repeat,
@@ -42,6 +45,7 @@ EXAMPLES = {
     Dropout: Dropout(0.25),
     LayerNorm: LayerNorm(),
     BatchNorm: BatchNorm(),
+    Gate: Gate("erf", sigma_w=Fraction(5, 4), sigma_b=Fraction(1, 4), gate_bias=Fraction(1, 2)),
     Residual: Residual([Dense(0.5), Activation("relu")], 0.9),
     Repeat: Repeat([Dense(1.1), Activation("relu")], 2),
     Sequential: Sequential([Activation("relu"), Dense(0.8)]),
@@ -74,6 +78,8 @@ def test_every_reading_of_every_layer(kind):
     derivation = theory.derive(net)
     norms = {LayerNorm: 1.21 * 0.8, BatchNorm: 1.21 * 0.8}
     values = {symbol: norms.get(kind) for moment in derivation.moments(2) for symbol in moment.free_symbols}
+    if kind is Gate:
+        values = gate_averages(derivation, 1.21 * 0.8)
     formulas = [float(moment.subs(values)) for moment in derivation.moments(2)]
     assert formulas == pytest.approx([float(m) for m in law.moments(2)], rel=1e-12)
     sampler = Sampler(np.random.default_rng(5), get_backend("numpy"), 0.8)
@@ -83,6 +89,22 @@ def test_every_reading_of_every_layer(kind):
     assert singular.mean() == pytest.approx(mean, rel=0.3)
     assert len(describe(net).splitlines()) >= 3
     assert network_from_json(json.loads(json.dumps(network_to_json(net)))) == net
+
+
+def gate_averages(derivation, second_moment):
+    """The numbers of a derivation with one gated layer: its integrals over x and h, by a rule of equal steps."""
+    known = {"X_g": second_moment}
+    variance = next(f for step in derivation.steps for f in step.formulas if str(getattr(f, "lhs", "")) == "q_g")
+    known["q_g"] = float(variance.rhs.subs(sp.Symbol("X_g", positive=True), second_moment))
+    steps = np.linspace(-9, 9, 181)
+    values = {}
+    for definition in derivation.definitions:
+        variables = [str(limit[0]) for limit in definition.rhs.limits]
+        grids = np.meshgrid(*(known[{"x": "X_g", "h": "q_g"}[v]] ** 0.5 * steps for v in variables), indexing="ij")
+        symbols = [*(limit[0] for limit in definition.rhs.limits), *sp.symbols("X_g q_g", positive=True)]
+        density = sp.lambdify(symbols, definition.rhs.function, modules=["scipy", "numpy"])(*grids, *known.values())
+        values[definition.lhs] = density.sum() * np.prod([grid.max() / 90 for grid in grids])
+    return values
 
 
 def test_an_unknown_layer_has_no_reading():

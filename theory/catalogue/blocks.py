@@ -7,6 +7,7 @@ This module loads sympy: import it inside functions only.
 from __future__ import annotations
 
 import cmath
+import functools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
@@ -25,7 +26,7 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, free_product, gaussian_matrices, outcomes
-from theory.network import Activation, Dense, Repeat, Residual, ResNet
+from theory.network import Activation, Dense, Gate, Repeat, Residual, ResNet
 from theory.propagation import propagate
 
 __all__ = ["build"]
@@ -278,6 +279,80 @@ def _gated() -> Entry:
     )
 
 
+def _gate() -> Entry:
+    old, old_mean, new, new_mean, chi, s = sp.symbols("X mu X_next mu_next chi s", real=True)
+    u_1, u_2, k_1, k_2, mixed = sp.symbols("u_1 u_2 k_1 k_2 c", real=True)
+    slope_2, rest, rest_2 = sp.symbols("v_2 e f_2", real=True)
+
+    def witnesses() -> Iterator[Witness]:
+        logistic = lambda h: 1 / (1 + mpmath.exp(-h))
+        for signal, width, strength, shift in (((0.3, 1.9), 1.3, 0.8, 0.5), ((-1.0, 2.0), 0.4, 1.7, -1.0)):
+            u = lambda h, shift=shift: logistic(h + shift)
+            kept = lambda h, u=u: (1 - u(h)) * mpmath.tanh(h)
+            output = lambda h, y, u=u: u(h) * y + (1 - u(h)) * mpmath.tanh(h)
+            du = lambda h, u=u: u(h) * (1 - u(h))
+            fixed = lambda h, u=u, du=du: (1 - u(h)) / mpmath.cosh(h) ** 2 - du(h) * mpmath.tanh(h)
+            square = lambda h, y, output=output: output(h, y) ** 2
+            # the slope by h as a difference of outputs
+            norm = lambda h, y, u=u, s=strength, f=output: u(h) ** 2 + s * mpmath.diff(lambda p: f(p, y), h) ** 2
+            # two equally likely components of x
+            both = [
+                sum(average(functools.partial(f, y=y), width) for y in signal) / 2 for f in (square, output, norm)
+            ]
+            yield {
+                old: sum(y * y for y in signal) / 2,
+                old_mean: sum(signal) / 2,
+                s: strength,
+                new: both[0],
+                new_mean: both[1],
+                chi: both[2],
+                u_1: average(u, width),
+                u_2: average(lambda h: u(h) ** 2, width),
+                k_1: average(kept, width),
+                k_2: average(lambda h: kept(h) ** 2, width),
+                mixed: average(lambda h: u(h) * kept(h), width),
+                slope_2: average(lambda h: du(h) ** 2, width),
+                rest: average(lambda h: du(h) * fixed(h), width),
+                rest_2: average(lambda h: fixed(h) ** 2, width),
+            }
+
+    return Entry(
+        key="gate-layer",
+        title="Signal and gain of a gated layer",
+        statement=(
+            eq(new, u_2 * old + 2 * mixed * old_mean + k_2),
+            eq(new_mean, u_1 * old_mean + k_1),
+            eq(chi, u_2 + s * (slope_2 * old + 2 * rest * old_mean + rest_2)),
+        ),
+        hypotheses=(
+            "$u x + (1-u) φ(h)$, $u$ a function of $h = W x + b$, the entries of $W$ of variance $s$ over the width, "
+            "infinite width; $X$ and $μ$ are the mean square and the mean of $x$, $χ$ is the mean square of the "
+            "singular values of the Jacobian.",
+            "$u_k$, $k_k$, $c$ are the means of $u^k$, $((1-u) φ)^k$ and $u (1-u) φ$; $v_2$, $e$, $f_2$ those of "
+            "$u'^2$, $u' f$ and $f^2$ with $f = (1-u) φ' - u' φ$.",
+        ),
+        source=(("", "derived here"), ("ChenPenningtonSchoenholz2018", "")),
+        steps=(
+            Step(
+                "One row of the Jacobian",
+                (
+                    eq(
+                        sp.Symbol("J_ij"),
+                        sp.Symbol("u") * sp.Symbol("delta_ij")
+                        + (sp.Symbol("uprime") * x + sp.Symbol("f")) * sp.Symbol("W_ij"),
+                    ),
+                ),
+                "The gate depends on $h$ too. $x_i$ is one of many inputs of $h_i$, and independent of it.",
+                "derived here",
+            ),
+        ),
+        network=lambda sigma_w: Gate("tanh", sigma_w=sigma_w),
+        witnesses=witnesses,
+        witnessed_by="quadrature of the output and its numerical derivative, for components of two sizes",
+        tolerance=1e-9,
+    )
+
+
 def _outlier() -> Entry:
     top, output, squared_input, along = sp.symbols("x_top f_2 x_2 Jx_2", positive=True)
 
@@ -363,6 +438,7 @@ def build() -> tuple[Entry, ...]:
         _block(),
         _three_blocks(),
         _gated(),
+        _gate(),
         _outlier(),
         _growth(),
     )

@@ -23,6 +23,7 @@ from theory.network import (
     BatchNorm,
     Dense,
     Dropout,
+    Gate,
     LayerNorm,
     Residual,
     Scale,
@@ -45,7 +46,7 @@ _BYTES = 2**31
 
 def _obstacle(chunk: Chunk) -> str | None:
     for layer in parts(chunk.net):
-        if not isinstance(layer, Dense | Activation | Scale | Dropout | LayerNorm | BatchNorm | Residual):
+        if not isinstance(layer, Dense | Activation | Scale | Dropout | LayerNorm | BatchNorm | Gate | Residual):
             return f"it has no batches of {type(layer).__name__} layers"
         if isinstance(layer, Dense) and layer.weights not in ("gaussian", "orthogonal"):
             return "it draws Gaussian and orthogonal weights only"

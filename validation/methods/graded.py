@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from theory.network import Dense, Layer, Residual, blocks
+from theory.network import Dense, Gate, Layer, Residual, blocks
 from validation.chunk import Chunk
 from validation.graded import GradedProduct
 from validation.jacobian import Jacobian
@@ -53,7 +53,7 @@ def graded_spectrum(net: Layer, x: Any, sampler: Sampler) -> tuple[Signal, LogSp
     signal = replace(signal, jacobian=fresh())
     begun = False
     for layer in blocks(net):
-        if isinstance(layer, Dense | Residual) and begun:
+        if isinstance(layer, Dense | Gate | Residual) and begun:
             take(signal.jacobian)
             signal = replace(signal, jacobian=fresh())
         begun = True

@@ -166,6 +166,22 @@ def _residual_layer(rng: Rng, count: int) -> Values:
     }
 
 
+def _gate_layer(rng: Rng, count: int) -> Values:
+    """Components x of two sizes and their pre-activations, and the squared norms of the Jacobian's rows."""
+    x = np.where(rng.random(count) < 0.5, 0.3, 1.9)
+    h = math.sqrt(1.3) * rng.standard_normal(count)
+    u, phi = 1.0 / (1.0 + np.exp(-h - 0.5)), np.tanh(h)
+    du, kept = u * (1.0 - u), (1.0 - u) * phi
+    rest = (1.0 - u) * (1.0 - phi**2) - du * phi
+    return {
+        "X_next": (u * x + kept) ** 2,
+        "mu_next": u * x + kept,
+        "chi": u**2 + 0.8 * (du * x + rest) ** 2,
+        **{"u_1": u, "u_2": u**2, "k_1": kept, "k_2": kept**2, "c": u * kept},
+        **{"v_2": du**2, "e": du * rest, "f_2": rest**2},
+    }
+
+
 _RESIDUAL_INPUT = np.linspace(-0.8, 2.9, _WIDTH)
 
 
@@ -334,6 +350,7 @@ CHECKS: dict[str, Check] = {
         _residual_layer,
         share=0.1,
     ),
+    "gate-layer": Mean({"s": 0.8, "X": (0.3**2 + 1.9**2) / 2, "mu": 1.1}, _gate_layer),
     "fourth-moment-recursion": Mean({"n": 5, "p": 0.5, "kappa": 1.8, **_SIGNAL_4}, _fourth_moments),
     "log-norm-linear": Mean({"n": 6}, _linear_norm),
     "log-norm-relu": Mean({"n": 4}, _relu_norm),
