@@ -162,7 +162,28 @@ class GateLaw(Law):
         return _Cases(skip, floor, mean, deviation, mass / mass.sum())
 
     def _node(self) -> Node:
-        return GatedNode(self._cases.gates, 1.0, self._haar)
+        node = GatedNode(self._cases.gates, 1.0, self._haar)
+        if node.gapless and 0.0 not in self._atoms():
+            # the density like x**-1/2, or all negative moments
+            node.hard = 1.0 if self._hard else 0.0
+        return node
+
+    @property
+    def _hard(self) -> bool:
+        """Whether the density of a law without gap and atom is infinite at 0; if not, it vanishes there.
+
+        It is infinite where 1 + s B = 0 for a t > 0 at y = 0, which is the case for <D2²/D1²> > 1, and for Haar weights
+        1/<D2²/D1²> < 1 < <D1²/D2²>; otherwise it vanishes faster than any power.
+        """
+        c = self._cases
+        square = c.square
+        with np.errstate(divide="ignore"):
+            hard = float(np.sum(c.mass * square / c.skip**2)) > 1
+        if self._haar:
+            # <1/X²> of a Gaussian X diverges
+            spread = bool(np.any((c.floor == 0) & (c.deviation > 0)))
+            hard = hard and (spread or float(np.sum(c.mass * c.skip**2 / square)) > 1)
+        return hard
 
     def _atoms(self) -> dict[Any, Any]:
         # as `rmt.GatedLayer`
@@ -179,18 +200,8 @@ class GateLaw(Law):
         c = self._cases
         if not np.any(c.deviation > 0) or 0.0 in self._atoms():
             return None
-        # D2 takes all values: no y and t real with t > 0 > y - D1² - t D2² belong to a z > 0, and no others keep off
-        # the zeros of den, so that there is no gap. At 0 the density is infinite where 1 + s B = 0 for a t > 0 at
-        # y = 0, which is the case for <D2²/D1²> > 1, and for Haar weights 1/<D2²/D1²> < 1 < <D1²/D2²>; otherwise it
-        # vanishes faster than any power.
-        square = c.square
-        with np.errstate(divide="ignore"):
-            hard = float(np.sum(c.mass * square / c.skip**2)) > 1
-        if self._haar:
-            # <1/X²> of a Gaussian X diverges
-            spread = bool(np.any((c.floor == 0) & (c.deviation > 0)))
-            hard = hard and (spread or float(np.sum(c.mass * c.skip**2 / square)) > 1)
-        return (Edge(0.0, -0.5 if hard else None, "lower"), Edge(math.inf, None, "upper"))
+        # no gap: `rmt.numeric.gated`
+        return (Edge(0.0, -0.5 if self._hard else None, "lower"), Edge(math.inf, None, "upper"))
 
     def _moments_series(self, n: int) -> list[Any]:
         joint = self._layer.joint_moments(n)

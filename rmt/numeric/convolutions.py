@@ -69,6 +69,8 @@ class ProductNode(ManyNode):
         rates = [child.hard for child in self.children if child.hard is not None]
         self.hard = sum(rates) if len(rates) == len(self.children) else None
         self.reach = min(child.reach for child in self.children)
+        # in a gap at z > 0 the subordination functions are real and positive, and lie in gaps of the children
+        self.gapless = self.positive and any(child.gapless for child in self.children)
         far_up = any(child.unbounded[1] for child in self.children if child.positive)
         self.unbounded = (False, far_up)
         if signed:

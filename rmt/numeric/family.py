@@ -48,7 +48,7 @@ class FamilyNode(Node):
         self.product = ProductNode(members)  # how the laws start, and the moments of their product
         self.size = self.product.size
         self.mean, self.variance, self.unbounded = self.product.mean, self.product.variance, self.product.unbounded
-        self.hard, self.reach = self.product.hard, self.product.reach
+        self.hard, self.reach, self.gapless = self.product.hard, self.product.reach, self.product.gapless
 
     def tail(self) -> tuple[float, complex]:
         return self.product.tail()

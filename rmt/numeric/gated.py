@@ -41,6 +41,9 @@ class GatedNode(Node):
         self.mean = a + s * b
         self.variance = second + (0 if haar else s * s * b * b) - self.mean**2
         self.unbounded = (False, not gates.bounded)
+        # D2 takes all values: no real y and t with t > 0 > y - D1² - t D2² belong to a z > 0, and no others keep off
+        # the zeros of den
+        self.gapless = not gates.bounded
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         # B ~ <D2²>/z, t ~ s

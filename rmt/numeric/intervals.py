@@ -55,6 +55,8 @@ def find_intervals(node: Node, atoms: Mapping[float, float]) -> list[Interval]:
         minima: dict[Interval, _Minima] = {}
         if node.full:
             found = [Interval(-np.inf, np.inf, None, None)]
+        elif node.gapless:
+            found = [Interval(0.0, np.inf, hard_exponent(node, atoms.get(0.0, 0.0)), None)]
         elif any(node.unbounded):
             found = _unbounded_intervals(node, atoms)
         else:

@@ -74,6 +74,8 @@ class Node(ABC):
     full: bool = False
     #: whether a law on [0, oo) knows the arguments of its transforms for arg z in [0, 2 pi), see `rmt.numeric.tracking`
     tracked: bool = False
+    #: whether the density of a law on [0, oo) is known to be positive on all of (0, oo)
+    gapless: bool = False
     #: for a law on [0, oo) without atom at 0, the r of S ~ (1 + m)**-r at m -> -1; None if not known
     hard: float | None = None
     #: abs(m) up to which the node stands for its law

@@ -28,6 +28,7 @@ class TrackedNode(Node):
         self.child = child
         self.size = child.size + 1
         self.mean, self.variance, self.unbounded = child.mean, child.variance, child.unbounded
+        self.gapless = child.gapless
         self.hard = child.hard
 
     def tail(self) -> tuple[float, complex]:

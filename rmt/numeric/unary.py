@@ -47,7 +47,7 @@ class ScaledNode(UnaryNode):
         super().__init__(child)
         self.scale = scale
         self.mean, self.variance, self.positive = scale * child.mean, scale**2 * child.variance, child.positive
-        self.tracked, self.hard, self.reach = child.tracked, child.hard, child.reach
+        self.tracked, self.hard, self.reach, self.gapless = child.tracked, child.hard, child.reach, child.gapless
 
     def tail(self) -> tuple[float, complex]:
         a, b = self.child.tail()
@@ -102,6 +102,7 @@ class PowerNode(UnaryNode):
         super().__init__(tracked(child))
         self.exponent = exponent
         self.hard, self.reach = None if child.hard is None else exponent * child.hard, child.reach
+        self.gapless = exponent >= 1 and child.gapless  # as in a product
         try:
             self.mean = child.mean**exponent
             # S = 1/m_1 - var/m_1^3 m + …: relative variances add.

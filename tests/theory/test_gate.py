@@ -220,6 +220,16 @@ def test_the_law_of_a_chain_by_its_moments():
     np.testing.assert_allclose(law.moments(2), [m1, m2], rtol=1e-11)
 
 
+def test_a_chain_with_unbounded_gates_has_no_gap_and_the_edges_of_its_factors():
+    law = jacobian_law(Repeat([Dense(), Gate("tanh", sigma_w=1.2)], 2))
+    lower, upper = law.support().edges
+    assert upper.position == math.inf
+    # densities like x**-1/2 and 1/S like 1 + m in each of the four factors
+    assert lower.exponent == pytest.approx(-4 / 5)
+    x = np.array([1e-40, 1e-44])
+    assert np.diff(np.log(law.pdf(x)))[0] / np.diff(np.log(x))[0] == pytest.approx(-4 / 5, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("net", "message"),
     [
