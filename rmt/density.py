@@ -379,9 +379,12 @@ class Density:
     # --- quantiles ------------------------------------------------------------------------------------------------
 
     def ppf(self, q: FloatArray) -> FloatArray:
+        """Quantiles; images of other laws map theirs where they can."""
+        own = getattr(self.law, "_ppf_pushforward", None)
+        return self.inverted(q) if own is None else own(q)
+
+    def inverted(self, q: FloatArray) -> FloatArray:
         """Quantiles: atoms by their jumps, intervals by safeguarded Newton steps on the distribution function."""
-        if self.law.methods("pdf")[0] == "pushforward" or hasattr(self.law, "_ppf_pushforward"):
-            return self.law._ppf_pushforward(q)  # type: ignore[attr-defined, no-any-return]
         positions, masses = self.atoms
         # (position, mass, interval, mass of the interval below this part of it)
         parts: list[tuple[float, float, Piece | None, float]] = [
@@ -389,7 +392,7 @@ class Density:
         ]
         for piece, mass in zip(self.pieces, self.masses, strict=True):
             inner = positions[(positions > piece.lower) & (positions < piece.upper)]
-            cuts = self._own(piece, mass, inner, self.values(inner, self.solver).tail) if inner.size else np.empty(0)
+            cuts = self._level(piece, mass, inner)[0] if inner.size else np.empty(0)
             levels = [0.0, *cuts, mass]
             for start, (low, high) in zip([piece.lower, *inner], itertools.pairwise(levels), strict=True):
                 parts.append((start, high - low, piece, low))
@@ -406,20 +409,30 @@ class Density:
             below += mass
         return out
 
+    def _level(self, piece: Piece, mass: float, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mass of the interval below points inside it, and the density there."""
+        if self.law.methods("pdf")[0] == "pushforward":
+            earlier = self.masses[[other.upper <= piece.lower for other in self.pieces]].sum()
+            level = np.clip(self.continuous(x, self.law.methods("cdf")[0]) - earlier, 0.0, mass)
+            return level, self.law._pdf_pushforward(x)
+        values = self.values(x, self.solver)
+        return self._own(piece, mass, x, values.tail), values.density
+
     def _invert(self, piece: Piece, level: FloatArray) -> FloatArray:
         """Where the mass of the interval has reached a level."""
         mass = float(self.masses[self.pieces.index(piece)])
 
+        def points(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
+            x, rate = piece.grid(angle)
+            return np.maximum(x, SMALLEST) if piece.lower == 0 else x, rate
+
         def own(x: FloatArray) -> tuple[FloatArray, FloatArray]:
-            values = self.values(x, self.solver)
-            level = self._own(piece, mass, x, values.tail)
+            reached, density = self._level(piece, mass, x)
             # beside a hard edge away from 0 points round onto it
-            return np.where(x <= piece.lower, 0.0, np.where(x >= piece.upper, mass, level)), values.density
+            return np.where(x <= piece.lower, 0.0, np.where(x >= piece.upper, mass, reached)), density
 
         theta = np.linspace(0, np.pi, 129)
-        grid, _ = piece.grid(theta[1:-1])
-        grid = np.maximum(grid, SMALLEST) if piece.lower == 0 else grid
-        levels = np.concatenate([[0.0], own(grid)[0], [mass]])
+        levels = np.concatenate([[0.0], own(points(theta[1:-1])[0])[0], [mass]])
         seen = ~np.isnan(levels)
         theta, levels = theta[seen], np.maximum.accumulate(levels[seen])
         place = np.clip(np.searchsorted(levels, level), 1, levels.size - 1)
@@ -427,45 +440,25 @@ class Density:
         span = np.maximum(levels[place] - levels[place - 1], SMALLEST)
         angle = low + (high - low) * np.clip((level - levels[place - 1]) / span, 0, 1)
         gap = np.zeros(level.shape)
+        live = np.arange(level.size)
         for _ in range(60):
-            x, rate = piece.grid(angle)
-            x = np.maximum(x, SMALLEST) if piece.lower == 0 else x
+            x, rate = points(angle[live])
             reached, density = own(x)
-            gap = reached - level
-            low, high = np.where(gap <= 0, angle, low), np.where(gap > 0, angle, high)
+            gap[live] = reached - level[live]
+            now, miss = angle[live], gap[live]
+            low[live], high[live] = np.where(miss <= 0, now, low[live]), np.where(miss > 0, now, high[live])
             with np.errstate(all="ignore"):
-                step = angle - gap / (density * rate)
-            usable = np.isfinite(step) & (step > low) & (step < high)
-            new = np.where(usable, step, (low + high) / 2)
-            done = (np.abs(gap) < 2e-15) | (np.abs(new - angle) < 1e-15)
-            angle = np.where(done, angle, new)
-            if np.all(done):
+                step = now - miss / (density * rate)
+            usable = np.isfinite(step) & (step > low[live]) & (step < high[live])
+            new = np.where(usable, step, (low[live] + high[live]) / 2)
+            done = (np.abs(miss) < 2e-15) | (np.abs(new - now) < 1e-15)
+            angle[live] = np.where(done, now, new)
+            live = live[~done]
+            if live.size == 0:
                 break
         x, _ = piece.grid(angle)
         x = np.where(np.isnan(gap), np.nan, x)
         return np.where(level <= 0, piece.lower, np.where(level >= mass, piece.upper, x))
-
-    def _ppf_by_bisection(self, q: FloatArray) -> FloatArray:
-        """Quantiles of a law that is an image of another one, by its distribution function only."""
-        support = self.law.support()
-        method = self.law.methods("cdf")[0]
-        low, high = np.full(q.shape, support.lower), np.full(q.shape, support.upper)
-        at_bottom = self.cdf(low, method) >= q
-        for side, ends in ((-1.0, low), (1.0, high)):
-            reach = 1.0
-            while np.any(short := np.isinf(ends)) and reach < 1e300:
-                # an unbounded side: outwards until the level lies within
-                reach *= 16
-                below = self.cdf(np.array([side * reach]), method)[0] < q
-                ends[short & (below if side < 0 else ~below)] = side * reach
-        for _ in range(80):
-            middle = (low + high) / 2
-            reached = self.cdf(middle, method) >= q
-            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
-        for x in self.atoms[0]:
-            high = np.where(np.abs(high - x) < 1e-12 * (1 + abs(x)), x, high)
-        unresolved = np.isnan(self.cdf(high, method))
-        return np.where(at_bottom, support.lower, np.where(unresolved, np.nan, high))
 
     # --- integrals ------------------------------------------------------------------------------------------------
 

@@ -106,9 +106,6 @@ class Mixture(Law):
         out: FloatArray = np.sum([p * law._density.cdf(x, law.methods("cdf")[0]) for p, law in self._numbers()], axis=0)
         return out
 
-    def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        return self._density._ppf_by_bisection(q)
-
     def _cauchy_closed_form(self, z: ComplexArray) -> ComplexArray:
         out: ComplexArray = np.sum([p * law._cauchy_closed_form(z) for p, law in self._numbers()], axis=0)
         return out

@@ -195,9 +195,6 @@ class PolynomialImage(Law):
         clipped: FloatArray = np.clip(out, 0.0, 1.0)
         return clipped
 
-    def _ppf_pushforward(self, q: FloatArray) -> FloatArray:
-        return self._density._ppf_by_bisection(q)
-
     def _quadrature_rule(self) -> tuple[FloatArray, FloatArray]:
         x, weights = self.law._quadrature_rule()
         return self._value(x), weights

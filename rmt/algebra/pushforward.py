@@ -202,7 +202,7 @@ class Symmetrized(Law):
         if is_symmetric(self.law):
             return self.law._density.ppf(q)
         if self.law.support().lower < 0:
-            return self._density._ppf_by_bisection(q)
+            return self._density.inverted(q)
         upper = q > 0.5
         inner = self.law._density.ppf(np.where(upper, 2 * q - 1, 1 - 2 * q))
         return np.where(upper, inner, -inner)
@@ -281,7 +281,7 @@ class Square(Law):
             return self.law._density.ppf(q) ** 2
         if is_symmetric(self.law):
             return self.law._density.ppf((1 + q) / 2) ** 2
-        return self._density._ppf_by_bisection(q)
+        return self._density.inverted(q)
 
     def _log_moment(self) -> float:
         return 2 * self.law.log_moment()

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from rmt.numeric.continuation import Solution, cauchy_far_away, solve
+from rmt.numeric.continuation import Solution, cauchy_far_away, solve, unsolved
 from rmt.numeric.jet import ComplexArray
 from rmt.numeric.node import Node
 
@@ -122,7 +122,7 @@ def _continued(
     node: Node, x: FloatArray, places: FloatArray, knots: FloatArray, unknowns: ComplexArray
 ) -> Solution:
     """The solution continued from the knots, where it is accepted."""
-    answer = _empty(node, x.size)
+    answer = unsolved(node, x.size)
     todo = np.arange(x.size)
     with np.errstate(all="ignore"):  # refused steps may overflow; they are recognised by their NaN
         for _ in range(_ROUNDS):
@@ -136,13 +136,6 @@ def _continued(
             unknowns = np.concatenate([unknowns, answer.unknowns[:, new]], axis=1)[:, index]
             todo = todo[~accepted]
     return answer
-
-
-def _empty(node: Node, n: int) -> Solution:
-    g, m, potential = np.full((3, n), np.nan, dtype=complex)
-    residual, error = np.full((2, n), np.inf)
-    unknowns = np.zeros((node.size, n), dtype=complex)
-    return Solution(unknowns, g, m, potential, residual, error, np.zeros(n, dtype=bool))
 
 
 def _interpolated(knots: FloatArray, unknowns: ComplexArray, places: FloatArray) -> ComplexArray:
@@ -170,7 +163,7 @@ def _interpolated(knots: FloatArray, unknowns: ComplexArray, places: FloatArray)
 
 def _newton(node: Node, u: ComplexArray, x: FloatArray) -> Solution:
     """Newton from nearby unknowns at real points, under the conditions of a continuation step."""
-    answer = _empty(node, x.size)
+    answer = unsolved(node, x.size)
     live = np.flatnonzero(np.all(np.isfinite(u), axis=0))
     last = np.full(x.size, _REACH / _CONTRACTION)
     wanted = np.log(x) if node.positive else x

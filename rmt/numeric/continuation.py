@@ -22,7 +22,7 @@ import numpy.typing as npt
 from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z
 
-__all__ = ["Solution", "cauchy_far_away", "newton_to", "solve"]
+__all__ = ["Solution", "cauchy_far_away", "newton_to", "solve", "unsolved"]
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -129,6 +129,14 @@ class _Path:
         return wanted - jet.z, jet.dz
 
 
+def unsolved(node: Node, n: int) -> Solution:
+    """The answer at n points, none of which has been solved."""
+    g, m, potential = np.full((3, n), np.nan, dtype=complex)
+    residual, error = np.full((2, n), np.inf)
+    unknowns = np.zeros((node.size, n), dtype=complex)
+    return Solution(unknowns, g, m, potential, residual, error, np.zeros(n, dtype=bool))
+
+
 def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     """Solve the system of ``node`` at points ``z`` of the closed upper half-plane, shape (n,).
 
@@ -136,6 +144,8 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     routes and with short steps (unless ``insist`` is False); points at which all stop are marked in ``converged``.
     """
     points = np.atleast_1d(np.asarray(z, dtype=complex))
+    if points.size == 0:
+        return unsolved(node, 0)
     routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE,)
     plans = [(route, pace) for pace in (_BRISK, _CAREFUL) for route in routes]
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
