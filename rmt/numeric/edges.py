@@ -109,10 +109,11 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
     for _ in range(2000):
         wanted = t + way * h
         moved, after, ok = newton_to(node, u, coordinate, wanted)
-        z_there = complex(after.jet.z[0])
-        real = abs(z_there.imag) <= REAL * (abs(z_there) + scale)  # beyond an edge z leaves the axis
+        z_there = after.jet.z[0]  # as numpy's number: where Newton failed it may overflow
+        # beyond an edge z leaves the axis
+        real = np.isfinite(z_there) and abs(z_there.imag) <= REAL * (abs(z_there) + scale)
         new_slope = _slope(after, coordinate) if ok[0] and real else np.nan
-        reached = z_there.real
+        reached = float(z_there.real)
         if np.isfinite(new_slope):
             # z must have moved by what its slope says: else the step went over an edge and a pole behind it
             off = abs(reached - z - way * h * (slope + new_slope) / 2)

@@ -243,7 +243,9 @@ def _far_point(node: Node, side: int) -> GapPoint:
 def _scan_grid(low: float, high: float, atoms: Mapping[float, float], extra: FloatArray) -> FloatArray:
     """Points at which to look for gaps: all over [low, high], beside each atom, and the extra ones."""
     theta = (np.arange(_SCAN) + 0.5) / _SCAN * np.pi
-    grid = [(high + low) / 2 - (high - low) / 2 * np.cos(theta), extra]
+    spread = (high + low) / 2 - (high - low) / 2 * np.cos(theta)
+    beside = [np.abs(spread - x) < 1e-7 * (high - low) for x in atoms]  # where g is the pole and little else
+    grid = [spread[~np.any(beside, axis=0)] if atoms else spread, extra]
     grid += [x + (high - low) * np.array([-1e-3, -1e-6, 1e-6, 1e-3]) for x in atoms]
     points = np.unique(np.concatenate(grid))
     points = points[(points > low) & (points < high)]
@@ -265,8 +267,9 @@ def _scan(
         s = solve(node, grid, insist=False)
         density = np.where(s.converged, -s.g.imag, np.nan)
         real = outside_bulk(s)
+        clear = np.ones(grid.size, dtype=bool)
         if atoms:
-            # next to an atom g is large and nearly real, in the bulk too
+            # next to an atom g is large and nearly real, in the bulk too, and beside it all else is rounding
             poles = np.array([p / (grid - x) for x, p in atoms.items()])
             own, noise = np.abs(s.g - poles.sum(axis=0)), 1e-12 * np.abs(poles).sum(axis=0)
             clear = np.min(np.abs(grid - np.array(list(atoms))[:, np.newaxis]), axis=0) > 1e-9 * np.sqrt(node.variance)
@@ -277,14 +280,14 @@ def _scan(
             decided = s.converged & (distance > 1e-9)
             real &= decided & (np.abs(s.m.imag) <= 10 * REAL * distance)
         else:
-            decided = s.converged
+            decided = s.converged & clear
         if sweep == 0 and np.any(decided):
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi
         gaps += [GapPoint(float(grid[i]), s.unknowns[:, i : i + 1], float(cdf[i])) for i in np.flatnonzero(real)]
         bulk = ~(real[:-1] & real[1:]) & decided[:-1] & decided[1:]
         # an unresolved point can be one where g = 0, amid a gap
-        lost = ~s.converged[:-1] ^ ~s.converged[1:] if sweep == 0 else np.zeros(grid.size - 1, dtype=bool)
+        lost = (~s.converged[:-1] ^ ~s.converged[1:]) & clear[:-1] & clear[1:] & (sweep == 0)
         # (in a tail that thins out towards the lower end all cells are steep, and there is nothing to find)
         bulk &= ~(cdf[1:] - atom_at_zero < RISE)
         steep = np.flatnonzero((_steep(density) & bulk) | lost)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import sympy as sp
 
 import rmt
-from rmt import FussCatalan, MarchenkoPastur, Mixture, UniversalResNet
+from rmt import Discrete, FreePoisson, FreeStable, FussCatalan, MarchenkoPastur, Mixture, UniversalResNet
 from rmt.numeric.continuation import solve
+from rmt.numeric.edges import GapPoint, walk
+from rmt.numeric.jet import continued_log
+from rmt.numeric.node import Linearised, Node
+from rmt.transforms import _beside_atoms
 
 
 def test_no_points():
@@ -31,3 +37,73 @@ def test_quantiles_of_an_image_keep_their_digits_next_to_a_hard_edge():
     square = rmt.Uniform(-1, 2).square()
     q = np.array([0, 1e-5, 0.1, 2 / 3, 0.7, 1])
     np.testing.assert_allclose(square.ppf(q), np.where(q <= 2 / 3, 1.5 * q, 3 * q - 1) ** 2, rtol=1e-9)
+
+
+def test_cauchy_transform_next_to_an_isolated_atom():
+    # what is left to do where the solver gives up, held against the solver where it does not: on [0, oo) beside an atom
+    # at 0, and on both sides of 0 beside an atom at 1
+    laws = [Discrete({0: 0.8, 5: 0.2}) + FreePoisson(0.3), Discrete({-4: 0.4, 1: 0.6}) + Discrete({0: 0.75, 0.5: 0.25})]
+    for law, atom in zip(laws, (0, 1), strict=True):
+        assert atom in law.support().atoms
+        z = atom + np.array([2e-3j, 1e-3 + 1e-3j, -1e-4 + 1e-5j, 3])
+        solution = solve(law.numeric, z)
+        wanted = solution.g.copy()
+        solution.g[:] = 0
+        solution.converged[:] = False
+        _beside_atoms(law, z, solution)
+        assert solution.converged.tolist() == [True, True, True, False]  # the last one is far away
+        np.testing.assert_allclose(solution.g[:3], wanted[:3], rtol=1e-11)
+        mass = float(law.support().atoms[atom])
+        rest = (solution.g - mass / (z - atom))[:3]
+        np.testing.assert_allclose(rest, (wanted - mass / (z - atom))[:3], rtol=1e-7)
+        assert np.ptp(rest.real) < 0.1 * np.abs(rest[0])  # analytic there
+
+
+def test_a_factor_that_shows_its_tail_only_very_far_away():
+    # m of the first factor is -20/z + c z**-0.9, whose second term wins beyond |z| = 1e18
+    first, second = FreeStable(0.9, rho=1, scale=0.3) - 20, FreeStable(0.7, rho=1)
+    law = first @ second
+    z1 = 50 * np.exp(1j * np.array([0.4, 1.3, 2.6]))
+    m = z1 * first.cauchy(z1) - 1
+    # S of the second is a power, here from its value at one point; z = z1/S(m) for a product
+    z0 = 3 + 4j
+    m0 = z0 * second.cauchy(z0) - 1
+    log_s = np.log((1 + m0) / (m0 * z0)) + (1 / 0.7 - 1) * (continued_log(m) - np.log(m0))
+    z = z1 * np.exp(-log_s)
+    up = z.imag > 0
+    assert np.sum(up) >= 2
+    np.testing.assert_allclose(law.cauchy(z[up]), ((1 + m) / z)[up], rtol=1e-12)
+
+
+class _Overflowing(Node):
+    """A node whose z has finite parts and an infinite modulus away from a point."""
+
+    def __init__(self, node: Node, u: np.ndarray) -> None:
+        self.node, self.u = node, u
+        self.size, self.mean, self.variance, self.positive = node.size, node.mean, node.variance, node.positive
+
+    def start(self, z, log_z):
+        return self.node.start(z, log_z)
+
+    def linearise(self, u):
+        lin = self.node.linearise(u)
+        if np.any(np.abs(u - self.u) > 0.1):
+            jet = dataclasses.replace(lin.jet)
+            jet.__dict__["z"] = np.full(jet.m.shape, 1.5e308 + 1.5e308j)
+            return Linearised(jet, lin.inner)
+        return lin
+
+    def spread(self, lin, eps):
+        return self.node.spread(lin, eps)
+
+    def potential(self, u, lin):
+        return self.node.potential(u, lin)
+
+
+def test_a_trial_step_of_the_walk_to_an_edge_may_overflow():
+    node = MarchenkoPastur(2).numeric
+    edge = (1 + 2**0.5) ** 2
+    u = solve(node, [edge + 1e-3]).unknowns
+    found, exponent = walk(_Overflowing(node, u), GapPoint(edge + 1e-3, u, 1.0), -1, {})
+    np.testing.assert_allclose(found, edge, rtol=1e-9)
+    assert exponent == 0.5
