@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from rmt.algebra.free_sum import heavy_atoms, joint_mass
+from rmt.algebra.free_sum import heavy_atoms, joint_mass, nodes_of
 from rmt.law import Law
 from rmt.numeric.conjugate import ReflectedNode
 from rmt.numeric.convolutions import ProductNode
@@ -68,7 +68,8 @@ class FreeProduct(Law):
                 "free product: two factors have negative support, and their product is not self-adjoint; "
                 "at most one factor may leave [0, oo)"
             )
-        nodes = [law.numeric if k == 1 else PowerNode(law.numeric, float(k)) for law, k in groups.items()]
+        parts = zip(nodes_of(list(groups)), groups.values(), strict=True)
+        nodes = [node if k == 1 else PowerNode(node, float(k)) for node, k in parts]
         nodes = with_families(nodes)
         node = nodes[0] if len(nodes) == 1 else ProductNode(nodes)
         if scale < 0:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rmt.law import Law
 from rmt.numeric.convolutions import SumNode
+from rmt.numeric.far import seen_from_afar
 from rmt.numeric.leaves import DiscreteLeaf
 from rmt.numeric.node import Node
 from rmt.numeric.unary import ShiftedNode, SumPowerNode
 from rmt.parameters import is_symbolic
 from rmt.series import free_cumulants_to_moments
 
-__all__ = ["FreeSum", "heavy_atoms", "joint_mass"]
+__all__ = ["FreeSum", "heavy_atoms", "joint_mass", "nodes_of"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -44,7 +46,8 @@ class FreeSum(Law):
         shift = sum(groups.pop(law) * law.numeric.mean for law in points)
         if not groups:
             return DiscreteLeaf([shift], [1.0])
-        nodes = [law.numeric if k == 1 else SumPowerNode(law.numeric, float(k)) for law, k in groups.items()]
+        parts = zip(nodes_of(list(groups)), groups.values(), strict=True)
+        nodes = [node if k == 1 else SumPowerNode(node, float(k)) for node, k in parts]
         node = nodes[0] if len(nodes) == 1 else SumNode(nodes)
         return node if shift == 0 else ShiftedNode(node, shift, positive=node.positive and shift > 0)
 
@@ -59,6 +62,17 @@ class FreeSum(Law):
     def _moments_series(self, n: int) -> list[Any]:
         cumulants = [law.free_cumulants(n) for law in self.laws]
         return free_cumulants_to_moments([sum(parts) for parts in zip(*cumulants, strict=True)])
+
+
+def nodes_of(laws: list[Law]) -> list[Node]:
+    """The nodes of the laws of a free sum or product: beside an unbounded law, those of the others are met far away."""
+    if not any(any(law.numeric.unbounded) for law in laws):
+        return [law.numeric for law in laws]
+
+    def moments(law: Law) -> Callable[[int], list[float]]:
+        return lambda n: [float(m) for m in law.moments(n)]
+
+    return [seen_from_afar(law.numeric, moments(law)) for law in laws]
 
 
 def joint_mass(masses: list[Any]) -> Any:

@@ -396,6 +396,7 @@ def _cauchy(jet: Jet, path: _Path) -> ComplexArray:
     z = path.points
     if path.route is _Route.LINE:
         return cauchy_far_away(jet, z)
-    g = np.where((np.abs(jet.w) > 1e-2) & (z != 0), jet.w / np.where(z == 0, 1, z), jet.g)
+    w = np.where(np.abs(jet.m) < _FAR, 1 + jet.m, jet.w)
+    g = np.where((np.abs(w) > 1e-2) & (z != 0), w / np.where(z == 0, 1, z), jet.g)
     # an atom or a hard edge at 0, met exactly
     return np.where((z == 0) & (np.abs(g) * path.size > _INFINITE), np.inf, g)

@@ -8,7 +8,16 @@ import numpy as np
 import sympy as sp
 
 import rmt
-from rmt import Discrete, FreePoisson, FreeStable, FussCatalan, MarchenkoPastur, Mixture, UniversalResNet
+from rmt import (
+    Discrete,
+    FreePoisson,
+    FreeStable,
+    FussCatalan,
+    MarchenkoPastur,
+    Mixture,
+    Semicircle,
+    UniversalResNet,
+)
 from rmt.numeric.continuation import solve
 from rmt.numeric.edges import GapPoint, walk
 from rmt.numeric.jet import continued_log
@@ -73,6 +82,26 @@ def test_a_factor_that_shows_its_tail_only_very_far_away():
     up = z.imag > 0
     assert np.sum(up) >= 2
     np.testing.assert_allclose(law.cauchy(z[up]), ((1 + m) / z)[up], rtol=1e-12)
+
+
+def test_bounded_laws_met_very_far_away():
+    # a square there is half the sum of two nearly opposite numbers, the small entries of a pencil drown in the large
+    heavy = FreeStable(0.6, rho=1)
+    x, y = sp.symbols("x y", commutative=False)
+    commuted = rmt.polynomial_law(x * y + y * x, {x: MarchenkoPastur(0.5), y: FussCatalan(2)})
+    first, second = (float(k) for k in commuted.free_cumulants(2))
+    far = np.array([1e4, 1e9, 1e12, 1e30, 1e80]) * np.exp(1j * np.array([0.3, 1.0, 2.0, 0.7, 1.5]))
+    g = heavy.cauchy(far)
+    z = far + first + second * g  # R adds, and that of the bounded law is a line to 1/abs(z)**2
+    m = heavy.moment_transform(far) + first * g + second * g * g
+    np.testing.assert_allclose((heavy + commuted).moment_transform(z), m, rtol=1e-6)
+    np.testing.assert_allclose((heavy + commuted).moment_transform(z)[2:], m[2:], rtol=1e-12)
+    # S multiplies: 1/(m_1 (1 + m (m_2 - m_1**2)/m_1**2)) near m = 0, by that of the stable law at the same m
+    square = (Semicircle(1) + Discrete({1: 0.5, 4: 0.5})).square()
+    first, second = (float(k) for k in square.moments(2))
+    m = heavy.moment_transform(far[1:])
+    z = far[1:] * first * (1 + m * (second - first**2) / first**2)
+    np.testing.assert_allclose((heavy @ square).moment_transform(z)[1:], m[1:], rtol=1e-9)
 
 
 class _Overflowing(Node):
