@@ -25,6 +25,8 @@ _SCAN = 161
 # Steep cells that are scanned again, a sweep.
 _MOST_STEEP = 40
 _CUSP = 1 / 3
+# Shares of imaginary parts below this multiple of the error may be rounding.
+_ROUNDING = 100.0
 # The smallest point scanned above 0, relative to the scale of the law.
 _PROBE = 1e-250
 
@@ -280,7 +282,9 @@ def _scan(
             decided = s.converged & (distance > 1e-9)
             real &= decided & (np.abs(s.m.imag) <= 10 * REAL * distance)
         else:
-            decided = s.converged & clear
+            # nor does it beside 0 where the imaginary part of g is rounding, too large for a gap
+            share = np.abs(s.g.imag) / np.abs(s.g)
+            decided = s.converged & clear & ~((share > REAL) & (share < _ROUNDING * s.error))
         if sweep == 0 and np.any(decided):
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi

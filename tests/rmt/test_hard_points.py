@@ -1,4 +1,4 @@
-"""Points where a law is hard to solve: no points at all, quantiles next to a hard edge of an image, …"""
+"""Where a law is hard to solve: beside atoms and hard edges, very far away, where digits cancel; and at no points."""
 
 from __future__ import annotations
 
@@ -102,6 +102,19 @@ def test_bounded_laws_met_very_far_away():
     m = heavy.moment_transform(far[1:])
     z = far[1:] * first * (1 + m * (second - first**2) / first**2)
     np.testing.assert_allclose((heavy @ square).moment_transform(z)[1:], m[1:], rtol=1e-9)
+
+
+def test_rounding_next_to_zero_is_no_hard_edge():
+    # a square is bounded below by 0.02; far below that the two halves of its g cancel, and leave an imaginary part
+    square = MarchenkoPastur(0.39).square()
+    law = square.free_power(2.23)
+    ((low, high),) = law.support().intervals
+    assert [e.exponent for e in law.support().edges] == [0.5, 0.5]
+    # the ends of the inverse's support, S_inv(m) = 1/S(-1 - m): another walk
+    ((last, first),) = square.inverse().free_power(2.23).support().intervals
+    np.testing.assert_allclose([low, high], [1 / float(first), 1 / float(last)], rtol=1e-9)
+    assert law.cdf(0.5 * float(low)) == 0
+    assert law.pdf(1.01 * float(low)) > 0
 
 
 class _Overflowing(Node):
