@@ -29,6 +29,7 @@ TOPICS: Mapping[str, str] = {
     "Explicit laws": "laws",
     "Gaussian averages of activations": "averages",
     "Plain chains": "chains",
+    "Signals in deep chains": "signals",
     "Products and largest eigenvalues": "products",
     "Deep limits and rectangular chains": "classes",
     "Layers and ensembles of weights": "layers",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from theory.activations import get_activation
 from theory.catalogue.published import Entry
+from theory.phases import fixed_point
 from validation.suite.check import Check, Mean, Rng, Values
 
 __all__ = ["CHECKS"]
@@ -140,6 +141,24 @@ def _critical_chain(rng: Rng, count: int) -> Values:
         "chi": np.mean(moved**2, axis=1),
         "c_2": np.mean(slope**2, axis=1),
     }
+
+
+def _depth_slopes(rng: Rng, count: int) -> Values:
+    """Slopes of both maps of sin as means of the slopes of each draw: no second derivative, one φ' at most."""
+    q, c, gain = _SINE.q, _SINE.correlation, _SINE.sigma_w**2
+    first, second = rng.standard_normal((2, count))
+    h, turned = math.sqrt(q) * first, c * first + math.sqrt(1.0 - c * c) * second
+    other = math.sqrt(q) * turned
+    return {
+        "V_1": gain * np.sin(h) * np.cos(h) * h / q,
+        "C_1": gain * np.sin(h) * np.cos(other) * (first - c / math.sqrt(1.0 - c * c) * second) / math.sqrt(q),
+        "c_2": np.cos(h) ** 2,
+        "f_02": -(np.sin(h) ** 2),
+        "c_11": np.cos(h) * np.cos(other),
+    }
+
+
+_SINE = fixed_point("sin", 1.8, 0.4)
 
 
 def _tanh_point(rng: Rng, count: int) -> Values:
@@ -337,6 +356,7 @@ CHECKS: dict[str, Check] = {
     "residual-growth-relu": Mean({"sigma_w": 1.0}, _residual_growth, bias=0.03, share=0.002),
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
+    "depth-scales": Mean({"sigma_w": 1.8}, _depth_slopes),
     "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),
     "resnet-propagation": Mean(
         {

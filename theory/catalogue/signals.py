@@ -1,0 +1,137 @@
+"""Signals in deep chains: how many layers they survive, and what dropout makes of them.
+
+After Schoenholz, Gilmer, Ganguli, Sohl-Dickstein, arXiv:1611.01232. This module loads sympy: import it inside functions
+only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy as sp
+
+from rmt.symbolic.derivation import Step
+from theory.catalogue.published import Entry, Witness, eq
+from theory.catalogue.witnesses import average
+
+__all__ = ["build"]
+
+SCHOENHOLZ = "Schoenholz et al. 2017, arXiv:1611.01232"
+q, sigma, sigma_b, chi, c_2, phi_2 = sp.symbols("q sigma_w sigma_b chi c_2 phi_2", positive=True)
+
+
+# --- depth scales -----------------------------------------------------------------------------------------------------
+
+
+def _settled(step: Callable[[Any], Any], value: Any) -> Any:
+    """Fixed point of a map that contracts, to all digits."""
+    for _ in range(2000):
+        value, before = step(value), value
+        if abs(value - before) < mpmath.mpf(10) ** (5 - mpmath.mp.dps):
+            return value
+    raise ArithmeticError("the map does not contract")
+
+
+def _layers_per_e(step: Callable[[Any], Any], fixed: Any) -> Any:
+    """Number of layers in which a small deviation from a fixed point shrinks by e, from ten layers."""
+    start = fixed - mpmath.mpf("1e-25")
+    value = start
+    for _ in range(10):
+        value = step(value)
+    return 10 / mpmath.log(abs((start - fixed) / (value - fixed)))
+
+
+def _pair_average(function: Callable[[Any], Any], variance: float, correlation: float) -> float:
+    """<f(h₁) f(h₂)> by Gauss's rule in two independent variables."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(140)
+    weights = weights / weights.sum()
+    first = np.sqrt(variance) * nodes[:, np.newaxis]
+    second = np.sqrt(variance) * (correlation * nodes[:, np.newaxis] + np.sqrt(1 - correlation**2) * nodes)
+    return float(weights @ (function(first) * function(second)) @ weights)
+
+
+def _sine_kernel(variance: Any, correlation: Any) -> Any:
+    return mpmath.exp(-variance) * mpmath.sinh(variance * correlation)
+
+
+def _erf_kernel(variance: Any, correlation: Any) -> Any:
+    return 2 / mpmath.pi * mpmath.asin(correlation * mpmath.pi * variance / (2 + mpmath.pi * variance))
+
+
+def _bell(y: Any) -> Any:
+    """Slope of erf(√π y/2)."""
+    return np.exp(-np.pi * y * y / 4)
+
+
+def _bent_erf(y: Any) -> Any:
+    """φφ'' of erf(√π y/2)."""
+    half = mpmath.sqrt(mpmath.pi) * y / 2
+    return -mpmath.pi / 2 * y * mpmath.exp(-half * half) * mpmath.erf(half)
+
+
+def _depth_scales() -> Entry:
+    xi_q, xi_c, mixed, pair = sp.symbols("xi_q xi_c f_02 c_11", real=True)
+    slope_q, slope_c = sp.symbols("V_1 C_1", real=True)
+    # kernel, φ', φφ'', weights, biases, correlation to begin with: twice chaos, once order
+    sine, error_function = (_sine_kernel, np.cos, lambda y: -(mpmath.sin(y) ** 2)), (_erf_kernel, _bell, _bent_erf)
+    cases = ((*sine, "1.8", "0.4", "0.5"), (*sine, "0.8", "0.3", "1"), (*error_function, "2.1", "0.3", "0.5"))
+
+    def witnesses() -> Iterator[Witness]:
+        for kernel, slope, bent, strength, bias, begin in cases:
+            with mpmath.workdps(70):
+                weight, shift = mpmath.mpf(strength) ** 2, mpmath.mpf(bias) ** 2
+                length = lambda v, k=kernel, w=weight, s=shift: w * k(v, 1) + s
+                variance = _settled(length, mpmath.mpf(1))
+                angle = lambda c, k=kernel, w=weight, s=shift, v=variance: (w * k(v, c) + s) / v
+                fixed = _settled(angle, mpmath.mpf(begin))
+                yield {
+                    sigma: mpmath.mpf(strength),
+                    xi_q: _layers_per_e(length, variance),
+                    xi_c: _layers_per_e(angle, fixed),
+                    slope_q: mpmath.diff(length, variance),
+                    slope_c: mpmath.diff(angle, fixed),
+                    c_2: _pair_average(slope, float(variance), 1.0),
+                    mixed: average(bent, mpmath.mpf(float(variance))),
+                    pair: _pair_average(slope, float(variance), float(fixed)),
+                }
+
+    return Entry(
+        key="depth-scales",
+        title="Depth scales of signals in chains",
+        statement=(
+            eq(slope_q, sigma**2 * (c_2 + mixed)),
+            eq(slope_c, sigma**2 * pair),
+            eq(xi_q, -1 / sp.log(slope_q)),
+            eq(xi_c, -1 / sp.log(slope_c)),
+        ),
+        hypotheses=(
+            "Infinite width. Deviations from the fixed points $q^*$ and $c^*$ of the length map $V$ and the "
+            "correlation map $C$ fall like $e^{-l/ξ}$; $V_1$ and $C_1$ are the slopes there.",
+            "At $q^*$: $c_2$ is the mean of $φ'^2$, $f_{02}$ that of $φ φ''$, and $c_{11}$ that of $φ'(h_1) φ'(h_2)$ "
+            "at correlation $c^*$. In the ordered phase $c^* = 1$ and $C_1 = χ$.",
+        ),
+        source=(("Schoenholz2017", ""), ("Poole2016", "")),
+        steps=(
+            Step(
+                "Slopes of Gaussian averages",
+                (
+                    eq(sp.Symbol("dV/dq"), sigma**2 * (c_2 + mixed)),
+                    eq(sp.Symbol("dC/dc"), sigma**2 * pair),
+                ),
+                "The heat equation: the derivative of the average of $φ^2$ by the variance is half that of "
+                "$(φ^2)'' = 2(φ'^2 + φ φ'')$. Price's theorem: that of the average of $φ(h_1) φ(h_2)$ by the "
+                "correlation is $q$ times the average of $φ'(h_1) φ'(h_2)$.",
+                SCHOENHOLZ,
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="iterated maps of sin and erf at 70 digits, derivatives of these maps, and Gauss's rule",
+    )
+
+
+def build() -> tuple[Entry, ...]:
+    """The entries of this topic."""
+    return (_depth_scales(),)
