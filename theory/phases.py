@@ -372,7 +372,12 @@ def stable_resnet(
     scaling: str = "uniform",
     weights: Weights = "gaussian",
 ) -> Sequential:
-    """Residual network x -> x + λ_l φ(W x + b) whose branch scales λ_l keep signal and gradients finite at any depth.
+    """Residual network x -> x + λ_l φ(W x + b) whose branch scales λ_l keep gradients finite at any depth.
+
+    The signal stays finite too where <φ> = 0 (tanh, erf). Elsewhere the means of the branches add up: behind ReLU and
+    uniform scales the logarithm of the mean square grows like σ_w √(2 depth/π), derived here. The blocks of the source,
+    x + λ_l (W φ(x) + b), have no mean: write them as ``Residual([phi, Dense(sigma_w, sigma_b), Scale(λ_l)])`` behind a
+    first `Dense`.
 
     Parameters
     ----------

@@ -126,9 +126,7 @@ def test_growth_of_saturated_activations(name, power):
 
 def test_stable_scalings():
     for scaling in ("uniform", "decreasing"):
-        shallow, deep = (
-            effective_cumulant(stable_resnet(depth, "relu", 1.2, scaling=scaling)) for depth in (100, 400)
-        )
+        shallow, deep = (effective_cumulant(stable_resnet(depth, "relu", 1.2, scaling=scaling)) for depth in (100, 400))
         assert deep == pytest.approx(shallow, rel=0.15)
     net = stable_resnet(3, "tanh", 0.9, 0.1, scaling="decreasing", weights="orthogonal")
     assert [layer.branch[2].factor for layer in net.layers] == pytest.approx(
@@ -136,6 +134,13 @@ def test_stable_scalings():
     )
     uniform = stable_resnet(50, "relu", 0.7)
     assert effective_cumulant(uniform) == pytest.approx(0.49 / 2, rel=1e-12)
+    # the signal settles without a mean, and adds up with one
+    tanh, relu = (
+        [math.log(propagate(stable_resnet(depth, name, 1.2)).second_moment[-1]) for depth in (400, 1600)]
+        for name in ("tanh", "relu")
+    )
+    assert tanh[1] == pytest.approx(tanh[0], abs=2e-3)
+    assert (relu[1] - relu[0]) / 20 == pytest.approx(1.2 * math.sqrt(2 / math.pi), rel=1e-3)
     with pytest.raises(ValueError, match="scaling='none': choose one of uniform, decreasing"):
         stable_resnet(3, "tanh", scaling="none")
     with pytest.raises(PreconditionError, match="sin has no limits"):

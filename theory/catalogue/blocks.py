@@ -9,7 +9,7 @@ from __future__ import annotations
 import cmath
 import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -25,8 +25,9 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.catalogue.published import Entry, Witness, eq
-from theory.catalogue.witnesses import average, free_product, gaussian_matrices, outcomes
-from theory.network import Activation, Dense, Gate, Repeat, Residual, ResNet
+from theory.catalogue.witnesses import average, extrapolated, free_product, gaussian_matrices, outcomes
+from theory.network import Activation, Dense, Repeat, Residual, ResNet, Scale, Sequential
+from theory.phases import stable_resnet
 from theory.propagation import propagate
 
 __all__ = ["build"]
@@ -431,6 +432,79 @@ def _growth() -> Entry:
     )
 
 
+def _stable() -> Entry:
+    decreasing, uniform, rate = sp.symbols("growth growth_uniform rate", positive=True)
+    l = sp.Symbol("l", positive=True, integer=True)
+
+    def after(scales: Iterable[float], strength: float, order: int = 1) -> Any:
+        inner = [Activation("relu"), Dense(strength)][::order]
+        branches = [[*inner, Scale(scale)] for scale in scales]
+        return propagate(Sequential([Dense(1.0), *(Residual(branch) for branch in branches)]))
+
+    def coherent(root: Any, strength: float) -> float:
+        """Logarithm of X, over √L, of x + relu(W x)/√L behind L = root² blocks, with mean over deviation."""
+        scale = strength / float(root)
+        ratio = total = 0.0
+        for _ in range(round(root) ** 2):
+            growth = 1 + 2 * ratio * scale / math.sqrt(2 * math.pi) + scale**2 / 2
+            ratio = (ratio + scale / math.sqrt(2 * math.pi)) / math.sqrt(growth)
+            total += math.log(growth)
+        return total / float(root)
+
+    def witnesses() -> Iterator[Witness]:
+        for strength, depth in ((1.2, 9), (0.7, 40)):
+            table = after((1 / (math.sqrt(j) * math.log(j + 1)) for j in range(1, depth + 1)), strength)
+            for found in (table.second_moment[-1] / table.second_moment[0], float(np.prod(table.chi[1:]))):
+                yield {sigma: strength, L: depth, decreasing: found}
+            scales = lambda n: [float(n) ** -0.5] * int(n)
+            signal = extrapolated(lambda n, s=strength: after(scales(n), s).second_moment[-1], 8, 6)
+            behind = extrapolated(lambda n, s=strength: float(np.prod(after(scales(n), s, -1).chi[1:])), 8, 6)
+            yield from ({sigma: strength, uniform: limit} for limit in (signal, behind))
+        yield {sigma: 1.5, rate: extrapolated(lambda n: coherent(n, 1.5), 30, 5)}
+
+    return Entry(
+        key="stable-resnet",
+        title="Residual networks whose branches are scaled down",
+        statement=(
+            eq(decreasing, sp.exp(sp.Sum(sp.log(1 + sigma**2 / (2 * l * sp.log(l + 1) ** 2)), (l, 1, L)))),
+            eq(uniform, sp.exp(sigma**2 / 2)),
+            eq(rate, sigma * sp.sqrt(2 / sp.pi)),
+        ),
+        hypotheses=(
+            "ReLU, weights of variance $σ_w^2/N$, no biases, infinite width. In blocks $x + λ_l W relu(x)$ the mean "
+            "squares of the signal and of gradients grow by the same factor: for $λ_l = 1/(√l \\log(l+1))$ as stated "
+            "after $L$ blocks, and bounded in $L$; for $λ_l = 1/√L$ it tends to $growth_{uniform}$.",
+            "In blocks $x + relu(W x)/√L$ gradients do the same, but the means of ReLU add up: $\\log(X_L)/√L$ tends "
+            "to $rate$.",
+        ),
+        source=(("Hayou2021", ""), ("", "derived here")),
+        steps=(
+            Step(
+                "One block",
+                (eq(sp.Symbol("X_next"), sp.Symbol("X") * (1 + sp.Symbol("lambda_l") ** 2 * sigma**2 / 2)),),
+                "$W relu(x)$ has no mean and is independent of $x$; half of the squares pass ReLU. Since the $λ_l^2$ "
+                "have a finite sum, so has the logarithm.",
+                "Hayou et al. 2021, arXiv:2010.12859",
+            ),
+            Step(
+                "ReLU behind the weights",
+                (
+                    eq(
+                        sp.Symbol("X_next"),
+                        sp.Symbol("X") * (1 + 2 * sp.Symbol("kappa") * sigma / sp.sqrt(2 * sp.pi * L)),
+                    ),
+                ),
+                "As in `residual-growth-relu`, with $σ_w/√L$: $κ = μ/√X$ tends to 1.",
+                "derived here",
+            ),
+        ),
+        network=lambda depth, sigma_w: stable_resnet(depth, "relu", sigma_w),
+        witnesses=witnesses,
+        witnessed_by="signal propagation, and the recursion of mean and mean square, extrapolated in the depth",
+        tolerance=1e-8,
+    )
+
+
 def build() -> tuple[Entry, ...]:
     """The entries of this topic."""
     return (
@@ -441,4 +515,5 @@ def build() -> tuple[Entry, ...]:
         _gate(),
         _outlier(),
         _growth(),
+        _stable(),
     )

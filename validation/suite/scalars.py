@@ -302,6 +302,16 @@ def _residual_growth(rng: Rng, count: int) -> Values:
     return {"rho": np.array(growth)}
 
 
+def _stable_growth(rng: Rng, count: int) -> Values:
+    """Mean square behind six blocks x + λ_l W relu(x) of width 200; fresh weights turn a signal into Gaussians."""
+    width = 200
+    x = rng.standard_normal((count, width))
+    for l in range(1, 7):
+        norm = np.linalg.norm(np.maximum(x, 0.0), axis=1, keepdims=True) / math.sqrt(width)
+        x = x + 1.2 * norm * rng.standard_normal((count, width)) / (math.sqrt(l) * math.log(l + 1))
+    return {"growth": np.mean(x**2, axis=1)}
+
+
 def _log_stretch(rng: Rng, count: int) -> Values:
     """Logarithm of the second diagonal entry of R in the QR decomposition of a Gaussian matrix of size 5."""
     matrices = rng.standard_normal((count, 5, 5)) / math.sqrt(5.0)
@@ -354,6 +364,7 @@ CHECKS: dict[str, Check] = {
     "delta-orthogonal-covariance": Mean({"q": 0.8, "rho": 0.3, "sigma_w": 1.4, "sigma_b": 0.2}, _delta_orthogonal),
     "weights-kurtosis": Mean({"p": 0.4}, _kurtosis),
     "residual-growth-relu": Mean({"sigma_w": 1.0}, _residual_growth, bias=0.03, share=0.002),
+    "stable-resnet": Mean({"sigma_w": 1.2, "L": 6}, _stable_growth, bias=0.01, share=0.02),
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
     "depth-scales": Mean({"sigma_w": 1.8}, _depth_slopes),
