@@ -6,7 +6,9 @@ only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import mpmath
@@ -15,7 +17,9 @@ import sympy as sp
 
 from rmt.symbolic.derivation import Step
 from theory.catalogue.published import Entry, Witness, eq
-from theory.catalogue.witnesses import average
+from theory.catalogue.witnesses import average, outcomes
+from theory.network import Activation, Dense, Dropout, Repeat
+from theory.propagation import propagate
 
 __all__ = ["build"]
 
@@ -132,6 +136,89 @@ def _depth_scales() -> Entry:
     )
 
 
+# --- dropout and layer normalisation ----------------------------------------------------------------------------------
+
+
+def _dropout() -> Entry:
+    p, alike, stays, covariance, pair = sp.symbols("p rho_1 c_fix C phi_11", positive=True)
+
+    def enumerated(scale: Fraction, share: Fraction, bias: Fraction, values: Any, slopes: Any) -> Witness:
+        """Means over a neuron behind two: every sign of its weights ±scale and of its bias, all masks."""
+        first, second = values
+        names = (q, covariance, alike, chi)
+        means = dict.fromkeys(names, Fraction(0))
+        signs, masks = {-1: Fraction(1, 2), 1: Fraction(1, 2)}, {0: 1 - share, 1 / share: share}
+        for (*weights, side), mass in outcomes(signs, 3):
+            for kept, chance in outcomes(masks, 4):
+                inner = lambda mask, signal: (
+                    scale * sum(w * k * x for w, k, x in zip(weights, mask, signal, strict=True))
+                )
+                one, two, again = inner(kept[:2], first), inner(kept[2:], second), inner(kept[2:], first)
+                shift = side * bias
+                products = ((one + shift) ** 2, (one + shift) * (two + shift), (one + shift) * (again + shift))
+                for name, value in zip(names, (*products, inner(kept[:2], slopes) ** 2), strict=True):
+                    means[name] += mass * chance * value
+        means[alike] /= means[q]
+        half = Fraction(1, 2)
+        return {
+            **means,
+            p: share,
+            sigma: sp.sqrt(2) * sp.Rational(scale),
+            sigma_b: bias,
+            phi_2: half * sum(x * x for x in first),
+            pair: half * sum(x * y for x, y in zip(first, second, strict=True)),
+            c_2: half * sum(x * x for x in slopes),
+        }
+
+    def witnesses() -> Iterator[Witness]:
+        half = Fraction(1, 2)
+        yield enumerated(Fraction(4, 3), Fraction(3, 5), half, ((1, 3), (2, -1)), (1, half))
+        yield enumerated(half, Fraction(1, 4), Fraction(2), ((half, -2), (-1, 1)), (2, -1))
+        for share in (0.9, 0.4):
+            strength = math.sqrt(2 * share)  # lengths stay; the correlation does not depend on it
+            net = Repeat([Dense(strength), Activation("relu"), Dropout(1 - share)], 400)
+            table = propagate(net, q0=1.0, correlation=0.3)
+            yield {p: share, stays: float(table.correlation[-1])}
+
+    return Entry(
+        key="dropout",
+        title="Dropout: lengths, correlations and gradients",
+        statement=(
+            eq(q, sigma**2 * phi_2 / p + sigma_b**2),
+            eq(covariance, sigma**2 * pair + sigma_b**2),
+            eq(alike, 1 - (1 - p) / p * sigma**2 * phi_2 / q),
+            eq(chi, sigma**2 * c_2 / p),
+            eq(sp.pi * stays / p, sp.sqrt(1 - stays**2) + (sp.pi - sp.acos(stays)) * stays),
+        ),
+        hypotheses=(
+            "Infinite width. Each component is kept with probability $p$ and divided by it, or set to 0, with masks of "
+            "its own for each input; $φ_2$, $φ_{11}$ and $c_2$ are the means of $φ(h)^2$, of $φ(h) φ(h')$ and of "
+            "$φ'(h)^2$ before it.",
+            "$q$ and $C$ are variance and covariance of two inputs behind the next weights, $ρ_1$ the correlation of "
+            "an input with itself, which is below 1: no network with dropout is critical. $χ$ is the factor of squared "
+            "gradients. $c_{fix}$ is what every correlation tends to in ReLU networks without biases.",
+        ),
+        source=(("Schoenholz2017", ""), ("", "derived here")),
+        steps=(
+            Step(
+                "Independent masks",
+                (eq(sp.Symbol("E_mask2"), 1 / p), eq(sp.Symbol("E_mask"), sp.Integer(1))),
+                "The square of a mask $0$ or $1/p$ has the mean $1/p$; the product of two independent masks has the "
+                "mean 1.",
+                SCHOENHOLZ,
+            ),
+            Step(
+                "ReLU",
+                (eq(pair / phi_2, (sp.sqrt(1 - stays**2) + (sp.pi - sp.acos(stays)) * stays) / sp.pi),),
+                "The arc-cosine kernel at the correlation $c_{fix}$; the next one is $C/q$.",
+                "Cho, Saul 2009",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="enumeration of masks and signs at width 2 in fractions, and signal propagation to 400 layers",
+    )
+
+
 def build() -> tuple[Entry, ...]:
     """The entries of this topic."""
-    return (_depth_scales(),)
+    return (_depth_scales(), _dropout())

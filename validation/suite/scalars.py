@@ -161,6 +161,24 @@ def _depth_slopes(rng: Rng, count: int) -> Values:
 _SINE = fixed_point("sin", 1.8, 0.4)
 
 
+def _dropped(rng: Rng, count: int) -> Values:
+    """Two signals through masks of their own and the same weights and biases; a tangent vector of unit mean square."""
+    first, second, slopes = _SIGNALS
+    masks = (rng.random((3, count, _WIDTH)) < 0.7) / 0.7
+    weights = rng.standard_normal((count, 6, _WIDTH)) * (1.3 / math.sqrt(_WIDTH))
+    bias = 0.2 * rng.standard_normal((count, 6))
+    rows = (masks[0] * first, masks[1] * second, masks[2] * slopes * rng.standard_normal((count, _WIDTH)))
+    h = [(weights @ row[..., None])[..., 0] for row in rows]
+    return {
+        "q": np.mean((h[0] + bias) ** 2, axis=1),
+        "C": np.mean((h[0] + bias) * (h[1] + bias), axis=1),
+        "chi": np.mean(h[2] ** 2, axis=1),
+    }
+
+
+_SIGNALS = (np.tanh(np.linspace(-1.9, 1.9, _WIDTH)), np.linspace(-0.4, 0.9, _WIDTH), np.linspace(0.2, 1.0, _WIDTH))
+
+
 def _tanh_point(rng: Rng, count: int) -> Values:
     h = math.sqrt(float(_TANH["q"])) * rng.standard_normal(count)
     tanh = get_activation("tanh")
@@ -368,6 +386,18 @@ CHECKS: dict[str, Check] = {
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
     "depth-scales": Mean({"sigma_w": 1.8}, _depth_slopes),
+    "dropout": Mean(
+        {
+            "sigma_w": 1.3,
+            "sigma_b": 0.2,
+            "p": 0.7,
+            "phi_2": float(np.mean(_SIGNALS[0] ** 2)),
+            "phi_11": float(np.mean(_SIGNALS[0] * _SIGNALS[1])),
+            "c_2": float(np.mean(_SIGNALS[2] ** 2)),
+        },
+        _dropped,
+        share=0.1,
+    ),
     "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),
     "resnet-propagation": Mean(
         {
