@@ -18,7 +18,7 @@ import sympy as sp
 from rmt.symbolic.derivation import Step
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, outcomes
-from theory.network import Activation, Dense, Dropout, Repeat
+from theory.network import Activation, Dense, Dropout, LayerNorm, Repeat, Scale
 from theory.propagation import propagate
 
 __all__ = ["build"]
@@ -219,6 +219,67 @@ def _dropout() -> Entry:
     )
 
 
+def _layer_norm() -> Entry:
+    before, after, scale, phi_1 = sp.symbols("g_before g_after s phi_1", positive=True)
+    relu_before, relu_after = sp.symbols("relu_before relu_after", positive=True)
+
+    def third_layer(strength: float, *behind: Any) -> float:
+        """Factor of squared gradients in the third of three equal layers."""
+        return float(propagate(Repeat([Dense(strength), *behind], 3), q0=0.4).chi[2])
+
+    def of_weights(name: str, strength: float, factor: float) -> float:
+        return third_layer(strength, LayerNorm(), Scale(factor), Activation(name))
+
+    def of_values(name: str, factor: float) -> float:
+        return third_layer(factor, Activation(name), LayerNorm())
+
+    def witnesses() -> Iterator[Witness]:
+        cases: tuple[tuple[str, Any, Any, float], ...] = (
+            ("sin", mpmath.sin, mpmath.cos, 1.3),
+            ("sigmoid", lambda y: 1 / (1 + mpmath.exp(-y)), lambda y: mpmath.sech(y / 2) ** 2 / 4, 0.8),
+        )
+        for name, function, slope, factor in cases:
+            variance = mpmath.mpf(factor) ** 2
+            means = {
+                scale: factor,
+                phi_1: average(function, variance),
+                phi_2: average(lambda y, f=function: f(y) ** 2, variance),
+                c_2: average(lambda y, f=slope: f(y) ** 2, variance),
+            }
+            yield from ({before: of_weights(name, strength, factor), **means} for strength in (0.6, 1.7))
+            yield {after: of_values(name, factor), **means}
+        yield {relu_before: of_weights("relu", 0.7, 1.4), relu_after: of_values("relu", 0.7)}
+
+    return Entry(
+        key="layer-norm-gradient",
+        title="Layer normalisation and gradients",
+        statement=(
+            eq(before, scale**2 * c_2 / phi_2),
+            eq(after, scale**2 * c_2 / (phi_2 - phi_1**2)),
+            eq(relu_before, sp.Integer(1)),
+            eq(relu_after, sp.pi / (sp.pi - 1)),
+        ),
+        hypotheses=(
+            "Infinite width, no biases. $g$ is the factor of squared gradients a layer, with the averages at variance "
+            "$s^2$: of $φ(s \\, n(W x))$ (before) whatever the weights, and of $n(φ(W x))$ with $σ_w = s$ (after), where "
+            "$n$ takes off the mean over the neurons and divides by the deviation.",
+        ),
+        source=(("LutherSeung2019", ""), ("", "derived here")),
+        steps=(
+            Step(
+                "What is divided out",
+                (eq(before, sp.Symbol("sigma_w") ** 2 * scale**2 * c_2 / (sp.Symbol("sigma_w") ** 2 * phi_2)),),
+                "Pre-activations have no mean and the variance $σ_w^2 φ_2$; behind the activation the variance is "
+                "$φ_2 - φ_1^2$. What $n$ projects out is one direction or two of many.",
+                "derived here",
+            ),
+        ),
+        witnesses=witnesses,
+        witnessed_by="signal propagation, layer by layer, and quadrature",
+        tolerance=1e-9,
+    )
+
+
 def build() -> tuple[Entry, ...]:
     """The entries of this topic."""
-    return (_depth_scales(), _dropout())
+    return (_depth_scales(), _dropout(), _layer_norm())

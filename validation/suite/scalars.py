@@ -179,6 +179,36 @@ def _dropped(rng: Rng, count: int) -> Values:
 _SIGNALS = (np.tanh(np.linspace(-1.9, 1.9, _WIDTH)), np.linspace(-0.4, 0.9, _WIDTH), np.linspace(0.2, 1.0, _WIDTH))
 
 
+def _normalised_layers(rng: Rng, count: int) -> Values:
+    """Squared tangents through one layer of sigmoids of width 400, normalised before or behind them."""
+    width, scale, phi = 400, 1.5, get_activation("sigmoid")
+    # a signal and a tangent behind Gaussian weights are Gaussian, of the same correlation in every neuron
+    h, tangent = scale * rng.standard_normal((count, width)), rng.standard_normal((count, width))
+    value, moved = phi.phi(h), phi.dphi(h) * tangent
+    _, behind = _layer_normalised(value, scale * moved)
+    norm, along = np.linalg.norm(value, axis=1, keepdims=True), np.sum(value * moved, axis=1, keepdims=True)
+    along = along / norm
+    rest = np.sqrt(np.maximum(np.sum(moved**2, axis=1, keepdims=True) - along**2, 0.0))
+    first, second = rng.standard_normal((2, count, width))
+    _, before = _layer_normalised(norm * first, along * first + rest * second)
+    return {
+        "g_before": scale**2 * np.mean(before**2, axis=1),
+        "g_after": np.mean(behind**2, axis=1),
+        "phi_1": np.mean(value, axis=1),
+        "phi_2": np.mean(value**2, axis=1),
+        "c_2": np.mean(phi.dphi(h) ** 2, axis=1),
+    }
+
+
+def _layer_normalised(values: FloatArray, tangents: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Layer normalisation of each row, and its derivative along a tangent."""
+    centred = values - values.mean(axis=1, keepdims=True)
+    deviation = np.sqrt(np.mean(centred**2, axis=1, keepdims=True))
+    normal = centred / deviation
+    moved = tangents - tangents.mean(axis=1, keepdims=True)
+    return normal, (moved - normal * np.mean(normal * moved, axis=1, keepdims=True)) / deviation
+
+
 def _tanh_point(rng: Rng, count: int) -> Values:
     h = math.sqrt(float(_TANH["q"])) * rng.standard_normal(count)
     tanh = get_activation("tanh")
@@ -398,6 +428,7 @@ CHECKS: dict[str, Check] = {
         _dropped,
         share=0.1,
     ),
+    "layer-norm-gradient": Mean({"s": 1.5}, _normalised_layers, bias=0.01, share=0.02),
     "tanh-critical-point": Mean({name: float(text) for name, text in _TANH.items()}, _tanh_point),
     "resnet-propagation": Mean(
         {
