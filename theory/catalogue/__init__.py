@@ -40,6 +40,7 @@ TOPICS: Mapping[str, str] = {
     "Loss surface at width one": "width_one",
     "Products of weights": "weights",
     "Norms at finite width": "finite_width",
+    "Angles at finite width": "angles",
     "Gradients at finite width": "gradients",
     "Lyapunov exponents and deep products": "exponents",
 }

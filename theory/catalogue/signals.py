@@ -261,8 +261,8 @@ def _layer_norm() -> Entry:
         ),
         hypotheses=(
             "Infinite width, no biases. $g$ is the factor of squared gradients a layer, with the averages at variance "
-            "$s^2$: of $φ(s \\, n(W x))$ (before) whatever the weights, and of $n(φ(W x))$ with $σ_w = s$ (after), where "
-            "$n$ takes off the mean over the neurons and divides by the deviation.",
+            "$s^2$: of $φ(s \\, n(W x))$ (before) whatever the weights, and of $n(φ(W x))$ with $σ_w = s$ (after), "
+            "where $n$ takes off the mean over the neurons and divides by the deviation.",
         ),
         source=(("LutherSeung2019", ""), ("", "derived here")),
         steps=(

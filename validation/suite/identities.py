@@ -202,6 +202,7 @@ CHECKS: dict[str, Check] = {
             "additive-filter-log-width": "leading order in 1/depth",
             "escape-from-flat-start": "deterministic optimisation",
             "log-norm-relu-asymptotics": "coefficients of an expansion in 1/width",
+            "angle-step-relu": "coefficients of an expansion in 1/width and the angle",
             "hessian-rate": "leading order in 1/width",
             "log-normal-limit": "leading order in 1/width",
             "triangle-law": "limit of infinite width after infinite depth",

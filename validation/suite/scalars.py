@@ -294,6 +294,20 @@ def _balanced(rng: Rng, count: int) -> Values:
     return {"growth": np.sum(after**2, axis=1) ** 2 / (n * (n + 2))}
 
 
+def _small_angle(rng: Rng, count: int) -> Values:
+    """Change of ln sin² of an angle of 1e-6 in a ReLU layer of width 5, where two neurons or more are open."""
+    size, angle = 5, 1e-6
+    first, second = rng.standard_normal((2, count, size))
+    signal, difference = np.maximum(first, 0.0), (first > 0.0) * second
+    kept = np.count_nonzero(first > 0.0, axis=1) > 1
+    signal, difference = signal[kept], difference[kept]
+    # the wedge of a and a cos θ + b sin θ is that of a and b sin θ
+    square, other = np.sum(signal**2, axis=1), np.sum(difference**2, axis=1)
+    wedge = math.sin(angle) ** 2 * (square * other - np.sum(signal * difference, axis=1) ** 2)
+    turned = math.cos(angle) * signal + math.sin(angle) * difference
+    return _log_moments(np.log(wedge / (square * np.sum(turned**2, axis=1))) - math.log(math.sin(angle) ** 2))
+
+
 def _gradient_norm(rng: Rng, count: int) -> Values:
     """Squared norm of the gradient by the second of four matrices of width 4."""
     weights = rng.standard_normal((4, count, 4, 4)) / 2.0
@@ -445,6 +459,7 @@ CHECKS: dict[str, Check] = {
     "gate-layer": Mean({"s": 0.8, "X": (0.3**2 + 1.9**2) / 2, "mu": 1.1}, _gate_layer),
     "fourth-moment-recursion": Mean({"n": 5, "p": 0.5, "kappa": 1.8, **_SIGNAL_4}, _fourth_moments),
     "log-norm-linear": Mean({"n": 6}, _linear_norm),
+    "small-angles-relu": Mean({"n": 5}, _small_angle),
     "log-norm-relu": Mean({"n": 4}, _relu_norm),
     "norm-tail-bound": Mean({"n": 5}, _mean_norm),
     "balanced-relu-resnet": Mean({"n": 6, "alpha": 0.8, "lambda": 0.6}, _balanced),
