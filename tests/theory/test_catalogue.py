@@ -131,7 +131,7 @@ def test_published_decimals_hold_to_their_last_digit(key):
             assert not survives(entry, eq(symbol, wrong))
 
 
-@pytest.mark.parametrize("key", ["additive-filter-bounds", "relu-resnet-outlier"])
+@pytest.mark.parametrize("key", ["additive-filter-bounds", "relu-resnet-outlier", "adaptive-escape"])
 def test_bounds_are_sharp(key):
     entry = ENTRIES[key]
     bounds = [relation for relation in entry.statement if not isinstance(relation, sp.Eq)]

@@ -157,6 +157,22 @@ def _chain_inertia(rng: Rng) -> Values:
     }  # fmt: skip
 
 
+def _adaptive_steps(rng: Rng) -> Values:
+    """One of the first steps of both methods on a chain of equal weights."""
+    from theory.escape import descend
+
+    count, decays, rate = int(rng.integers(1, 12)), (float(rng.uniform(0.3, 0.9)), float(rng.uniform(0.9, 0.99))), 0.002
+    start = np.full(int(rng.integers(2, 7)), float(rng.uniform(0.05, 0.2)))
+    ends = {
+        method: descend(start, method, rate, count, beta1=decays[0], beta2=decays[1])[-2:, 0]
+        for method in ("rmsprop", "adam")
+    }
+    return {
+        "t": count, "eta": rate, "beta_1": decays[0], "beta_2": decays[1],
+        **{f"s_{method}": float(after - before) for method, (before, after) in ends.items()},
+    }  # fmt: skip
+
+
 def _hessian_block(rng: Rng) -> Values:
     """The output is linear in every weight matrix: a mixed difference of size 1 is the second derivative."""
     weights = [rng.standard_normal((4, 4)) for _ in range(5)]
@@ -188,6 +204,7 @@ CHECKS: dict[str, Check] = {
     "width-one-gradient": Identity(_chain_gradient),
     "width-one-hessian": Identity(_chain_hessian),
     "width-one-inertia": Identity(_chain_inertia),
+    "adaptive-escape": Identity(_adaptive_steps),
     "hessian-blocks": Identity(_hessian_block),
     **{
         key: Algebra(reason)

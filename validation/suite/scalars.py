@@ -158,7 +158,7 @@ def _depth_slopes(rng: Rng, count: int) -> Values:
     }
 
 
-_SINE = fixed_point("sin", 1.8, 0.4)
+_SINE = fixed_point("sin", 1.4, 0.3)
 
 
 def _dropped(rng: Rng, count: int) -> Values:
@@ -429,7 +429,7 @@ CHECKS: dict[str, Check] = {
     "stable-resnet": Mean({"sigma_w": 1.2, "L": 6}, _stable_growth, bias=0.01, share=0.02),
     "batch-norm-gradient": Mean({}, _batch_norm, expected=_batch_norm_expected),
     "chain-criticality": Mean({"sigma_w": 1.3, "sigma_b": 0.2}, _critical_chain, share=0.1),
-    "depth-scales": Mean({"sigma_w": 1.8}, _depth_slopes),
+    "depth-scales": Mean({"sigma_w": 1.4}, _depth_slopes),
     "dropout": Mean(
         {
             "sigma_w": 1.3,
