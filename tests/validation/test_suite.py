@@ -66,7 +66,7 @@ def test_results_pass():
         assert outcome.seconds > 0
         assert math.isnan(outcome.p_value) == (outcome.kind in ("algebra", "identity"))
         # the rate of a run is shared by the checks of chance
-        assert outcome.alpha == pytest.approx(1e-6 / 81)
+        assert outcome.alpha == pytest.approx(1e-6 / chance)
 
 
 # bounds and algebra apart: an error of a fifth in what is stated

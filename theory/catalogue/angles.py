@@ -159,8 +159,8 @@ def _angles() -> Entry:
                     eq(mean, shift * theta + (drift + drift_slope * theta) / n),
                     eq(variance, (diffusion + diffusion_slope * theta) / n),
                 ),
-                "$\\sin^2 θ' = 1 - C^2/(A B)$ with means over the neurons of $2 a^2$, $2 b^2$ and $2 a b$, where $a$ and "
-                "$b$ are the rectified pre-activations of the two signals.",
+                "$\\sin^2 θ' = 1 - C^2/(A B)$ with means over the neurons of $2 a^2$, $2 b^2$ and $2 a b$, where $a$ "
+                "and $b$ are the rectified pre-activations of the two signals.",
                 JAKUB,
             ),
         ),

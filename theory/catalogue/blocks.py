@@ -26,7 +26,7 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, extrapolated, free_product, gaussian_matrices, outcomes
-from theory.network import Activation, Dense, Repeat, Residual, ResNet, Scale, Sequential
+from theory.network import Activation, Dense, Gate, Repeat, Residual, ResNet, Scale, Sequential
 from theory.phases import stable_resnet
 from theory.propagation import propagate
 
@@ -297,9 +297,7 @@ def _gate() -> Entry:
             # the slope by h as a difference of outputs
             norm = lambda h, y, u=u, s=strength, f=output: u(h) ** 2 + s * mpmath.diff(lambda p: f(p, y), h) ** 2
             # two equally likely components of x
-            both = [
-                sum(average(functools.partial(f, y=y), width) for y in signal) / 2 for f in (square, output, norm)
-            ]
+            both = [sum(average(functools.partial(f, y=y), width) for y in signal) / 2 for f in (square, output, norm)]
             yield {
                 old: sum(y * y for y in signal) / 2,
                 old_mean: sum(signal) / 2,
