@@ -50,7 +50,7 @@ def _small_angles() -> Entry:
             found = {count: log_ratio(count) for count in set(counts)}
             first, second = (sum(found[count][j] for count in counts) / len(counts) for j in (0, 1))
             yield {n: size, mean: first, variance: second - first**2}
-        limits = [extrapolated(lambda size, j=j: size * small_angle_step(int(size))[j], 100, 6) for j in (0, 1)]
+        limits = extrapolated(lambda size: size * mpmath.matrix(small_angle_step(int(size))), 100, 6)
         yield {drift: limits[0], diffusion: limits[1]}
 
     choose = sp.binomial(n, k)
@@ -132,8 +132,8 @@ def _angles() -> Entry:
 
     def witnesses() -> Iterator[Witness]:
         with mpmath.workdps(30):
-            limits = [extrapolated(lambda size, j=j: step(size)[j], 8, 7) for j in range(3)]
-            slopes = [extrapolated(lambda size, j=j: size * (step(size)[j] - limits[j]), 8, 7) for j in range(3)]
+            limits = extrapolated(lambda size: mpmath.matrix(step(size)), 8, 7)
+            slopes = extrapolated(lambda size: size * (mpmath.matrix(step(size)) - limits), 8, 7)
         yield dict(zip(names, (slopes[0], limits[1], slopes[1], limits[2], slopes[2]), strict=True))
 
     mean, variance = sp.symbols("E_log Var_log")

@@ -26,7 +26,7 @@ from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.symbolic.derivation import Step, m
 from theory.catalogue.published import Entry, Witness, eq
 from theory.catalogue.witnesses import average, extrapolated, free_product, gaussian_matrices, outcomes
-from theory.network import Activation, Dense, Gate, Repeat, Residual, ResNet, Scale, Sequential
+from theory.network import Activation, Dense, Gate, Layer, Repeat, Residual, ResNet, Scale, Sequential
 from theory.phases import stable_resnet
 from theory.propagation import propagate
 
@@ -435,9 +435,15 @@ def _stable() -> Entry:
     l = sp.Symbol("l", positive=True, integer=True)
 
     def after(scales: Iterable[float], strength: float, order: int = 1) -> Any:
-        inner = [Activation("relu"), Dense(strength)][::order]
-        branches = [[*inner, Scale(scale)] for scale in scales]
+        inner: list[Layer] = [Activation("relu"), Dense(strength)]
+        branches = [[*inner[::order], Scale(scale)] for scale in scales]
         return propagate(Sequential([Dense(1.0), *(Residual(branch) for branch in branches)]))
+
+    def of_signal(strength: float, depth: Any) -> float:
+        return float(after([float(depth) ** -0.5] * int(depth), strength).second_moment[-1])
+
+    def of_gradients(strength: float, depth: Any) -> float:
+        return float(np.prod(after([float(depth) ** -0.5] * int(depth), strength, -1).chi[1:]))
 
     def coherent(root: Any, strength: float) -> float:
         """Logarithm of X, over √L, of x + relu(W x)/√L behind L = root² blocks, with mean over deviation."""
@@ -454,9 +460,8 @@ def _stable() -> Entry:
             table = after((1 / (math.sqrt(j) * math.log(j + 1)) for j in range(1, depth + 1)), strength)
             for found in (table.second_moment[-1] / table.second_moment[0], float(np.prod(table.chi[1:]))):
                 yield {sigma: strength, L: depth, decreasing: found}
-            scales = lambda n: [float(n) ** -0.5] * int(n)
-            signal = extrapolated(lambda n, s=strength: after(scales(n), s).second_moment[-1], 8, 6)
-            behind = extrapolated(lambda n, s=strength: float(np.prod(after(scales(n), s, -1).chi[1:])), 8, 6)
+            signal = extrapolated(functools.partial(of_signal, strength), 8, 6)
+            behind = extrapolated(functools.partial(of_gradients, strength), 8, 6)
             yield from ({sigma: strength, uniform: limit} for limit in (signal, behind))
         yield {sigma: 1.5, rate: extrapolated(lambda n: coherent(n, 1.5), 30, 5)}
 

@@ -177,8 +177,8 @@ def _dropout() -> Entry:
         for share in (0.9, 0.4):
             strength = math.sqrt(2 * share)  # lengths stay; the correlation does not depend on it
             net = Repeat([Dense(strength), Activation("relu"), Dropout(1 - share)], 400)
-            table = propagate(net, q0=1.0, correlation=0.3)
-            yield {p: share, stays: float(table.correlation[-1])}
+            correlations = propagate(net, q0=1.0, correlation=0.3).to_dict()["correlation"]
+            yield {p: share, stays: correlations[-1]}
 
     return Entry(
         key="dropout",
@@ -219,6 +219,10 @@ def _dropout() -> Entry:
     )
 
 
+def _square_of(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda y: function(y) ** 2
+
+
 def _layer_norm() -> Entry:
     before, after, scale, phi_1 = sp.symbols("g_before g_after s phi_1", positive=True)
     relu_before, relu_after = sp.symbols("relu_before relu_after", positive=True)
@@ -243,8 +247,8 @@ def _layer_norm() -> Entry:
             means = {
                 scale: factor,
                 phi_1: average(function, variance),
-                phi_2: average(lambda y, f=function: f(y) ** 2, variance),
-                c_2: average(lambda y, f=slope: f(y) ** 2, variance),
+                phi_2: average(_square_of(function), variance),
+                c_2: average(_square_of(slope), variance),
             }
             yield from ({before: of_weights(name, strength, factor), **means} for strength in (0.6, 1.7))
             yield {after: of_values(name, factor), **means}
