@@ -422,8 +422,8 @@ class Density:
         """Where the mass of the interval has reached a level."""
         mass = float(self.masses[self.pieces.index(piece)])
 
-        def points(angle: FloatArray) -> tuple[FloatArray, FloatArray]:
-            x, rate = piece.grid(angle)
+        def points(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+            x, rate = piece.along(t)
             return np.maximum(x, SMALLEST) if piece.lower == 0 else x, rate
 
         def own(x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -431,32 +431,32 @@ class Density:
             # beside a hard edge away from 0 points round onto it
             return np.where(x <= piece.lower, 0.0, np.where(x >= piece.upper, mass, reached)), density
 
-        theta = np.linspace(0, np.pi, 129)
-        levels = np.concatenate([[0.0], own(points(theta[1:-1])[0])[0], [mass]])
+        grid = piece.coordinates(129)
+        levels = np.concatenate([[0.0], own(points(grid[1:-1])[0])[0], [mass]])
         seen = ~np.isnan(levels)
-        theta, levels = theta[seen], np.maximum.accumulate(levels[seen])
+        grid, levels = grid[seen], np.maximum.accumulate(levels[seen])
         place = np.clip(np.searchsorted(levels, level), 1, levels.size - 1)
-        low, high = theta[place - 1], theta[place]
+        low, high = grid[place - 1], grid[place]
         span = np.maximum(levels[place] - levels[place - 1], SMALLEST)
-        angle = low + (high - low) * np.clip((level - levels[place - 1]) / span, 0, 1)
+        t = low + (high - low) * np.clip((level - levels[place - 1]) / span, 0, 1)
         gap = np.zeros(level.shape)
         live = np.arange(level.size)
         for _ in range(60):
-            x, rate = points(angle[live])
+            x, rate = points(t[live])
             reached, density = own(x)
             gap[live] = reached - level[live]
-            now, miss = angle[live], gap[live]
+            now, miss = t[live], gap[live]
             low[live], high[live] = np.where(miss <= 0, now, low[live]), np.where(miss > 0, now, high[live])
             with np.errstate(all="ignore"):
                 step = now - miss / (density * rate)
             usable = np.isfinite(step) & (step > low[live]) & (step < high[live])
             new = np.where(usable, step, (low[live] + high[live]) / 2)
-            done = (np.abs(miss) < 2e-15) | (np.abs(new - now) < 1e-15)
-            angle[live] = np.where(done, now, new)
+            done = (np.abs(miss) < 2e-15) | (np.abs(new - now) < 1e-15 * np.maximum(1.0, np.abs(now)))
+            t[live] = np.where(done, now, new)
             live = live[~done]
             if live.size == 0:
                 break
-        x, _ = piece.grid(angle)
+        x, _ = piece.along(t)
         x = np.where(np.isnan(gap), np.nan, x)
         return np.where(level <= 0, piece.lower, np.where(level >= mass, piece.upper, x))
 

@@ -26,6 +26,8 @@ _DARK = 1e-14
 _FALLS = 0.99
 # Stretch of an edge where the density is 1/(x log(x)**2).
 _STEEPEST_STRETCH = 100.0
+# Beyond, tan(angle/2)**2 is out of the range of doubles.
+_PLACES = 345.0
 SMALLEST = 1e-300
 LARGEST = 1e300
 _EPS = float(np.finfo(float).eps)
@@ -70,7 +72,9 @@ class Piece:
         """x(theta) and |dx/dtheta|, chosen such that density * dx/dtheta is smooth and periodic."""
         lo, hi = self.lower, self.upper
         if not self.bounded:
-            return self._unbounded_grid(theta)
+            with np.errstate(all="ignore"):  # at the ends themselves
+                x, rate = self._unbounded_grid(np.log(np.tan(theta / 2)))
+                return x, rate / np.sin(theta)
         down, up = stretch(self.lower_exponent), stretch(self.upper_exponent)
         if self._logarithmic:
             middle, half = (np.log(hi) + np.log(lo)) / 2, (np.log(hi) - np.log(lo)) / 2
@@ -90,20 +94,22 @@ class Piece:
         slope = (down * s ** (down - 1) * b + a * up * rest ** (up - 1)) / (a + b) ** 2
         return lo + (hi - lo) * a / (a + b), (hi - lo) * slope * rate
 
-    def _unbounded_grid(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        tangent = np.tan(theta / 2)
+    def _unbounded_grid(self, place: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """X and dx/dplace at the logarithms of tan(angle/2), which have all digits of the angle towards both ends."""
+        log_cos2, log_sin2 = -np.logaddexp(0, 2 * place), -np.logaddexp(0, -2 * place)
+        cos2, sin2 = np.exp(log_cos2), np.exp(log_sin2)
         with np.errstate(all="ignore"):  # at the ends themselves
             if self.lower == -math.inf and self.upper == math.inf:
-                up, up_rate = _run_off(_log_cos2(theta), self.upper_growth)
-                down, down_rate = _run_off(_log_sin2(theta), self.lower_growth)
+                up, up_rate = _run_off(log_cos2, self.upper_growth)
+                down, down_rate = _run_off(log_sin2, self.lower_growth)
                 x = self.centre + self.size * (up - down)
-                return np.clip(x, -LARGEST, LARGEST), self.size * (up_rate * tangent + down_rate / tangent)
+                return np.clip(x, -LARGEST, LARGEST), 2 * self.size * (up_rate * sin2 + down_rate * cos2)
             if self.upper == math.inf:
-                y, rate = _run_off(_log_cos2(theta), self.upper_growth)
-                power, inwards, edge, rate = stretch(self.lower_exponent), 1.0, self.lower, rate * tangent
+                y, rate = _run_off(log_cos2, self.upper_growth)
+                power, inwards, edge, rate = stretch(self.lower_exponent), 1.0, self.lower, 2 * rate * sin2
             else:
-                y, rate = _run_off(_log_sin2(theta), self.lower_growth)
-                power, inwards, edge, rate = stretch(self.upper_exponent), -1.0, self.upper, rate / tangent
+                y, rate = _run_off(log_sin2, self.lower_growth)
+                power, inwards, edge, rate = stretch(self.upper_exponent), -1.0, self.upper, 2 * rate * cos2
             distance = np.minimum(self.size * y**power, LARGEST)
             return edge + inwards * distance, self.size * power * y ** (power - 1) * rate
 
@@ -147,8 +153,21 @@ class Piece:
 
     def at_places(self, place: FloatArray) -> FloatArray:
         """The points at places, the logarithms of tan(angle/2): towards an end, x is exponential in them."""
+        if not self.bounded:
+            return self._unbounded_grid(place)[0]
         with np.errstate(over="ignore"):
             return self.grid(2 * np.arctan(np.exp(place)))[0]
+
+    def along(self, t: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """X and dx/dt at a coordinate that resolves both ends: the angle, or its place where an end is infinite."""
+        return self.grid(t) if self.bounded else self._unbounded_grid(t)
+
+    def coordinates(self, count: int) -> FloatArray:
+        """Points of that coordinate at equidistant angles, both ends included, those of places being `_PLACES` away."""
+        theta = np.linspace(0, np.pi, count)
+        if self.bounded:
+            return theta
+        return np.concatenate([[-_PLACES], np.log(np.tan(theta[1:-1] / 2)), [_PLACES]])
 
     def places(self, x: FloatArray) -> FloatArray:
         """The places of points."""
@@ -324,22 +343,6 @@ def _growth(distance: FloatArray, tail: FloatArray) -> float:
         return 0.0
     # a power law, of which a few per mille are corrections, has a plain index more often than not
     return 1 / (round(alpha, 2) if abs(alpha - round(alpha, 2)) < 2e-3 else alpha)
-
-
-def _log_sin2(theta: FloatArray) -> FloatArray:
-    """Logarithm of sin(theta/2)**2 with a small relative error at both ends."""
-    s, c = np.sin(theta / 2), np.cos(theta / 2)
-    direct = 2 * np.log(np.maximum(s, SMALLEST))
-    out: FloatArray = np.where(theta > np.pi / 2, np.log1p(-np.minimum(c * c, 0.5)), direct)
-    return out
-
-
-def _log_cos2(theta: FloatArray) -> FloatArray:
-    """Logarithm of cos(theta/2)**2 with a small relative error at both ends."""
-    s, c = np.sin(theta / 2), np.cos(theta / 2)
-    direct = 2 * np.log(np.maximum(c, SMALLEST))
-    out: FloatArray = np.where(theta < np.pi / 2, np.log1p(-np.minimum(s * s, 0.5)), direct)
-    return out
 
 
 def _run_off(log_y: FloatArray, growth: float) -> tuple[FloatArray, FloatArray]:
