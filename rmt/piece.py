@@ -26,8 +26,8 @@ _DARK = 1e-14
 _FALLS = 0.99
 # Stretch of an edge where the density is 1/(x log(x)**2).
 _STEEPEST_STRETCH = 100.0
-# Beyond, tan(angle/2)**2 is out of the range of doubles.
-_PLACES = 345.0
+# The ends of the places: tan(angle/2)**2 leaves the range of doubles; a tail in the logarithm reaches 2e5 sizes.
+_PLACES, _LOGARITHMIC_PLACES = 345.0, 1e5
 SMALLEST = 1e-300
 LARGEST = 1e300
 _EPS = float(np.finfo(float).eps)
@@ -163,11 +163,15 @@ class Piece:
         return self.grid(t) if self.bounded else self._unbounded_grid(t)
 
     def coordinates(self, count: int) -> FloatArray:
-        """Points of that coordinate at equidistant angles, both ends included, those of places being `_PLACES` away."""
+        """Points of that coordinate at equidistant angles, and its ends."""
         theta = np.linspace(0, np.pi, count)
         if self.bounded:
             return theta
-        return np.concatenate([[-_PLACES], np.log(np.tan(theta[1:-1] / 2)), [_PLACES]])
+        low, high = (
+            _LOGARITHMIC_PLACES if math.isinf(end) and growth == 0 else _PLACES
+            for end, growth in ((self.lower, self.lower_growth), (self.upper, self.upper_growth))
+        )
+        return np.concatenate([[-low], np.log(np.tan(theta[1:-1] / 2)), [high]])
 
     def places(self, x: FloatArray) -> FloatArray:
         """The places of points."""

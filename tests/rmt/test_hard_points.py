@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
+import scipy.special
 import sympy as sp
 
 import rmt
@@ -13,6 +15,7 @@ from rmt import (
     FreePoisson,
     FreeStable,
     FussCatalan,
+    Gaussian,
     MarchenkoPastur,
     Mixture,
     Semicircle,
@@ -149,3 +152,13 @@ def test_a_trial_step_of_the_walk_to_an_edge_may_overflow():
     found, exponent = walk(_Overflowing(node, u), GapPoint(edge + 1e-3, u, 1.0), -1, {})
     np.testing.assert_allclose(found, edge, rtol=1e-9)
     assert exponent == 0.5
+
+
+@pytest.mark.parametrize("spread", [1e2, 1e4])
+def test_quantiles_of_a_wide_part_beside_a_narrow_one(spread):
+    # the angle of the narrow part has no digits where the wide one ends, 1e4 times as far away
+    law = Mixture({Gaussian(): 0.9, Gaussian(spread**2): 0.1})
+    q = np.array([0.001, 0.2, 0.93, 0.98, 0.999, 1 - 1e-9])
+    x = law.ppf(q)
+    exact = 0.9 * scipy.special.ndtr(x) + 0.1 * scipy.special.ndtr(x / spread)
+    assert exact == pytest.approx(q, abs=1e-12)
