@@ -266,7 +266,11 @@ def test_atom_of_sampled_matrices():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ensemble", "error"), [(GOE(20), 0.01), (Wishart(60, 100), 0.02)], ids=repr)
+@pytest.mark.parametrize(
+    ("ensemble", "error"),
+    [(GOE(20), 0.01), pytest.param(Wishart(60, 100), 0.02, marks=pytest.mark.exhaustive)],
+    ids=repr,
+)
 def test_largest_eigenvalues_of_sampled_real_matrices(ensemble, error):
     rng = np.random.default_rng(11)
     largest = np.concatenate([random_levels(ensemble, 250, rng)[1] for _ in range(40)])

@@ -26,9 +26,8 @@ _SUM = MarchenkoPastur(0.819).free_sum_power(7.3)
 _RECTANGULAR = RectangularSum((_SUM, Discrete({1.33: 0.3, 3.16: 0.7})), 0.75)
 
 
-@pytest.mark.parametrize(
-    ("branch", "skip"), [pytest.param(_SUM, 0.66, marks=pytest.mark.exhaustive), (_RECTANGULAR, 0.7)]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("branch", "skip"), [(_SUM, 0.66), (_RECTANGULAR, 0.7)])
 def test_a_gap_at_zero_of_a_strong_branch(branch, skip):
     """Down to 1e-200 the system says: no mass below, m = -1, and G is that of the symmetrised singular values."""
     law = ResidualSum(branch, skip)

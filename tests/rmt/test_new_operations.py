@@ -265,6 +265,7 @@ def test_a_mixture_of_point_masses_is_a_discrete_law():
     assert_same(Mixture({signed: 0.5, other: 0.5}) @ NARROW, both @ NARROW)
 
 
+@pytest.mark.exhaustive
 def test_mixture_of_semicircles_plus_a_semicircle():
     # G = sum p_i G_i(x - v G), with the resolvents of the parts to 30 digits
     law = Mixture({Semicircle(0.5, -1): 0.4, Semicircle(0.2, 2): 0.6}) + Semicircle(0.3)
