@@ -231,7 +231,7 @@ class Gate:
 
     @property
     def denses(self) -> tuple[Dense, ...]:
-        """The layers of weights: that of h, and that of the gate if it has its own."""
+        """The dense layer of h, and that of the gate if it has its own."""
         own = Dense(self.sigma_w, self.sigma_b, self.weights)
         return (own,) if self.gate_dense is None else (own, self.gate_dense)
 
