@@ -54,7 +54,6 @@ from rmt.laws.discrete import Discrete
 from rmt.laws.marchenko_pastur import MarchenkoPastur
 from rmt.results import PreconditionError
 from theory.gain import gain_law
-from theory.gate_law import GateLaw
 from theory.layer_quadrature import representatives
 from theory.near_isometries import NearIsometries, near_isometries
 from theory.network import (
@@ -161,6 +160,8 @@ class _Block:
         if self.residual is not None:
             return _residual_law(self.residual, variances)
         if self.gate is not None:
+            from theory.gate_law import GateLaw  # loads scipy.special, which other networks do without
+
             return GateLaw(self.gate, variances[0])
         return _layer_law(self.dense, self.diagonal, variances)
 
