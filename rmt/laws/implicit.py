@@ -171,10 +171,10 @@ class ImplicitLaw(Law):
     def _coefficients(self, n: int) -> list[Any]:
         """The first n Taylor coefficients: of S at m = 0, of R at g = 0, of psi at z = oo."""
         at = "oo" if self._kind == "psi" else "0"
-        like = "" if self._kind == "psi" else "it is not like a power there either, as with a tail it would be; "
-        advice = f"{like}correct the formula"
+        hint = "it is not like a power there either, as with a tail it would be"
         if self._kind == "psi":
-            advice = "a law of unbounded support has to be given by its S- or R-transform; correct the formula"
+            hint = "a law of unbounded support has to be given by its S- or R-transform"
+        advice = f"{hint}; correct the formula"
         if _is_expression(self._transform):
             from rmt.symbolic.transforms import series_at_infinity, series_at_zero
 
