@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.algebra.gated import gated_moments
+from rmt.algebra.gated import atoms_of_closed_rows, gated_moments
 from rmt.law import Law
 from rmt.numeric.continuation import solve
 from rmt.numeric.gated import GatedNode
@@ -186,15 +186,9 @@ class GateLaw(Law):
         return hard
 
     def _atoms(self) -> dict[Any, Any]:
-        # as `rmt.GatedLayer`
         c = self._cases
         rows = (c.floor == 0) & (c.mean == 0) & (c.deviation == 0)
-        rank = float(c.mass[~rows].sum())
-        closed: dict[float, float] = {}
-        for skip, mass in zip((c.skip[rows] ** 2).tolist(), c.mass[rows].tolist(), strict=True):
-            closed[skip] = closed.get(skip, 0.0) + mass
-        excess = {x: p if x == 0 else p - rank for x, p in closed.items()}
-        return {x: p for x, p in excess.items() if p > 1e-13}
+        return atoms_of_closed_rows(zip((c.skip[rows] ** 2).tolist(), c.mass[rows].tolist(), strict=True))
 
     def _edges(self) -> tuple[Edge, ...] | None:
         c = self._cases

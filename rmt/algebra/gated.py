@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from rmt.numeric.gates import DiscreteGates
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, normalised, parameter_repr
 
-__all__ = ["GatedLayer", "gated_moments"]
+__all__ = ["GatedLayer", "atoms_of_closed_rows", "gated_moments"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,13 +75,7 @@ class GatedLayer(Law):
         return GatedNode(DiscreteGates(skips, branches, masses), as_float(self.variance, "variance"))
 
     def _atoms(self) -> dict[Any, Any]:
-        closed: dict[Any, Any] = {}
-        for (skip, branch), mass in self.gates:
-            if branch == 0:
-                closed[skip**2] = closed.get(skip**2, 0) + mass
-        rank = 1 - sum(closed.values())
-        excess = {x: p if x == 0 else p - rank for x, p in closed.items()}
-        return {x: normalised(p) for x, p in excess.items() if p > 0 and not (isinstance(p, float) and p < 1e-13)}
+        return atoms_of_closed_rows((skip**2, mass) for (skip, branch), mass in self.gates if branch == 0)
 
     def _moments_series(self, n: int) -> list[Any]:
         def joint(i: int, j: int) -> Any:
@@ -138,3 +132,13 @@ def gated_moments(joint: Callable[[int, int], Any], variance: Any, n: int, haar:
         y = reciprocal(rise)
         t = multiply(s, multiply(multiply(y, average(0, y, t)), y))  # t = s y A/(1 + s B)
     return [normalised(x) for x in multiply(y, average(0, y, t))[1:]]
+
+
+def atoms_of_closed_rows(rows: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Atoms of a gated layer by its rows without weights, pairs (D1², mass); the rank of the others takes from each."""
+    closed: dict[Any, Any] = {}
+    for square, mass in rows:
+        closed[square] = closed.get(square, 0) + mass
+    rank = 1 - sum(closed.values())
+    excess = {x: p if x == 0 else p - rank for x, p in closed.items()}
+    return {x: normalised(p) for x, p in excess.items() if p > 0 and not (isinstance(p, float) and p < 1e-13)}
