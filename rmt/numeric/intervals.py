@@ -27,6 +27,8 @@ _MOST_STEEP = 40
 _CUSP = 1 / 3
 # Shares of imaginary parts below this multiple of the error may be rounding.
 _ROUNDING = 100.0
+# Share of the imaginary part below which a transform next to 0 is nearly real.
+_NEARLY_REAL = 0.1
 # The smallest point scanned above 0, relative to the scale of the law.
 _PROBE = 1e-250
 
@@ -285,6 +287,8 @@ def _scan(
             # nor does it beside 0 where the imaginary part of g is rounding, too large for a gap
             share = np.abs(s.g.imag) / np.abs(s.g)
             decided = s.converged & clear & ~((share > REAL) & (share < _ROUNDING * s.error))
+        if sweep == 0 and node.positive and not atom_at_zero:
+            decided[: _rounded_hard_edge(s, real)] = False
         if sweep == 0 and np.any(decided):
             lowest_in_bulk = not real[np.flatnonzero(decided)[0]]
         cdf = 1 - s.potential.imag / np.pi
@@ -301,6 +305,20 @@ def _scan(
         cells = [_cell(grid[i], grid[i + 1]) for i in steep]
         grid = np.unique(np.concatenate(cells))
     return sorted(gaps, key=lambda point: point.x), lowest_in_bulk
+
+
+def _rounded_hard_edge(s: Solution, real: npt.NDArray[np.bool_]) -> int:
+    """How many of the lowest points, up to the first one in a gap, look like a hard edge at 0 by rounding only.
+
+    A density that grows towards 0 leaves no transform nearly real there; one that falls does, but falls.
+    """
+    first = int(np.argmax(real)) if np.any(real) else 0
+    below = np.flatnonzero(s.converged[:first])
+    if below.size < 2:
+        return 0
+    height = np.abs(s.g.imag[below])
+    grows = height[0] >= height[-1] and np.all(height < _NEARLY_REAL * np.abs(s.g[below]))
+    return first if grows else 0
 
 
 def _cell(low: float, high: float) -> FloatArray:
