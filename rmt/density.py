@@ -44,6 +44,8 @@ _ENDED, _SHOWS = 1e-15, 1e-5
 _TAIL_POINTS, _TAIL_STEP, _TAIL_MASS = 24, 4.0, 1e-13
 # Where the value of a density at a jump at 0 is asked for, in widths of the interval.
 _INSIDE = 1e-17
+# By what the zones next to edges grow where the solution is not resolved at their borders.
+_WIDER = (1e2, 1e4)
 
 
 class Values:
@@ -256,9 +258,37 @@ class Density:
             if 0 in (piece.lower, piece.upper):
                 points[points == 0] = _INSIDE * piece.extent * (1 if piece.lower == 0 else -1)
             own = self._solved_around_atoms(piece, points, method, tail)
+            if np.any(np.isnan(own.density)):
+                self._beside_edges(piece, points, method, own)
             own.density *= factor
             own.error *= factor
             out.put(inside, own)
+        return out
+
+    def _beside_edges(self, piece: Piece, x: FloatArray, method: str, own: Values) -> None:
+        """Fill in what was not resolved next to the edges, by their exponents from where it was, farther inside."""
+        middle = (piece.lower + piece.upper) / 2
+        for side, edge, exponent in ((1, piece.lower, piece.lower_exponent), (-1, piece.upper, piece.upper_exponent)):
+            beyond = [other.lower >= (piece.lower if side > 0 else piece.upper) for other in self.pieces]
+            for wider in _WIDER:
+                lost = np.flatnonzero(np.isnan(own.density) & ((x < middle) == (side > 0)))
+                lost = lost[piece.off_edges(x[lost], wider)[0] != x[lost]]
+                if lost.size == 0 or exponent is None:
+                    break
+                near, far = (self._by_exponent(piece, x[lost], method, factor * wider) for factor in (1.0, 4.0))
+                # the power is the first term of a series
+                rest = (near.density - far.density) / 3
+                own.density[lost], own.error[lost] = near.density + rest, near.error + np.abs(rest)
+                own.residual[lost] = near.residual
+                at_edge = self.atoms[1].sum() - self.jumps(x[lost]) + self.masses[beyond].sum()
+                own.tail[lost] = at_edge + own.density[lost] * (edge - x[lost]) / (1 + exponent)
+
+    def _by_exponent(self, piece: Piece, x: FloatArray, method: str, wider: float) -> Values:
+        """The density inside edge zones of ``wider`` times their width, from the borders of these."""
+        points, factor, _, _ = piece.off_edges(x, wider)
+        out = self._solved(piece, points, method, tail=False)
+        out.density *= factor
+        out.error *= factor
         return out
 
     def _solved_around_atoms(self, piece: Piece, x: FloatArray, method: str, tail: bool) -> Values:

@@ -267,10 +267,10 @@ class Piece:
         """Distance from a hard edge away from 0 within which its density is scaled from this distance."""
         return _HARD_ZONE * self.extent + 4 * _EPS * abs(edge)
 
-    def off_edges(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    def off_edges(self, x: FloatArray, wider: float = 1.0) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Points moved out of the edge zones, and how density and mass scale on the way back.
 
-        Returns the points, the factors of the density, and the shares of the mass beyond the lower and beyond the
+        ``wider`` is a factor of the widths of the zones. Returns the points, the factors of the density, and the shares of the mass beyond the lower and beyond the
         upper edge zone's border that remain (1 outside the zones).
         """
         moved, factor = x.copy(), np.ones(x.shape)
@@ -282,7 +282,7 @@ class Piece:
             distance = (x - edge) * inwards
             # an edge far below the others (deep chains: 1e-18 next to 10) has a neighbourhood of its own size
             size = min(self.extent, abs(edge)) if self.lower > 0 else self.extent
-            width = (_EDGE_ZONE if exponent > 0 else _HARD_ZONE) * size + 4 * _EPS * abs(edge)
+            width = wider * ((_EDGE_ZONE if exponent > 0 else _HARD_ZONE) * size + 4 * _EPS * abs(edge))
             close = (distance < width) & ((distance > 0) | (exponent == 0))
             moved[close] = edge + inwards * width
             factor[close] = (distance[close] / width) ** exponent
