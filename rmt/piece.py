@@ -270,8 +270,8 @@ class Piece:
     def off_edges(self, x: FloatArray, wider: float = 1.0) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Points moved out of the edge zones, and how density and mass scale on the way back.
 
-        ``wider`` is a factor of the widths of the zones. Returns the points, the factors of the density, and the shares of the mass beyond the lower and beyond the
-        upper edge zone's border that remain (1 outside the zones).
+        ``wider`` is a factor of the widths of the zones. Returns the points, the factors of the density, and the shares
+        of the mass beyond the lower and beyond the upper edge zone's border that remain (1 outside the zones).
         """
         moved, factor = x.copy(), np.ones(x.shape)
         shares = (np.ones(x.shape), np.ones(x.shape))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import sympy as sp
 
 import rmt
 from rmt import (
+    Arcsine,
     Discrete,
     FreePoisson,
     FreeStable,
@@ -18,9 +20,11 @@ from rmt import (
     Gaussian,
     MarchenkoPastur,
     Mixture,
+    ResidualSum,
     Semicircle,
     UniversalResNet,
 )
+from rmt.density import Density
 from rmt.numeric.continuation import solve
 from rmt.numeric.edges import GapPoint, walk
 from rmt.numeric.jet import continued_log
@@ -162,3 +166,46 @@ def test_quantiles_of_a_wide_part_beside_a_narrow_one(spread):
     x = law.ppf(q)
     exact = 0.9 * scipy.special.ndtr(x) + 0.1 * scipy.special.ndtr(x / spread)
     assert exact == pytest.approx(q, abs=1e-12)
+
+
+@pytest.mark.exhaustive
+def test_rounding_of_a_square_next_to_zero_is_no_hard_edge():
+    # an R-diagonal branch whose law is a square: next to 0 Im G is rounding that grows like a hard edge, x**-0.5
+    branch, skip = Arcsine(1, Fraction(10, 3)).free_power(7.3).square(), 1.1789031
+    law = ResidualSum(branch, skip)
+    assert next(iter(law.support().edges)).position > 1
+    # the free sum itself does without the perturbation that loses the digits
+    whole = (Discrete({-skip: 0.5, skip: 0.5}) + branch.sqrt().symmetrized()).square()
+    np.testing.assert_allclose(law.support().intervals, whole.support().intervals, rtol=1e-9)
+
+
+def test_a_zero_of_m_in_a_gap_is_no_edge():
+    jumps = Discrete({0.15: 0.2812561988300215, 0.67: 0.407416381660287, 1.59: 0.31132741950969156})
+    factor = Discrete({0.15: 0.50712875, 0.63: 0.21852755, 1.61: 0.17773807, 3.05: 0.09660563})
+    law = factor @ FreePoisson(Fraction(35, 12), jump=jumps)
+    (_, edge), _ = law.support().intervals
+    inside, _, outside = height = -solve(law.numeric, edge * (1 + np.array([-4e-7, -1e-7, 1e-7]))).g.imag
+    assert abs(outside) < 1e-9
+    np.testing.assert_allclose(height[1] / inside, 0.5, rtol=1e-4)
+
+
+def test_what_is_not_resolved_beside_an_edge_follows_its_exponent(monkeypatch):
+    law = MarchenkoPastur(0.3)
+    solved = Density._solved
+
+    def gives_up(self, piece, x, method, tail):
+        out = solved(self, piece, x, method, tail)
+        lost = np.minimum(x - piece.lower, piece.upper - x) < 1e-10
+        for name in ("density", "tail", "error", "residual"):
+            getattr(out, name)[lost] = np.nan
+        return out
+
+    monkeypatch.setattr(Density, "_solved", gives_up)
+    for edge, inwards in ((law.support().lower, 1), (law.support().upper, -1)):
+        x = float(edge) + inwards * np.array([1e-15, 1e-13, 1e-11, 5e-11])
+        for method in ("subordination", "explicit"):
+            np.testing.assert_allclose(law.pdf(x, method=method), law.pdf(x, method="closed_form"), rtol=1e-6)
+        distance = np.abs(x - float(edge))
+        mass = law.pdf(x, method="closed_form") * distance / 1.5
+        level = law.cdf(x, method="subordination")
+        np.testing.assert_allclose(level if inwards > 0 else 1 - level, mass, atol=1e-15)
