@@ -144,25 +144,33 @@ def _largest_m(factors: Sequence[tuple[Law, float]]) -> float:
     At the upper edge 1/(m (1 + m)) is the slope of -log S, which falls as m grows; at the lower edge m is at least
     minus 1 + the m of the upper edge of a law as narrow.
     """
+    slopes = [(_slope(law), count) for law, count in factors]
     for m in np.geomspace(0.25, 64.0, 24):
-        slope = math.fsum(count * _slope(law, float(m)) for law, count in factors)
-        if m * (1 + m) * slope >= 1:
+        if m * (1 + m) * math.fsum(count * slope(float(m)) for slope, count in slopes) >= 1:
             return 1 + float(m)
     return math.inf
 
 
-def _slope(law: Law, m: float) -> float:
-    """-d log S/dm at m > 0, or a number below it."""
+def _slope(law: Law) -> Callable[[float], float]:
+    """The function m -> -d log S/dm at m > 0, or one below it."""
     if isinstance(law, MarchenkoPastur):
         ratio = as_float(law.ratio, "ratio")
-        return ratio / (1 + ratio * m)
+        return lambda m: ratio / (1 + ratio * m)
     row = log_s_series([law], _ORDER)
-    if row is not None and m <= _reach(row[0]):
-        return float(-np.polynomial.polynomial.polyval(m, np.polynomial.polynomial.polyder(row[0])))
+    known = 0.0 if row is None else float(_reach(row[0]))
     inner = law.law if isinstance(law, Affine) and law.shift == 0 else law
-    if not isinstance(inner, GainLaw | Discrete):
-        return 0.0
-    x, masses = _atoms(inner)
+    measure = _atoms(inner) if isinstance(inner, GainLaw | Discrete) else None
+
+    def slope(m: float) -> float:
+        if row is not None and m <= known:
+            return float(-np.polynomial.polynomial.polyval(m, np.polynomial.polynomial.polyder(row[0])))
+        return 0.0 if measure is None else _slope_of_measure(*measure, m)
+
+    return slope
+
+
+def _slope_of_measure(x: FloatArray, masses: FloatArray, m: float) -> float:
+    """-d log S/dm at m > 0 of the law with these atoms."""
     low, high = float(np.max(x)), float(np.max(x)) * (1 + 1 / m)  # E x/(z - x) is above m, and below
     for _ in range(100):
         z = (low + high) / 2

@@ -60,6 +60,9 @@ _LARGEST_ERROR = 1e-5
 _INFINITE = 1e12
 _FAR = 1e-3  # of m
 _MAX_SWEEPS = 400
+# After so many points what was solved on the negative axis is kept, at about this distance in log |z|.
+_MANY = 24
+_SPACING = 0.5
 
 
 @dataclass(frozen=True)
@@ -187,15 +190,33 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
 
 def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:
     """Follow the system from far away to the points."""
-    u, ok, legs = _departed(node, points, route, pace)
+    if route is _Route.LOG and pace is _BRISK and node.waypoints is not None:
+        u, ok, legs = _departed_near(*node.waypoints, points)
+    else:
+        u, ok, legs = _departed(node, points, route, pace)
     for target, origin in legs:
         path = _Path(node, target, origin, route, points)
         u, fine = _follow(node, u, path, pace)
         ok &= fine
+        if node.waypoints is None and len(legs) == 2 and target is legs[0][0] and np.sum(ok) >= _MANY:
+            _, index = np.unique(np.round(target.real[ok] / _SPACING), return_index=True)
+            node.waypoints = target.real[ok][index], u[:, ok][:, index]
     return _polish(node, u, path, ok, pace)
 
 
 _Leg = tuple[ComplexArray, ComplexArray]  # target and origin
+
+
+def _departed_near(
+    places: FloatArray, unknowns: ComplexArray, points: ComplexArray
+) -> tuple[ComplexArray, BoolArray, list[_Leg]]:
+    """`_departed` from the nearest points of the negative axis that were solved before, straight to the points.
+
+    Between the negative axis and the upper side of the positive one everything is analytic, whatever the path.
+    """
+    log_z = _log_z(points)
+    nearest = np.argmin(np.abs(log_z.real[:, np.newaxis] - places), axis=1)
+    return unknowns[:, nearest], np.ones(points.size, dtype=bool), [(log_z, places[nearest] + 1j * np.pi)]
 
 
 def _departed(
@@ -231,13 +252,17 @@ def _start(node: Node, points: ComplexArray, route: _Route, farther: float) -> t
         root = np.exp(continued_log_z(points) / 2)
         far = root + 1j * np.exp((_log_far(node) + np.log(farther)) / 2)
         return node.start(far * far, 2 * np.log(far)), [(root, far)]
-    log_z = continued_log_z(points)
-    log_z = np.where(points == 0, -690.0 + 1j * np.pi, log_z)
+    log_z = _log_z(points)
     outside: ComplexArray = np.asarray(
         np.maximum(log_z.real, _log_far(node)) + np.log(farther) + 1j * np.pi, dtype=complex
     )
     turn: ComplexArray = np.asarray(log_z.real + 1j * np.pi, dtype=complex)
     return node.start(np.exp(outside), outside), [(turn, outside), (log_z, turn.copy())]
+
+
+def _log_z(points: ComplexArray) -> ComplexArray:
+    """Continued log z, of a number next to 0 for 0 itself."""
+    return np.where(points == 0, -690.0 + 1j * np.pi, continued_log_z(points))
 
 
 def newton_to(

@@ -80,6 +80,8 @@ class Node(ABC):
     hard: float | None = None
     #: abs(m) up to which the node stands for its law
     reach: float = np.inf
+    #: log abs(z) of points of the negative axis and the unknowns there, once `continuation.solve` has met some
+    waypoints: tuple[FloatArray, ComplexArray] | None = None
 
     def tail(self) -> tuple[float, complex]:
         """(a, b) such that m ~ exp(b) z**-a far away: the mean, or the variance of a centred law."""

@@ -209,3 +209,28 @@ def test_what_is_not_resolved_beside_an_edge_follows_its_exponent(monkeypatch):
         mass = law.pdf(x, method="closed_form") * distance / 1.5
         level = law.cdf(x, method="subordination")
         np.testing.assert_allclose(level if inwards > 0 else 1 - level, mass, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        MarchenkoPastur(0.4) @ Discrete({0.2: 0.3, 1: 0.4, 5: 0.3}),
+        ResidualSum(MarchenkoPastur(1) @ Discrete({0: 0.5, 0.6: 0.5}), 0.9),
+        MarchenkoPastur(1) @ FreeStable(0.7, 1, 1.2),
+    ],
+    ids=["product", "residual", "tail"],
+)
+def test_the_way_to_a_point_does_not_matter(law):
+    # from points of the negative axis solved before, or from infinity
+    used, fresh = law.numeric, dataclasses.replace(law).numeric
+    assert used is not fresh
+    solve(used, np.geomspace(1e-3, 30, 40))
+    assert used.waypoints is not None
+    places, unknowns = used.waypoints
+    np.testing.assert_allclose(used.linearise(unknowns).jet.log_z, places + 1j * np.pi, rtol=1e-9)
+    z = np.array([1e-9, 1e-3, 0.04, 0.3, 2.7, 11, 1e4, 0.3 + 1e-5j, -1 + 2j, -1e-7])
+    near, far = solve(used, z), solve(fresh, z)
+    assert fresh.waypoints is None
+    assert np.all(near.converged)
+    np.testing.assert_allclose(near.g, far.g, rtol=1e-11)
+    np.testing.assert_allclose(near.potential, far.potential, rtol=1e-11, atol=1e-13)
