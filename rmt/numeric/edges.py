@@ -123,7 +123,7 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
             if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
                 break
             passing = -np.log(new_slope / slope) / h if new_slope * slope > 0 else np.nan
-            if not outwards() and abs(new_slope) < 1e-6 * (abs(z) + scale) and 0.5 < passing < 2:
+            if not outwards() and abs(new_slope) < 1e-6 * (abs(z) + scale) and 0.8 < passing < 1.25:
                 # m vanishes amid the gap, at an ordinary point of z(m)
                 z, h, new_slope = reached, 0.0, np.nan
             elif np.sign(new_slope) != np.sign(slope):
