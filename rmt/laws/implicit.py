@@ -24,6 +24,7 @@ from rmt.numeric.endpoints import (
     mass_of_s,
     psi_is_positive,
     r_is_positive,
+    tail_of_psi,
     tail_of_r,
     tail_of_s,
 )
@@ -61,9 +62,9 @@ class ImplicitLaw(Law):
     - ``r``: R(g), on the values of the Cauchy transform (in Im g < 0);
     - ``psi``: z G(z) - 1 on Im z >= 0; real z means the limit from above.
 
-    S and R need not be analytic at 0, nor R real there: where they are like a power of their argument the law has a
-    tail, ``m ~ b z**-a`` from ``S ~ m**(1/a - 1)`` or ``R ~ g**(a - 1)``, and of its moments only the mean may exist.
-    A law given by its moment transform must have a bounded support. That there is such a law is tested when it is
+    S and R need not be analytic at 0, nor R real there, nor psi at infinity: where they are like a power of their
+    argument the law has a tail, ``psi ~ b z**-a``, ``S ~ m**(1/a - 1)`` or ``R ~ g**(a - 1)``, and of its moments only
+    the mean may exist. That there is such a law is tested when it is
     made: normalisation, positivity of the Hankel determinants of the first moments, sign and analyticity of G on lines
     through the upper half-plane.
 
@@ -152,18 +153,16 @@ class ImplicitLaw(Law):
 
     @cached_property
     def _tail(self) -> Tail | None:
-        """What S or R tell of a law of unbounded support; None where they are analytic at 0."""
-        if self._kind == "psi":
-            return None
+        """What a transform tells of a law of unbounded support; None where it is analytic, S and R at 0, psi at oo."""
         try:
             start, *others = map(complex, self._coefficients(_MOMENTS))
-            # S vanishes where the mean is infinite, R is not real where it is not defined
+            # S vanishes where the mean is infinite, R and psi are not real where it is not defined
             if start != 0 if self._kind == "s" else all(c.imag == 0 for c in (start, *others)):
                 return None
             refused = None
         except PreconditionError as error:
             refused = error
-        tail = (tail_of_s if self._kind == "s" else tail_of_r)(self._function)
+        tail = {"s": tail_of_s, "r": tail_of_r, "psi": tail_of_psi}[self._kind](self._function)
         if refused is not None and (tail is None or not any(tail.unbounded)):
             raise refused
         return tail
@@ -171,10 +170,7 @@ class ImplicitLaw(Law):
     def _coefficients(self, n: int) -> list[Any]:
         """The first n Taylor coefficients: of S at m = 0, of R at g = 0, of psi at z = oo."""
         at = "oo" if self._kind == "psi" else "0"
-        hint = "it is not like a power there either, as with a tail it would be"
-        if self._kind == "psi":
-            hint = "a law of unbounded support has to be given by its S- or R-transform"
-        advice = f"{hint}; correct the formula"
+        advice = "it is not like a power there either, as with a tail it would be; correct the formula"
         if _is_expression(self._transform):
             from rmt.symbolic.transforms import series_at_infinity, series_at_zero
 
@@ -234,6 +230,16 @@ class ImplicitLaw(Law):
             if positive and tail.mean is None:
                 mean = tail.size
             return _r_node(RLeaf(function, self._far_end, mean, variance, positive, tail))
+        if self._kind == "psi":
+            if self._on_half_axis and tail.mean is None:
+                mean = tail.size
+            edges = [float(e.position) for e in self._psi_edges]
+            singular = [*map(float, self._found), *edges]
+            leaf = psi_leaf(
+                self._function, self._one_plus_psi, [mean, variance + mean**2], self._on_half_axis, singular, tail
+            )
+            leaf.full, leaf.gapless = edges == [-math.inf, math.inf], edges == [0, math.inf]
+            return leaf
         _, violation = mass_of_s(self._function)
         if violation is not None:
             raise self._refused(violation)
@@ -260,13 +266,17 @@ class ImplicitLaw(Law):
         if self._kind == "r":
             positive = r_is_positive(function, mean, math.sqrt(variance))
             return _r_node(RLeaf(function, self._far_end, mean, variance, positive))
-        w = None
-        if _is_expression(self.psi):
-            from rmt.symbolic.transforms import one_plus
-
-            w = one_plus(self.psi)
         singular = [*map(float, self._found), *(float(e.position) for e in self._psi_edges)]
-        return psi_leaf(function, w, moments, self._on_half_axis, singular)
+        return psi_leaf(function, self._one_plus_psi, moments, self._on_half_axis, singular)
+
+    @property
+    def _one_plus_psi(self) -> Analytic | None:
+        """1 + psi as a function that loses no digits where it is small; None where psi is no expression."""
+        if not _is_expression(self.psi):
+            return None
+        from rmt.symbolic.transforms import one_plus
+
+        return one_plus(self.psi)
 
     @property
     def _near_end(self) -> tuple[Analytic, float] | None:
@@ -289,6 +299,8 @@ class ImplicitLaw(Law):
 
     @cached_property
     def _on_half_axis(self) -> bool:
+        if self._tail is not None:
+            return not self._tail.unbounded[0] and psi_is_positive(self._function, self._tail.size)
         mean, second = (float(m) for m in self._moments_series(2))
         return psi_is_positive(self._function, math.sqrt(second - mean**2))
 
@@ -296,7 +308,7 @@ class ImplicitLaw(Law):
     def _reach(self) -> float:
         """A radius that holds the support, or of a law with a tail most of it."""
         if self._tail is not None:
-            return 1e3 * self._tail.size
+            return (1e2 if self._kind == "psi" else 1e3) * self._tail.size
         moments = [float(m) for m in self._moments_series(_MOMENTS)]
         return float(1.5 * (moments[-1] ** (1 / _MOMENTS) + math.sqrt(moments[1])))
 

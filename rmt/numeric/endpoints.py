@@ -4,8 +4,9 @@
 - R at infinity: ``R = x - (1 - p)/g + …`` at an atom of mass p at x, as ``G ~ p/(z - x)``.
 - S at infinity: ``x S = 1 + (1 - p)/m + …`` in the same way.
 - a law lives on [0, oo) iff z runs up to 0 when g runs down from 0 along the real axis.
-- S or R like a power at 0: the law has a tail. From ``m ~ exp(b) z**-a`` follow ``S ~ exp(-b/a) m**(1/a - 1)`` and
-  ``R ~ exp(b) g**(a - 1)``; a = 1 is a law with a mean, or one with tails like Cauchy's.
+- S or R like a power at 0, or psi at infinity: the law has a tail. From ``m ~ exp(b) z**-a`` follow
+  ``S ~ exp(-b/a) m**(1/a - 1)`` and ``R ~ exp(b) g**(a - 1)``; a = 1 is a law with a mean, or one with tails like
+  Cauchy's.
 
 All derived here from ``z = R(g) + 1/g`` and ``z = (1 + m)/(m S(m))``.
 """
@@ -21,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.analytic import Analytic, taylor
-from rmt.numeric.jet import ComplexArray, log_lower
+from rmt.numeric.jet import ComplexArray, log_lower, log_upper
 
 __all__ = [
     "Tail",
@@ -32,6 +33,7 @@ __all__ = [
     "mass_of_s",
     "psi_is_positive",
     "r_is_positive",
+    "tail_of_psi",
     "tail_of_r",
     "tail_of_s",
 ]
@@ -54,6 +56,10 @@ _EXPONENTS = (1 / 2, -1 / 2, 0.0, 1 / 3, -2 / 3, -1 / 3, 3 / 2, 1.0, -3 / 4, -4 
 _SLOPES = (1e-20, 1e-24, 1e-36, 1e-40)
 # |m| at a distance that is an eighth of the way to far away.
 _NOT_FAR = 0.2
+# Beyond this sine an argument is not one of a real number.
+_TURNED = 1e-3
+# |m| between which the slope of a moment transform far away is measured, twice: z G - 1 has few digits beyond.
+_DECADES = (1e-2, 1e-4, 1e-6, 1e-8)
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,21 @@ class Tail:
     mean: float | None
     size: float
     unbounded: tuple[bool, bool]
+
+    def m(self, z: ComplexArray) -> ComplexArray:
+        """The m of the tail in the closed upper half-plane."""
+        out: ComplexArray = np.exp(self.log_scale - self.order * log_upper(z))
+        return out
+
+    @property
+    def shows(self) -> bool:
+        """Whether the density far away is that of this power, and not of a smaller one behind a mean or a variance."""
+        turns = np.array([0, np.pi]) * self.order - self.log_scale.imag
+        return bool(np.any(np.abs(np.sin(turns)) > _TURNED))
+
+    def distance(self, size: float) -> float:
+        """How far away abs(m) is ``size``."""
+        return float(np.exp((self.log_scale.real - np.log(size)) / self.order))
 
 
 def tail_of_s(s: Function) -> Tail | None:
@@ -109,6 +130,36 @@ def tail_of_r(r: Function) -> Tail | None:
     # Im 1/g = -Im R(g) on the real axis, where g has a part below it in the support only
     tails = -beside.imag > _REAL * np.abs(beside - middle)
     return Tail(1 + slope, complex(log_lower(np.array(start))), mean, 1 / (8 * reach), (bool(tails[0]), bool(tails[1])))
+
+
+def tail_of_psi(psi: Function) -> Tail | None:
+    """The tails of a law whose moment transform is not analytic at infinity, None if it is not like a power there."""
+    y = np.logspace(-40, 200, 24001)
+    with np.errstate(all="ignore"):
+        size = np.abs(psi(np.asarray(1j * y, dtype=complex)))
+    beyond = [int(np.argmax(size < share)) for share in (_NOT_FAR, *_DECADES)]
+    if min(beyond) == 0:
+        return None
+    reach, *far = y[beyond].tolist()
+    near, slope = (
+        math.log(size[beyond[k]] / size[beyond[k + 1]]) / math.log(y[beyond[k + 1]] / y[beyond[k]]) for k in (1, 3)
+    )
+    if abs(near - slope) > 0.2 or slope > 2.01:
+        return None
+    simple = float(Fraction(slope).limit_denominator(20))
+    order = simple if abs(slope - simple) < 1e-3 else slope
+    z = np.array([1j * far[-1]])
+    m = psi(z)
+    g = (1 + m) / z
+    log_scale = complex((log_lower(g) + log_lower(m / g) + order * np.log(z))[0])
+    if order == 1:
+        start = complex(np.exp(log_scale))
+        mean = start.real if abs(start.imag) < 1e-3 * abs(start) else None
+    else:
+        mean = 0.0 if order > 1 else None
+    beside = psi(np.array([-far[1], far[1]], dtype=complex))
+    tails = np.abs(beside.imag) > _REAL * np.abs(beside)
+    return Tail(order, log_scale, mean, reach / 8, (bool(tails[0]), bool(tails[1])))
 
 
 def _slope(values: list[float]) -> float | None:
@@ -262,17 +313,25 @@ def find_edges(
         middle = (low + high) / 2
         same = inside(middle) == within
         low, high = np.where(same, middle, low), np.where(same, high, middle)
-    ends = list((low + high) / 2)
+    ends = ((low + high) / 2).tolist()
     if here[0]:
-        ends.insert(0, 0.0)
+        ends.insert(0, 0.0 if positive else -math.inf)
+    if here[-1]:
+        ends.append(math.inf)
     out = []
     for lower, upper in zip(ends[::2], ends[1::2], strict=True):
-        step = 1e-4 * (upper - lower)
-        x = np.concatenate([lower + step * np.array([1, 1e-2]), upper - step * np.array([1, 1e-2])])
-        density: FloatArray = -cauchy(np.asarray(x, dtype=complex)).imag
-        down, up = np.log(density[[0, 2]] / density[[1, 3]]) / np.log(100.0)
-        out.append((float(lower), float(upper), _simple(float(down)), _simple(float(up))))
+        step = 1e-4 * (upper - lower) if upper - lower < math.inf else 1e-6 * reach
+        exponents = [_exponent(cauchy, edge, inwards * step) for edge, inwards in ((lower, 1), (upper, -1))]
+        out.append((lower, upper, *exponents))
     return out
+
+
+def _exponent(cauchy: Function, edge: float, step: float) -> float | None:
+    """Exponent of the density at an edge, measured at a step inside it; None at infinity."""
+    if math.isinf(edge):
+        return None
+    density: FloatArray = -cauchy(np.asarray(edge + step * np.array([1, 1e-2]), dtype=complex)).imag
+    return _simple(float(np.log(density[0] / density[1]) / np.log(100.0)))
 
 
 def _simple(exponent: float) -> float | None:

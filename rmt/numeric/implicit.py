@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, 
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 from rmt.numeric.resolvent import ResolventLeaf
 
-__all__ = ["RLeaf", "SLeaf", "psi_leaf"]
+__all__ = ["PsiLeaf", "RLeaf", "SLeaf", "psi_leaf"]
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
@@ -35,6 +36,9 @@ _LOWEST = 1e-18
 _SMOOTHING = 8
 # Beyond this many spectral radii the potential is the series in the moments.
 _FAR = 6.0
+_ON_AXIS = 1e-15
+# Below this size of psi = z G - 1 its tail, a power, is as good as its digits.
+_FEW_DIGITS = 1e-8
 
 
 class SLeaf(Leaf):
@@ -212,20 +216,52 @@ class RLeaf(Leaf):
         return out
 
 
+class PsiLeaf(ResolventLeaf):
+    """A law with a moment transform on the upper half-plane, continued from there past the real axis.
+
+    ``far`` is the tail of a transform that is not analytic at infinity.
+    """
+
+    def __init__(self, *args: Any, far: Tail | None, **parameters: Any) -> None:
+        super().__init__(*args, **parameters)
+        self.far = far
+        if far is not None:
+            self.unbounded = far.unbounded
+
+    def tail(self) -> tuple[float, complex]:
+        return super().tail() if self.far is None else (self.far.order, self.far.log_scale)
+
+
 def psi_leaf(
-    psi: Analytic, w: Analytic | None, moments: Sequence[float], positive: bool, singular: Sequence[float]
-) -> ResolventLeaf:
-    """Leaf of a law with moment transform ``psi`` on the upper half-plane, continued from there past the real axis.
+    psi: Analytic,
+    w: Analytic | None,
+    moments: Sequence[float],
+    positive: bool,
+    singular: Sequence[float],
+    tail: Tail | None = None,
+) -> PsiLeaf:
+    """Leaf of a law with moment transform ``psi``.
 
     ``w(z)`` is 1 + psi(z), written such that it loses no digits where it is small; None where only psi is known.
-    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say);
-    ``singular`` are the edges and atoms.
+    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say), or two
+    that only tell a location and a scale if there is a ``tail``; ``singular`` are the edges and atoms.
     """
     mean, variance = moments[0], moments[1] - moments[0] ** 2
     size = np.sqrt(variance)
-    far = _FAR * (moments[-1] ** (1 / len(moments)) + size)
-    hole = min(abs(x) for x in singular)
+    if tail is None:
+        far = _FAR * (moments[-1] ** (1 / len(moments)) + size)
+        hole = min(abs(x) for x in singular)
+    else:
+        far = tail.distance(_FEW_DIGITS)
+        hole = min([size, *(abs(x) for x in singular)])
     series = np.array(moments) / np.arange(1, len(moments) + 1)
+
+    def beyond(z: ComplexArray) -> ComplexArray:
+        """Log z - Phi far away."""
+        if tail is not None:
+            return np.asarray(tail.m(z) / tail.order)
+        powers: ComplexArray = z[:, np.newaxis] ** -np.arange(1.0, len(series) + 1)
+        return np.asarray(powers @ series)
 
     def cauchy(z: ComplexArray) -> ComplexArray:
         out: ComplexArray = (1 + psi(z) if w is None else w(z)) / z
@@ -237,8 +273,10 @@ def psi_leaf(
         radius = _REACH * (np.abs(z) if positive else size + np.abs(z - mean))
         if psi.derivative is None or np.any(z.imag < 0):
             value, dm, _ = upper_jet(psi, z, radius)
-            m = np.where(z.imag >= 0, m, value)
-            g = np.where(z.imag >= 0, g, (1 + value) / z)
+            # (what is below by rounding only is on the axis)
+            beyond = z.imag < -_ON_AXIS * (size + np.abs(z))
+            m = np.where(beyond, value, m)
+            g = np.where(beyond, (1 + value) / z, g)
         else:
             dm = psi.derivative(z)
         dg = (dm - g) / z
@@ -246,6 +284,11 @@ def psi_leaf(
         close = np.abs(z) < 0.1 * hole
         if np.any(close):
             g[close], dg[close], _ = upper_jet(cauchy, z[close], np.full(int(close.sum()), _REACH * hole))
+        if tail is not None and tail.shows:  # of z G - 1 as a user writes it few digits are left far away
+            away = np.abs(z) > tail.distance(_FEW_DIGITS)
+            m[away] = tail.m(z[away])
+            dm[away], g[away] = -tail.order * m[away] / z[away], (1 + m[away]) / z[away]
+            dg[away] = (dm[away] - g[away]) / z[away]
         return g, dg, m, dm
 
     def phi(z: ComplexArray) -> ComplexArray:
@@ -259,11 +302,10 @@ def psi_leaf(
             return values
 
         top = z + 1j * np.exp(highest)
-        powers = top[:, np.newaxis] ** -np.arange(1.0, len(series) + 1)
         integral = 1j * (highest - lowest) * path_integral(gauss_panel(integrand), z.size)
-        out: ComplexArray = log_upper(top) - powers @ series - integral
+        out: ComplexArray = log_upper(top) - beyond(top) - integral
         return out
 
-    return ResolventLeaf(
-        transforms, phi, singular=singular, mean=mean, variance=variance, positive=positive
-    )
+    # a law whose density is positive on the whole axis is singular nowhere
+    places = [*(x for x in singular if np.isfinite(x)), np.inf]
+    return PsiLeaf(transforms, phi, singular=places, mean=mean, variance=variance, positive=positive, far=tail)

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.stats
 import sympy as sp
 
 import rmt
@@ -18,6 +19,7 @@ from rmt import (
     FussCatalan,
     ImplicitLaw,
     MarchenkoPastur,
+    Mixture,
     PreconditionError,
     Semicircle,
     UniversalResNet,
@@ -254,6 +256,63 @@ def test_transforms_like_a_power_at_zero_give_laws_with_tails(transform, law):
     assert float(own.support().lower) == pytest.approx(float(law.support().lower), rel=1e-12)
 
 
+def inverse_marchenko_pastur_psi(z):
+    """That of 1/X, X of Marchenko-Pastur: psi = -G_X(1/z)/z, written without cancellation."""
+    return -2 / (1 - 1j * np.sqrt(4 * z - 1))
+
+
+STUDENT = 3  # degrees of freedom; psi of the law of t: a**2/(z + i a)**2, a**2 = 3, by residues
+
+
+@pytest.mark.parametrize(
+    ("psi", "law"),
+    [
+        (lambda z: z / (z - 0.3 + 0.7j) - 1, Cauchy(0.3, 0.7)),
+        (t / (t - sp.Rational(3, 10) + sp.I * sp.Rational(7, 10)) - 1, Cauchy(0.3, 0.7)),
+        pytest.param(inverse_marchenko_pastur_psi, MarchenkoPastur(1).inverse(), marks=pytest.mark.exhaustive),
+        (-2 / (1 - sp.I * sp.sqrt(4 * t - 1)), MarchenkoPastur(1).inverse()),
+        (
+            lambda z: 0.6 * z / (z - 0.3 + 0.7j) + 0.4 * z / (z - 2) - 1,
+            Mixture({Cauchy(0.3, 0.7): 0.6, Discrete({2: 1}): 0.4}),
+        ),
+    ],
+    ids=["Cauchy, python", "Cauchy, sympy", "inverse, python", "inverse, sympy", "Cauchy and an atom"],
+)
+def test_moment_transforms_of_laws_with_tails(psi, law):
+    own = ImplicitLaw(psi=psi)
+    intervals = [np.array(a.support().intervals, dtype=float) for a in (own, law)]
+    np.testing.assert_allclose(*intervals, rtol=1e-12)
+    assert [e.exponent for e in own.support().edges] == [e.exponent for e in law.support().edges]
+    atoms = [np.array([*a.support().atoms.items()], dtype=float) for a in (own, law)]
+    np.testing.assert_allclose(*atoms, atol=1e-9)
+    q = np.array([1e-4, 0.1, 0.3, 0.52, 0.9, 0.9999])
+    x = np.asarray(law.ppf(q))
+    np.testing.assert_allclose(own.ppf(q), x, rtol=1e-8)
+    x = np.concatenate([x[x != 2], x[-1] * np.array([10.0, 1e3])])
+    np.testing.assert_allclose(own.pdf(x), law.pdf(x), rtol=1e-9)
+    np.testing.assert_allclose(own.cdf(x), law.cdf(x), atol=1e-12)
+    # farther out a user's z G - 1 has no digits, and the tail stands for it
+    np.testing.assert_allclose(own.pdf(1e12), law.pdf(1e12), rtol=1e-6)
+    assert own.curve(points=30).status is rmt.Status.OK
+    # the free sum with a semicircle of variance v solves g = G(z - v g) (Pastur 1972)
+    z = np.array([0.3 + 0.1j, 1.7 + 1e-2j, 30 + 1j])
+    g = (own + Semicircle(0.6)).cauchy(z)
+    np.testing.assert_allclose(law.cauchy(z - 0.6 * g), g, rtol=1e-10)
+
+
+def test_a_moment_transform_whose_tail_hides_behind_a_variance():
+    a = math.sqrt(STUDENT)
+    law, student = ImplicitLaw(psi=lambda z: a**2 / (z + 1j * a) ** 2), scipy.stats.t(STUDENT)
+    assert law.mean() == 0
+    x = np.array([-1e4, -20, -1, 0, 0.01, 3, 50, 1e6])
+    np.testing.assert_allclose(law.pdf(x), student.pdf(x), rtol=1e-10)
+    np.testing.assert_allclose(law.cdf(x), student.cdf(x), atol=1e-12)
+    z = np.array([0.3 + 0.1j, -2 + 1e-3j, 40 + 1j])
+    g = (law + Semicircle(0.6)).cauchy(z)
+    w = z - 0.6 * g
+    np.testing.assert_allclose((w + 2j * a) / (w + 1j * a) ** 2, g, rtol=1e-12)
+
+
 def test_laws_with_tails_take_part_in_free_operations():
     own, law = ImplicitLaw(s=-t), FreeStable(0.5, rho=1)
     x = np.array([0.5, 3.0, 40.0])
@@ -309,7 +368,9 @@ def test_of_the_moments_of_a_law_with_a_tail_at_most_the_mean_is_told():
         ({"s": sp.I * t}, r"S\(0\) = 0"),
         ({"r": sp.I + t}, "Im G|followed to z = "),
         ({"r": lambda g: (1 + 1j) * g**0.5}, "Im G"),
-        ({"psi": sp.sqrt(-1 / t)}, "has to be given by its S- or R-transform"),
+        ({"psi": sp.sqrt(-1 / t)}, "atoms do not add up to 1"),
+        ({"psi": -sp.sqrt(-1 / t)}, "Im G"),
+        ({"psi": lambda z: 1 / np.log(z + 2j)}, "not like a power there either"),
         ({"r": lambda g: 3 + 0 * g}, r"use Discrete\(\{3: 1\}\)"),
     ],
     ids=lambda value: str(value)[:24] if isinstance(value, str) else None,
