@@ -49,6 +49,7 @@ _BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2, settle=0, smallest_s
 _CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2, smallest_step=1e-13)
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
+_NEXT_TO_ZERO = 1e-9  # of a law's size: where a law on the whole axis is followed in log z too
 _FINAL_TOLERANCE = 3e-15
 # Factors by which the way to the points begins farther out, tried one after the other: a law with the tail z**-0.9 that
 # was shifted by 100 looks like its tail where that is larger than the shift, beyond 100**10.
@@ -92,7 +93,7 @@ class _Route(enum.Enum):
     """The coordinate in which a path is straight and Newton's mismatch is measured."""
 
     LINE = "z"  # down a vertical line: laws on the whole axis
-    LOG = "log z"  # in along the negative axis, then round: hard edges, many decades
+    LOG = "log z"  # in along the negative (for laws on both sides of 0 the imaginary) axis, then round: many decades
     ROOT = "sqrt z"  # down a vertical line of sqrt z: laws that are regular there at 0, as squares are
 
 
@@ -150,21 +151,28 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     points = np.atleast_1d(np.asarray(z, dtype=complex))
     if points.size == 0:
         return unsolved(node, 0)
-    routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE,)
+    routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE, _Route.LOG)
     plans = [(route, pace) for pace in (_BRISK, _CAREFUL) for route in routes]
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
         answer = _continue(node, points, *plans[0])
         for route, pace in plans[1:] if insist else plans[1 : len(routes)]:
-            again = np.flatnonzero(~answer.converged)
-            if again.size == 0:
-                return answer
-            answer.take(again, _continue(node, points[again], route, pace))
+            again = np.flatnonzero(~answer.converged & _suits(node, points, route))
+            if again.size:
+                answer.take(again, _continue(node, points[again], route, pace))
         # Unknowns are infinite at points where G is regular, such as z = 0 in a product with a signed factor.
         for step in _BESIDE if insist else ():
             again = np.flatnonzero(~answer.converged & ((points != 0) | (not node.positive)))
             if 0 < again.size <= _FEW:
                 answer.take(again, _from_both_sides(node, points[again], step))
     return answer
+
+
+def _suits(node: Node, points: ComplexArray, route: _Route) -> BoolArray:
+    """Whether points may be reached on a route."""
+    if node.positive or route is _Route.LINE:
+        return np.ones(points.shape, dtype=bool)
+    out: BoolArray = node.tracked & (np.abs(points) < _NEXT_TO_ZERO * np.sqrt(node.variance))
+    return out
 
 
 def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
@@ -198,7 +206,8 @@ def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> S
         path = _Path(node, target, origin, route, points)
         u, fine = _follow(node, u, path, pace)
         ok &= fine
-        if node.waypoints is None and len(legs) == 2 and target is legs[0][0] and np.sum(ok) >= _MANY:
+        kept = node.positive and node.waypoints is None and len(legs) == 2 and target is legs[0][0]
+        if kept and np.sum(ok) >= _MANY:
             _, index = np.unique(np.round(target.real[ok] / _SPACING), return_index=True)
             node.waypoints = target.real[ok][index], u[:, ok][:, index]
     return _polish(node, u, path, ok, pace)
@@ -253,10 +262,11 @@ def _start(node: Node, points: ComplexArray, route: _Route, farther: float) -> t
         far = root + 1j * np.exp((_log_far(node) + np.log(farther)) / 2)
         return node.start(far * far, 2 * np.log(far)), [(root, far)]
     log_z = _log_z(points)
+    log_far, angle = (_log_far(node), np.pi) if node.positive else (np.log(20 * node.radius), np.pi / 2)
     outside: ComplexArray = np.asarray(
-        np.maximum(log_z.real, _log_far(node)) + np.log(farther) + 1j * np.pi, dtype=complex
+        np.maximum(log_z.real, log_far) + np.log(farther) + 1j * angle, dtype=complex
     )
-    turn: ComplexArray = np.asarray(log_z.real + 1j * np.pi, dtype=complex)
+    turn: ComplexArray = np.asarray(log_z.real + 1j * angle, dtype=complex)
     return node.start(np.exp(outside), outside), [(turn, outside), (log_z, turn.copy())]
 
 

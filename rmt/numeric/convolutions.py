@@ -56,7 +56,7 @@ class ProductNode(ManyNode):
     tracked = True
 
     def __init__(self, children: Sequence[Node]) -> None:
-        super().__init__([tracked(child) if child.positive else child for child in children])
+        super().__init__([tracked(child) for child in children])
         self.positive = all(child.positive for child in self.children)
         self.mean = float(np.prod([child.mean for child in self.children]))
         if any(child.mean == 0 for child in self.children):

@@ -28,7 +28,7 @@ class EmpiricalLeaf(Leaf):
 
     def __init__(self, positions: FloatArray, masses: FloatArray) -> None:
         self.x, self.p = positions, masses
-        self.positive = bool(positions[0] >= 0)
+        self.positive = self.tracked = bool(positions[0] >= 0)
         self.mean = float(masses @ positions)
         self.variance = float(masses @ (positions - self.mean) ** 2)
         self.weights = np.stack([masses, masses * positions], axis=1)

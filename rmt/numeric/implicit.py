@@ -137,6 +137,11 @@ class SLeaf(Leaf):
         gamma = -self.mass * path_integral(log_panel(point), length.size)
         return np.where(mirrored, gamma.conj(), gamma)
 
+    def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
+        # as for every explicit S-transform
+        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        return out
+
 
 class RLeaf(Leaf):
     """A law with R-transform ``r``; the unknown is log g, z = R(g) + 1/g.

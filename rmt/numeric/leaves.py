@@ -99,7 +99,7 @@ class SeriesSLeaf(Leaf):
 class SemicircleLeaf(Leaf):
     """Semicircle law; the unknown is log g, z = variance g + 1/g + mean."""
 
-    positive = False
+    positive = tracked = False
 
     def __init__(self, variance: float, mean: float) -> None:
         self.variance, self.mean = variance, mean

@@ -72,7 +72,8 @@ class Node(ABC):
     positive: bool
     unbounded: tuple[bool, bool] = (False, False)
     full: bool = False
-    #: whether a law on [0, oo) knows the arguments of its transforms for arg z in [0, 2 pi), see `rmt.numeric.tracking`
+    #: whether it knows all digits of z next to 0 and, if the law is one on [0, oo), the arguments of its transforms for
+    #: arg z in [0, 2 pi); see `rmt.numeric.tracking`
     tracked: bool = False
     #: whether the density of a law on [0, oo) is known to be positive on all of (0, oo)
     gapless: bool = False

@@ -1,7 +1,11 @@
-"""Arguments of the transforms of a law on [0, oo) that is met at arg z in [0, 2 pi).
+"""Laws that keep log z as an unknown, for its argument or for its digits.
 
-The leaves know them from their unknowns. A sum of such laws does not: on a gap of the real axis its children can be in
-the same state whether z came from above or from below, although log z, log w and log eta differ by 2 pi i.
+A law on [0, oo) is met at arg z in [0, 2 pi). The leaves know the arguments of its transforms from their unknowns. A sum
+of such laws does not: on a gap of the real axis its children can be in the same state whether z came from above or from
+below, although log z, log w and log eta differ by 2 pi i.
+
+Next to z = 0 a law whose z is made of terms that cancel has no digits of z, nor of w = z g. As a factor it is asked for
+them: where the product has a hard edge at 0, its own z is a higher power of the factor's.
 """
 
 from __future__ import annotations
@@ -15,21 +19,21 @@ __all__ = ["TrackedNode", "tracked"]
 
 
 def tracked(node: Node) -> Node:
-    """The node, with its arguments tracked beyond arg z = pi."""
+    """The node, with its arguments tracked beyond arg z = pi, and its digits next to z = 0."""
     return node if node.tracked else TrackedNode(node)
 
 
 class TrackedNode(Node):
     """The law of the child, with log z as an unknown besides: it remembers how far z has turned, and all its digits."""
 
-    positive = tracked = True
+    tracked = True
 
     def __init__(self, child: Node) -> None:
-        self.child = child
+        self.child, self.positive = child, child.positive
         self.size = child.size + 1
         self.mean, self.variance, self.unbounded = child.mean, child.variance, child.unbounded
-        self.gapless = child.gapless
-        self.hard = child.hard
+        self.gapless, self.full = child.gapless, child.full
+        self.hard, self.reach = child.hard, child.reach
 
     def tail(self) -> tuple[float, complex]:
         return self.child.tail()
@@ -48,9 +52,12 @@ class TrackedNode(Node):
         own = np.abs(z) <= np.abs(j.dz)
         c0, c1 = np.where(own, (z - j.z) / j.dz, 0), np.where(own, z / j.dz, 1)
         e0, e1 = np.where(own, 0, turned - u[-1]), np.where(own, 1, j.dz / j.z)
+        w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
+        if not self.positive:
+            jet = Jet(j.m + j.dm * c0, w, j.log_s + j.dlog_s * c0, j.dm * c1, j.dlog_s * c1)
+            return Linearised(jet, (lin, c0, c1, e0, e1))
         # S lies in the upper half-plane while z does
         log_s = -np.where(u[-1].imag < np.pi, log_lower(j.m / j.g), log_upper(j.m / j.g)) + j.dlog_s * c0
-        w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
         jet = Jet(j.m + j.dm * c0, w, log_s, j.dm * c1, j.dlog_s * c1, -log_s - u[-1] - e0)
         return Linearised(jet, (lin, c0, c1, e0, e1))
 
@@ -62,5 +69,8 @@ class TrackedNode(Node):
         return self.child.potential(u[:-1], lin.inner[0])
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), np.abs(du[-1]))
+        # Next to 0 and far away the node is linear in log z, however far; elsewhere a second large step betrays a first
+        # one. How far z turns must not be lost.
+        moved = np.maximum(np.minimum(np.abs(du[-1]), 0.5), np.abs(du[-1].imag))
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), moved)
         return out
