@@ -13,9 +13,10 @@ from rmt.law import Law
 from rmt.numeric.mixture import MixtureNode
 from rmt.numeric.node import Node
 from rmt.parameters import as_float, check_number, is_symbolic, parameter_repr
+from rmt.results import PreconditionError
 from rmt.support import Edge
 
-__all__ = ["Mixture", "union"]
+__all__ = ["Mixture", "second_moment", "union"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
@@ -66,7 +67,8 @@ class Mixture(Law):
         nodes = [(p, law.numeric) for p, law in self._numbers()]
         proper = [(p, node) for p, node in nodes if node.mean != 0 or node.variance != 0]
         at_zero = sum(p for p, node in nodes if node.mean == 0 and node.variance == 0)
-        return MixtureNode([node for _, node in proper], [p for p, _ in proper], at_zero)
+        weights = [p for p, _ in proper]
+        return MixtureNode([node for _, node in proper], weights, at_zero, second_moment=lambda: second_moment(self))
 
     def _has(self, question: str, method: str) -> bool:
         if method == "pushforward":
@@ -112,6 +114,14 @@ class Mixture(Law):
 
     def _log_moment(self) -> float:
         return sum(p * law.log_moment() for p, law in self._numbers())
+
+
+def second_moment(law: Law) -> float | None:
+    """E X**2, or None unless the first four moments exist: m follows its first terms far away."""
+    try:
+        return as_float(law.moments(4)[1], "moment")
+    except PreconditionError:
+        return None
 
 
 def union(intervals: Iterable[tuple[Edge, Edge]]) -> tuple[Edge, ...]:

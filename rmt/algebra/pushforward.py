@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rmt.algebra.mixture import union
+from rmt.algebra.mixture import second_moment, union
 from rmt.density import on_atoms
 from rmt.law import Law
 from rmt.laws.discrete import Discrete
@@ -155,7 +155,9 @@ class Symmetrized(Law):
         if isinstance(self.law, Sqrt):
             return SymmetrisedRootNode(self.law.law.numeric)
         node = self.law.numeric
-        return node if is_symmetric(self.law) else MixtureNode([node, ReflectedNode(node)], [0.5, 0.5])
+        if is_symmetric(self.law):
+            return node
+        return MixtureNode([node, ReflectedNode(node)], [0.5, 0.5], second_moment=lambda: second_moment(self.law))
 
     def _has(self, question: str, method: str) -> bool:
         subordination = isinstance(self.law, Sqrt) or "subordination" in self.law.methods("cauchy")

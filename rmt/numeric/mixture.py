@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -14,28 +15,43 @@ from rmt.numeric.tracking import tracked
 
 __all__ = ["MixtureNode"]
 
-# Below this share of its terms a sum that decays faster than each of them, as far away as that, is given by its tail:
-# one is wrong by this share squared, the other by rounding over this share.
+# Below this share of its terms a sum that decays faster than each of them, as far away as that, is given by its first
+# two moments: one is wrong by this share squared, the other by rounding over this share.
 _CANCELLED = 1e-5
+_ROUNDING = 1e-14  # of means that cancel
 
 
 class MixtureNode(ManyNode):
     """Law sum p_i mu_i + at_zero delta_0: z is common, and g, m, w and Phi are averages.
 
-    The point mass at 0, whose m vanishes everywhere and so is no coordinate, is no child.
+    The point mass at 0, whose m vanishes everywhere and so is no coordinate, is no child. ``second_moment`` is asked for
+    E X**2, exactly, once digits are missing far away; it answers None where higher moments are infinite.
     """
 
-    def __init__(self, children: Sequence[Node], weights: Sequence[float], at_zero: float = 0.0) -> None:
+    def __init__(
+        self,
+        children: Sequence[Node],
+        weights: Sequence[float],
+        at_zero: float = 0.0,
+        *,
+        second_moment: Callable[[], float | None],
+    ) -> None:
         self.positive = self.tracked = all(child.positive for child in children)
         # children that share log z must agree on how far z has turned
         super().__init__([tracked(child) for child in children] if self.positive else children)
-        self.weights, self.at_zero = tuple(weights), at_zero
+        self.weights, self.at_zero, self._ask = tuple(weights), at_zero, second_moment
         pairs = list(zip(self.weights, self.children, strict=True))
         self.mean = sum(p * child.mean for p, child in pairs)
+        if abs(self.mean) < _ROUNDING * sum(p * abs(child.mean) for p, child in pairs):
+            self.mean = 0.0
         self.variance = sum(p * (child.variance + (child.mean - self.mean) ** 2) for p, child in pairs)
         self.variance += at_zero * self.mean**2
         low, high = zip(*(child.unbounded for child in self.children), strict=True)
         self.unbounded, self.full = (any(low), any(high)), any(child.full for child in self.children)
+
+    @cached_property
+    def _second_moment(self) -> float | None:
+        return self._ask()
 
     def tail(self) -> tuple[float, complex]:
         tails = [(a, np.log(p) + b) for p, (a, b) in zip(self.weights, [c.tail() for c in self.children], strict=True)]
@@ -64,9 +80,12 @@ class MixtureNode(ManyNode):
             # far away the means of a symmetric mixture cancel in m, and leave rounding
             size = np.sum([p * np.abs(lin.jet.m) for p, lin in zip(self.weights, lins, strict=True)], axis=0)
             lost = (np.abs(m) < _CANCELLED * size) & (np.abs(z) > np.sqrt(self.variance) / _CANCELLED)
-            if any(self.unbounded):  # the tail is not told exactly where means cancel, but no m is 0
+            if np.any(lost) and self._second_moment is not None:
+                far, second = z[lost], self._second_moment
+                m[lost] = (self.mean + second / far) / far
+                dm[lost] = -(self.mean + 2 * second / far) / far * (dz[lost] / far)
+            elif np.any(m == 0):  # the tail is not told exactly where means cancel, but no m is 0
                 lost = m == 0
-            if np.any(lost):
                 order, log_c = self.tail()
                 m[lost] = np.exp(log_c - order * log_upper(z[lost]))
                 dm[lost] = -order * m[lost] * dz[lost] / z[lost]
