@@ -18,6 +18,10 @@ from rmt.numeric.node import FloatArray, Linearised, Node
 __all__ = ["TrackedNode", "tracked"]
 
 
+# Where z is this share of its derivative by the child's parameter, it has begun to lose digits.
+_NEXT_TO_ZERO = 1e-2
+
+
 def tracked(node: Node) -> Node:
     """The node, with its arguments tracked beyond arg z = pi, and its digits next to z = 0."""
     return node if node.tracked else TrackedNode(node)
@@ -44,6 +48,8 @@ class TrackedNode(Node):
     def linearise(self, u: ComplexArray) -> Linearised:
         lin = self.child.linearise(u[:-1])
         j = lin.jet
+        if not self.positive:
+            return self._next_to_zero(u[-1], lin)
         raw = np.log(j.z)
         turned = raw + 2j * np.pi * np.round((u[-1] - raw).imag / (2 * np.pi))
         z = np.exp(u[-1])
@@ -53,12 +59,23 @@ class TrackedNode(Node):
         c0, c1 = np.where(own, (z - j.z) / j.dz, 0), np.where(own, z / j.dz, 1)
         e0, e1 = np.where(own, 0, turned - u[-1]), np.where(own, 1, j.dz / j.z)
         w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
-        if not self.positive:
-            jet = Jet(j.m + j.dm * c0, w, j.log_s + j.dlog_s * c0, j.dm * c1, j.dlog_s * c1)
-            return Linearised(jet, (lin, c0, c1, e0, e1))
         # S lies in the upper half-plane while z does
         log_s = -np.where(u[-1].imag < np.pi, log_lower(j.m / j.g), log_upper(j.m / j.g)) + j.dlog_s * c0
         jet = Jet(j.m + j.dm * c0, w, log_s, j.dm * c1, j.dlog_s * c1, -log_s - u[-1] - e0)
+        return Linearised(jet, (lin, c0, c1, e0, e1))
+
+    def _next_to_zero(self, log_z: ComplexArray, lin: Linearised) -> Linearised:
+        """The child's own jet but for points next to 0, where log z leads."""
+        j = lin.jet
+        z = np.exp(log_z)
+        own = np.abs(z) <= _NEXT_TO_ZERO * np.abs(j.dz)
+        c0, c1, e0, e1 = 0.0, 1.0, log_upper(j.z) - log_z, j.dz / j.z
+        if not np.any(own):
+            return Linearised(j, (lin, c0, c1, e0, e1))
+        c0, c1 = np.where(own, (z - j.z) / j.dz, c0), np.where(own, z / j.dz, c1)
+        e0, e1 = np.where(own, 0, e0), np.where(own, 1, e1)
+        w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
+        jet = Jet(j.m + j.dm * c0, w, j.log_s + j.dlog_s * c0, j.dm * c1, j.dlog_s * c1)
         return Linearised(jet, (lin, c0, c1, e0, e1))
 
     def spread(self, lin: Linearised, eps: ComplexArray) -> ComplexArray:
