@@ -24,8 +24,8 @@ _ROUNDING = 1e-14  # of means that cancel
 class MixtureNode(ManyNode):
     """Law sum p_i mu_i + at_zero delta_0: z is common, and g, m, w and Phi are averages.
 
-    The point mass at 0, whose m vanishes everywhere and so is no coordinate, is no child. ``second_moment`` is asked for
-    E X**2, exactly, once digits are missing far away; it answers None where higher moments are infinite.
+    The point mass at 0, whose m vanishes everywhere and so is no coordinate, is no child. ``second_moment`` is asked
+    for E X**2, exactly, once digits are missing far away; it answers None where higher moments are infinite.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Laws that keep log z as an unknown, for its argument or for its digits.
 
-A law on [0, oo) is met at arg z in [0, 2 pi). The leaves know the arguments of its transforms from their unknowns. A sum
-of such laws does not: on a gap of the real axis its children can be in the same state whether z came from above or from
+A law on [0, oo) is met at arg z in [0, 2 pi). The leaves know the arguments of its transforms from their unknowns. A
+sum of such laws does not: on a gap of the real axis its children can be in the same state whether z came from above or from
 below, although log z, log w and log eta differ by 2 pi i.
 
 Next to z = 0 a law whose z is made of terms that cancel has no digits of z, nor of w = z g. As a factor it is asked for
@@ -69,10 +69,10 @@ class TrackedNode(Node):
         j = lin.jet
         z = np.exp(log_z)
         own = np.abs(z) <= _NEXT_TO_ZERO * np.abs(j.dz)
-        c0, c1, e0, e1 = 0.0, 1.0, log_upper(j.z) - log_z, j.dz / j.z
+        e0, e1 = log_upper(j.z) - log_z, j.dz / j.z
         if not np.any(own):
-            return Linearised(j, (lin, c0, c1, e0, e1))
-        c0, c1 = np.where(own, (z - j.z) / j.dz, c0), np.where(own, z / j.dz, c1)
+            return Linearised(j, (lin, 0.0, 1.0, e0, e1))
+        c0, c1 = np.where(own, (z - j.z) / j.dz, 0), np.where(own, z / j.dz, 1)
         e0, e1 = np.where(own, 0, e0), np.where(own, 1, e1)
         w = np.where(own, z * j.g * (1 + j.dlog_g * c0), j.w)
         jet = Jet(j.m + j.dm * c0, w, j.log_s + j.dlog_s * c0, j.dm * c1, j.dlog_s * c1)

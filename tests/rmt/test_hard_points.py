@@ -234,3 +234,62 @@ def test_the_way_to_a_point_does_not_matter(law):
     assert np.all(near.converged)
     np.testing.assert_allclose(near.g, far.g, rtol=1e-11)
     np.testing.assert_allclose(near.potential, far.potential, rtol=1e-11, atol=1e-13)
+
+
+def test_a_hard_edge_of_a_law_on_both_sides_of_0_over_all_decades():
+    # R of a Cauchy law is a constant c, and so is its S = 1/c: z -> z/c turns m of the other factor into that of both
+    location, scale = -0.46, 2 / 3
+    law = rmt.Cauchy(location, scale) @ MarchenkoPastur(1)
+    x = np.outer([-1, 1], 10.0 ** -np.array([9.0, 17, 33, 70, 250])).ravel()
+    zeta = x / (location - 1j * scale)
+    g = (zeta - np.sqrt(zeta) * np.sqrt(zeta - 4)) / 2 / x
+    assert np.all(g.imag < 0)
+    np.testing.assert_allclose(law.pdf(x), -g.imag / np.pi, rtol=1e-11)
+    below = law.cdf(x) - law.cdf(0)
+    np.testing.assert_allclose(below[[0, 5]], (-2 * x * g.imag / np.pi)[[0, 5]], rtol=1e-4)  # the density is x**-0.5
+    np.testing.assert_allclose(np.delete(below, [0, 5]), np.delete(-2 * x * g.imag / np.pi, [0, 5]), atol=1e-14)
+    y = np.array([-2.2e69, 3e120])
+    np.testing.assert_allclose(law.inverse().pdf(y), law.pdf(1 / y) / y**2, rtol=1e-12)
+    np.testing.assert_allclose(law.inverse().cdf(y), [0, 1], atol=1e-14)
+
+
+def test_a_hard_edge_beside_a_factor_that_knows_its_z_by_terms_that_cancel():
+    # next to z = 0, m = -1, S of the sum is pi i f(0) and that of the other 1/w: z = w**2/G(0), derived here
+    factor = Semicircle(1.7) + Discrete({-1: 0.5, 1: 0.5})
+    node = (factor @ MarchenkoPastur(1)).numeric
+    x = np.array([-1e-80, 1e-50, 1e-40])
+    density = -solve(node, x).g.imag / np.pi
+    np.testing.assert_allclose(density, np.sqrt(factor.pdf(0) / (2 * np.pi * np.abs(x))), rtol=1e-9)
+
+
+def test_the_median_of_a_symmetric_law_where_its_density_is_infinite():
+    law = FreeStable(1.8, rho=Fraction(1, 2)) @ MarchenkoPastur(1)
+    lower, median, upper = law.ppf([0.5 - 1e-7, 0.5, 0.5 + 1e-7])
+    assert abs(median) < 1e-25
+    assert upper == pytest.approx(-lower, rel=1e-6)
+    assert 0 < upper < 1e-12
+
+
+def test_a_narrow_peak_at_0():
+    m = sp.Symbol("m")
+    s = 1 / ((1 + m / 2) * (1 + sp.Rational(61, 100) * m))
+    variance = 0.3217
+    law = Semicircle(variance) @ rmt.ImplicitLaw(s=s).free_power(2)
+    # G = m S, and S of the semicircle law is i/sigma at m = -1
+    assert law.pdf(0) == pytest.approx(float(s.subs(m, -1)) ** 2 / np.sqrt(variance) / np.pi, rel=1e-12)
+    assert law.cdf(0) == pytest.approx(0.5, abs=1e-14)
+
+
+def test_squares_very_far_away():
+    z = -(10.0 ** np.array([9.0, 14, 25, 60, 120]))
+    gaussian, again = Gaussian(1.9, mean=-0.2), Semicircle(1).square() - 1.25
+    for law, second in ((gaussian, 1.94), (again, 2 - 2 * 1.25 + 1.25**2)):
+        np.testing.assert_allclose(z * solve(law.square().numeric, z).m, second, rtol=1e-8)
+    # far away the S of a factor of finite mean is one over that
+    heavy = FreeStable(0.55, rho=1)
+    x = np.array([1e57, 1e75])
+    np.testing.assert_allclose((gaussian.square() @ heavy).pdf(x), heavy.pdf(x / 1.94) / 1.94, rtol=1e-10)
+    # parts of infinite variance have no second moment to go by
+    stable = FreeStable(1.5, rho=Fraction(1, 2))
+    m = solve(((stable + 1).symmetrized()).numeric, 1j * np.array([1e8, 1e14])).m
+    assert np.log(np.abs(m[0] / m[1])) / np.log(1e6) == pytest.approx(1.5, rel=1e-4)
