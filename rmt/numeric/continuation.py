@@ -3,8 +3,8 @@
 Laws on [0, oo) are followed in ``log z``, with exact arguments, from far out on the negative axis inwards and then by
 rotating ``arg z`` from pi to 0 (or, where that stalls next to 0, down a vertical line of ``sqrt z``); other laws are
 followed down vertical lines, and next to 0 in ``log z`` too, in along the imaginary axis. On these paths everything is
-analytic and the solution is unique, so the branch is right as long as no step jumps: a step is taken back and halved unless
-Newton's increments are small against the distance over which the system is close to linear and contract at once.
+analytic and the solution is unique, so the branch is right as long as no step jumps: a step is taken back and halved
+unless Newton's increments are small against the distance over which the system is close to linear and contract at once.
 The path ends on the real axis itself: inside the support the system stays analytic there, so there is no smoothing
 by an imaginary part (the condition that separates this from fixed-point codes).
 """

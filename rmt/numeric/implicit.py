@@ -138,8 +138,8 @@ class SLeaf(Leaf):
         return np.where(mirrored, gamma.conj(), gamma)
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        # as for every explicit S-transform
-        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, np.abs(u[0].real) / 2)
+        # next to m = -mass the logarithms are linear in log eta, as for every explicit S-transform
+        out: FloatArray = np.abs(du[0]) / np.maximum(1.0, u[0].real / 8)
         return out
 
 

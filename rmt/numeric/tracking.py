@@ -1,8 +1,8 @@
 """Laws that keep log z as an unknown, for its argument or for its digits.
 
 A law on [0, oo) is met at arg z in [0, 2 pi). The leaves know the arguments of its transforms from their unknowns. A
-sum of such laws does not: on a gap of the real axis its children can be in the same state whether z came from above or from
-below, although log z, log w and log eta differ by 2 pi i.
+sum of such laws does not: on a gap of the real axis its children can be in the same state whether z came from above or
+from below, although log z, log w and log eta differ by 2 pi i.
 
 Next to z = 0 a law whose z is made of terms that cancel has no digits of z, nor of w = z g. As a factor it is asked for
 them: where the product has a hard edge at 0, its own z is a higher power of the factor's.
