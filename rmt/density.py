@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,9 +30,12 @@ FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
 # Within this share of an interval's width around an atom inside it, the continuous part is interpolated from points on
-# both sides, at these multiples of that distance: G has a pole at the atom.
+# both sides, at these multiples of a quarter of that distance: G has a pole at the atom. Where these do not follow the
+# density at the probes, the distance is shorter by these factors.
 _ATOM_ZONE = 2e-3
 _STENCIL = np.array([-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
+_PROBES = np.array([-0.5, 0.0, 0.5])
+_FINER = 0.25 ** np.arange(10.0)
 # Relative error from which the interpolation is doubted.
 _FITS = 1e-9
 # Powers of the distance to an atom that are told from a finite density, and from a simple fraction.
@@ -48,6 +51,9 @@ _INSIDE = 1e-17
 _WIDER = (1e2, 1e4)
 
 
+_COLUMNS = ("density", "tail", "error", "residual")
+
+
 class Values:
     """Density, P(X > x) off the potential, error of the density and residual at some points; NaN where unresolved."""
 
@@ -55,10 +61,38 @@ class Values:
         self.density, self.error, self.residual = (np.zeros(count) for _ in range(3))
         self.tail = np.full(count, np.nan)
 
-    def put(self, index: npt.NDArray[np.bool_], other: Values) -> None:
-        """Take over the values of another set at the places where ``index`` is true."""
-        for name in ("density", "tail", "error", "residual"):
+    def put(self, index: npt.NDArray[np.bool_ | np.intp], other: Values) -> None:
+        """Take over the values of another set at some places."""
+        for name in _COLUMNS:
             getattr(self, name)[index] = getattr(other, name)
+
+    def chosen(self, index: npt.NDArray[np.bool_]) -> Values:
+        """The values at some of the points."""
+        out = Values(int(np.sum(index)))
+        for name in _COLUMNS:
+            setattr(out, name, getattr(self, name)[index])
+        return out
+
+
+@dataclass(frozen=True)
+class _AroundAtom:
+    """The continuous part solved at ``_STENCIL * unit`` beside an atom of this mass, without that mass in the tail."""
+
+    unit: float
+    mass: float
+    stencil: Values
+
+    def interpolated(self, distance: FloatArray) -> Values:
+        """The continuous part, and P(X > x), at signed distances from the atom."""
+        t = distance / self.unit
+        weights, coarse = _lagrange(_STENCIL, t), np.zeros((t.size, _STENCIL.size))
+        coarse[:, 1:-1] = _lagrange(_STENCIL[1:-1], t)
+        out = Values(t.size)
+        out.density = weights @ self.stencil.density
+        out.tail = weights @ self.stencil.tail + self.mass * (t < 0)
+        out.error = np.max(self.stencil.error) + np.abs((weights - coarse) @ self.stencil.density)
+        out.residual[:] = np.max(self.stencil.residual)
+        return out
 
 
 class Density:
@@ -67,6 +101,7 @@ class Density:
     def __init__(self, law: Law) -> None:
         self.law = law
         self._curves: dict[Piece, IntervalCurve] = {}
+        self._atom_zones: dict[tuple[Piece, float], _AroundAtom] = {}
         self.largest_residual = 0.0
 
     # --- pieces -----------------------------------------------------------------------------------------------
@@ -293,41 +328,45 @@ class Density:
 
     def _solved_around_atoms(self, piece: Piece, x: FloatArray, method: str, tail: bool) -> Values:
         """`_solved`, with the continuous part interpolated next to atoms inside the interval, where G has poles."""
-        positions, masses = self.atoms
-        zone = _ATOM_ZONE * piece.extent
+        positions = self.atoms[0]
         inner = positions[(positions > piece.lower) & (positions < piece.upper)]
+        out, within, solved = Values(x.size), np.zeros(x.shape, dtype=bool), np.ones(x.shape, dtype=bool)
         nearest = inner[np.argmin(np.abs(x[:, np.newaxis] - inner), axis=1)] if inner.size else np.full(x.shape, np.inf)
-        close = np.abs(x - nearest) < zone / 4
-        if not np.any(close):
-            return self._solved(piece, x, method, tail)
-        out = Values(x.size)
-        out.put(~close, self._solved(piece, x[~close], method, tail))
-        atoms, place = np.unique(nearest[close], return_inverse=True)
-        stencil = self._solved(piece, (atoms[:, np.newaxis] + zone / 4 * _STENCIL).ravel(), method, tail)
-        t = (x[close] - nearest[close]) / (zone / 4)
-        weights, coarse = _lagrange(_STENCIL, t), np.zeros((t.size, _STENCIL.size))
-        coarse[:, 1:-1] = _lagrange(_STENCIL[1:-1], t)
-        own = Values(t.size)
-        # P(X > x) without the atom itself, so that it is smooth
-        heavy = np.array([masses[positions == atom].sum() for atom in atoms])
-        smooth = stencil.tail.reshape(-1, _STENCIL.size) - heavy[:, np.newaxis] * (_STENCIL < 0)
-        density = stencil.density.reshape(-1, _STENCIL.size)[place]
-        own.density = np.sum(weights * density, axis=1)
-        own.tail = np.sum(weights * smooth[place], axis=1) + heavy[place] * (x[close] < nearest[close])
-        own.error = np.max(stencil.error.reshape(-1, _STENCIL.size)[place], axis=1) + np.abs(
-            np.sum((weights - coarse) * density, axis=1)
-        )
-        own.residual = np.max(stencil.residual.reshape(-1, _STENCIL.size)[place], axis=1)
-        # where the polynomial does not fit, what is solved at the point itself is better, noise of the pole and all
-        doubtful = ~(own.error <= _FITS * own.density) & (x[close] != nearest[close])
-        if np.any(doubtful):
-            direct = self._solved(piece, x[close][doubtful], method, tail)
-            better = ~np.isnan(direct.density) & ~(direct.error >= own.error[doubtful])
-            kept = np.flatnonzero(doubtful)[better]
-            for name in ("density", "tail", "error", "residual"):
-                getattr(own, name)[kept] = getattr(direct, name)[better]
-        out.put(close, own)
+        close = np.abs(x - nearest) < _ATOM_ZONE * piece.extent / 4
+        for atom in np.unique(nearest[close]):
+            around = self._around(piece, float(atom), method)
+            here = close & (nearest == atom) & (np.abs(x - atom) < around.unit)
+            own = around.interpolated(x[here] - atom)
+            out.put(here, own)
+            # where the polynomial does not fit, what is solved at the point itself is better, noise of the pole and all
+            solved[here] = ~(own.error <= _FITS * own.density) & (x[here] != atom)
+            within |= here
+        if np.any(solved):
+            direct = self._solved(piece, x[solved], method, tail)
+            better = ~within[solved] | (~np.isnan(direct.density) & ~(direct.error >= out.error[solved]))
+            out.put(np.flatnonzero(solved)[better], direct.chosen(better))
         return out
+
+    def _around(self, piece: Piece, atom: float, method: str) -> _AroundAtom:
+        """The continuous part around an atom: points as far apart as the density is a polynomial there.
+
+        The density may vary over distances far below the interval's, beside a faint atom for instance. But the closer
+        the points, the more digits the pole of G takes from them.
+        """
+        if (piece, atom) not in self._atom_zones:
+            positions, masses = self.atoms
+            heavy = float(masses[positions == atom].sum())
+            trials: list[tuple[float, _AroundAtom]] = []
+            for unit in _ATOM_ZONE / 4 * piece.extent * _FINER:
+                stencil = self._solved(piece, atom + unit * _STENCIL, method, tail=True)
+                stencil.tail -= heavy * (_STENCIL < 0)  # smooth
+                around = _AroundAtom(float(unit), heavy, stencil)
+                error = float(np.max(around.interpolated(unit * _PROBES).error))
+                trials.append((math.inf if math.isnan(error) else error, around))
+                if error <= _FITS * float(np.max(stencil.density)):
+                    break
+            self._atom_zones[piece, atom] = min(trials, key=lambda trial: trial[0])[1]
+        return self._atom_zones[piece, atom]
 
     def _solved(self, piece: Piece, x: FloatArray, method: str, tail: bool) -> Values:
         """By the compiled walk, if asked for, and by the general solver where that does not reach.

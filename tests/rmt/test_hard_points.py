@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
+import mpmath as mp
 import numpy as np
 import pytest
 import scipy.special
@@ -293,3 +294,49 @@ def test_squares_very_far_away():
     stable = FreeStable(1.5, rho=Fraction(1, 2))
     m = solve(((stable + 1).symmetrized()).numeric, 1j * np.array([1e8, 1e14])).m
     assert np.log(np.abs(m[0] / m[1])) / np.log(1e6) == pytest.approx(1.5, rel=1e-4)
+
+
+_BESIDE = np.array([-1e-2, -3e-4, -1e-6, -1e-9, -1e-12, 1e-13, 1e-10, 1e-7, 1e-5, 2e-3])
+
+
+def test_beside_an_atom_with_a_needle_of_the_density_around_it():
+    # rate E[g J/(1 - g J)] = z g - 1 with E[1/(zeta - J)] = 1/(zeta - location + i scale): a quadratic equation in g
+    rate, location, scale = 0.968, 0.02, 2.0
+    law = FreePoisson(rate, jump=rmt.Cauchy(location, scale))
+    assert law.support().intervals == ((-np.inf, np.inf),)
+    c, p = complex(-location, scale), 1 - rate
+    roots = np.array([np.roots([x * c, x - p * c, -1]) for x in _BESIDE])
+    density = np.max(-roots.imag, axis=1) / np.pi
+    np.testing.assert_allclose(law.pdf(_BESIDE), density, rtol=1e-8)
+    assert law.cdf(1e-10) - law.cdf(-1e-10) == pytest.approx(p, abs=2e-9)
+    assert law.curve(points=64).status is rmt.Status.OK
+
+
+def test_beside_a_faint_atom():
+    # just beyond the weight 1 - 1/t that an atom loses in a free power t, the density peaks next to what is left of it
+    weight, place, t = 0.0951, 0.4, 1.1
+    law = Mixture([(Semicircle(), 1 - weight), (Discrete({place: 1}), weight)]).free_sum_power(t)
+    (atom, mass), *_ = law.support().atoms.items()
+    assert (atom, mass) == pytest.approx((t * place, 1 - t * (1 - weight)))
+    points = float(atom) + _BESIDE
+
+    def density(x):  # omega with t omega - (t - 1)/G(omega) = x in the upper half-plane, where there is only one
+        with mp.workdps(30):
+            w, a, s = mp.mpf(weight), mp.mpf(place), mp.mpf(t)
+
+            def cauchy(omega):
+                return (1 - w) * (omega - mp.sqrt(omega - 2) * mp.sqrt(omega + 2)) / 2 + w / (omega - a)
+
+            for k in range(16):
+                start = mp.mpf(x) / s + 1j * mp.mpf(10) ** -k
+                try:
+                    omega = mp.findroot(lambda omega: s * omega - (s - 1) / cauchy(omega) - mp.mpf(x), start)
+                except (ValueError, ZeroDivisionError):
+                    continue
+                if omega.imag > 0:
+                    return float(-cauchy(omega).imag / mp.pi)
+            raise AssertionError(f"no root for x = {x}")
+
+    np.testing.assert_allclose(law.pdf(points), [density(x) for x in points], rtol=2e-7)
+    near = float(atom) + 1e-8 * np.array([-1, 1])
+    assert np.diff(law.cdf(near))[0] - mass == pytest.approx(2e-8 * density(near[0]), abs=1e-11)
