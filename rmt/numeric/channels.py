@@ -84,7 +84,7 @@ class Term:
     value: ComplexArray
     pairs: list[tuple[ComplexArray, ComplexArray]]
     scalars: list[Scalar]
-    lins: list[Linearised]
+    lin: Linearised | None = None  # of the variable's node at all of its points
 
 
 class Channel(ABC):
@@ -164,7 +164,7 @@ class RationalChannel(Channel):
             s = first @ inverse_of_each(self.inverse - c * (last @ frame.g @ first)) @ last
             term = term + weight * s
             pairs.append((weight * c * s, s))
-        return Term(term, pairs, [], [])
+        return Term(term, pairs, [])
 
     def spread(self, term: Term, eps: ComplexArray) -> ComplexArray:
         return eps
@@ -204,30 +204,36 @@ class NodeChannel(Channel):
         self.law = node
         self.rows = self.d.size * node.size
 
-    def _side(self, k: int, value: ComplexArray) -> ComplexArray:
-        """From the upper half-plane to that of the k-th subordination point, and back."""
-        return value if self.d[k] > 0 else value.conj()
+    def _side(self, values: ComplexArray) -> ComplexArray:
+        """From the upper half-plane to that of each subordination point, and back; shape (r, n)."""
+        return np.where(self.d[:, np.newaxis] > 0, values, values.conj())
 
-    def _stacked(self, values: list[ComplexArray]) -> ComplexArray:
-        return np.stack([self._side(k, value) for k, value in enumerate(values)], axis=1)
+    def _points(self, u: ComplexArray) -> ComplexArray:
+        """Unknowns (rows, n) as those of the node at r n points, those of one eigenvalue after those of another."""
+        return u.reshape(self.d.size, self.law.size, -1).swapaxes(0, 1).reshape(self.law.size, -1)
+
+    def _rows(self, points: ComplexArray) -> ComplexArray:
+        """Back from `_points`."""
+        return points.reshape(self.law.size, self.d.size, -1).swapaxes(0, 1).reshape(self.rows, -1)
+
+    def _at_eigenvalues(self, values: ComplexArray) -> ComplexArray:
+        """Values of the node at the r n points, as (n, r) and on the sides of the subordination points."""
+        return self._side(values.reshape(self.d.size, -1)).T
 
     def start(self, g: complex) -> ComplexArray:
-        out = []
-        for k, d in enumerate(self.d):
-            own = self._side(k, np.array([d * g]))
-            z = 1 / own + self.law.mean + self.law.variance * own
-            out.append(self.law.start(z, continued_log_z(z)))
-        return np.concatenate(out)
+        own = self._side(np.array(self.d[:, np.newaxis] * g, dtype=np.complex128))[:, 0]
+        z = 1 / own + self.law.mean + self.law.variance * own
+        return self._rows(self.law.start(z, continued_log_z(z)))
 
     def linearise(self, frame: Frame, u: ComplexArray) -> Term:
-        lins = [self.law.linearise(part) for part in np.split(u, self.d.size)]
-        jets = [lin.jet for lin in lins]
-        own = self._stacked([jet.g for jet in jets])
+        lin = self.law.linearise(self._points(u))
+        jet = lin.jet
+        own = self._at_eigenvalues(jet.g)
         first, last = self.ends(frame)
         values, vectors, inverse = self._eigen(last @ frame.g @ first @ self.middle, own)
-        r = self._stacked([jet.m / jet.g for jet in jets])
-        dg = self._stacked([jet.g * jet.dlog_g for jet in jets])
-        dr = self._stacked([(jet.dm - jet.m * jet.dlog_g) / jet.g for jet in jets])
+        r = self._at_eigenvalues(jet.m / jet.g)
+        dg = self._at_eigenvalues(jet.g * jet.dlog_g)
+        dr = self._at_eigenvalues((jet.dm - jet.m * jet.dlog_g) / jet.g)
         left = first @ self.middle @ vectors  # A R(G A) = U M V R(g) V^-1 U*
         right = inverse @ last
         pairs = []
@@ -243,7 +249,7 @@ class NodeChannel(Channel):
             Scalar(left[:, :, k], right[:, k], (values - own)[:, k], dg[:, k], dr[:, k]) for k in range(self.d.size)
         ]
         value = (left * r[:, np.newaxis, :]) @ right
-        return Term(value, pairs if self.d.size > 1 else [], scalars, lins)
+        return Term(value, pairs if self.d.size > 1 else [], scalars, lin)
 
     def _eigen(self, t: ComplexArray, wanted: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
         """Eigenvalues of T in the order of ``wanted`` (n, r), eigenvectors and their inverse."""
@@ -261,14 +267,15 @@ class NodeChannel(Channel):
         return values, vectors, inverse_of_each(vectors)
 
     def spread(self, term: Term, eps: ComplexArray) -> ComplexArray:
-        return np.concatenate([self.law.spread(lin, self._side(k, eps[k])) for k, lin in enumerate(term.lins)])
+        assert term.lin is not None
+        return self._rows(self.law.spread(term.lin, self._side(eps).ravel()))
 
     def strain(self, before: ComplexArray, after: ComplexArray, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        parts = zip(np.split(u, self.d.size), np.split(du, self.d.size), strict=True)
-        out: FloatArray = np.max([self.law.strain(a, b) for a, b in parts], axis=0)
+        own = self.law.strain(self._points(u), self._points(du))
+        out: FloatArray = np.max(own.reshape(self.d.size, -1), axis=0)
         return out
 
     def potential(self, g: ComplexArray, u: ComplexArray, term: Term) -> ComplexArray:
-        parts = zip(np.split(u, self.d.size), term.lins, strict=True)
-        out: ComplexArray = np.sum(self._stacked([self.law.potential(part, lin) for part, lin in parts]), axis=1)
+        assert term.lin is not None
+        out: ComplexArray = np.sum(self._at_eigenvalues(self.law.potential(self._points(u), term.lin)), axis=1)
         return out
