@@ -20,6 +20,8 @@ _HARD_ZONE = 3e-8
 _WIDE = 50.0
 # A tail that falls faster than this power of x ends like that of a Gaussian law.
 _STEEPEST = 10.0
+# The outermost mass that a light tail is long by if it lies beyond this many widths of the bulk, and its place then.
+_OUTER, _LONG, _OUTER_PLACE = 1e-4, 8.0, 7.0
 # Mass of a tail that is rounding.
 _DARK = 1e-14
 # The share of its value at one point that a tail must have fallen to at the next, a multiple of the distance away.
@@ -40,9 +42,10 @@ class Piece:
     ``lower_exponent`` and ``upper_exponent`` are those of the density at finite ends. ``centre`` (if both ends are
     infinite) and ``size`` set the scale of the map where an end is infinite, and ``lower_growth``, ``upper_growth``
     how fast x runs off there: as a power ``theta**(-2 growth)``, or as a logarithm for 0. A tail ``|x|**(-alpha - 1)``
-    wants ``1/alpha``, one that falls faster than any power 0. Of the latter no more than rounding lies below
-    ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is where the density of a law on
-    both sides touches 0. Next to no mass lies between a lower end at 0 and ``tail_end``: rounding hides the density.
+    wants ``1/alpha``, one that falls faster than any power 0, unless it is long against the bulk. Of the latter two no
+    more than rounding lies below ``dark_below`` and above ``dark_above``. ``cusp_at_zero`` says that an end at 0 is
+    where the density of a law on both sides touches 0. Next to no mass lies between a lower end at 0 and ``tail_end``:
+    rounding hides the density.
     """
 
     lower: float
@@ -62,6 +65,12 @@ class Piece:
     def bounded(self) -> bool:
         """Whether both ends are finite."""
         return math.isfinite(self.lower) and math.isfinite(self.upper)
+
+    @property
+    def light(self) -> bool:
+        """Whether all tails fall faster than any power."""
+        tails = ((self.lower, self.lower_growth, self.dark_below), (self.upper, self.upper_growth, self.dark_above))
+        return all(math.isfinite(end) or growth == 0 or math.isfinite(dark) for end, growth, dark in tails)
 
     @property
     def extent(self) -> float:
@@ -243,14 +252,20 @@ class Piece:
         dark_below = np.max(x[level < _DARK], initial=-math.inf) if free_below and below == 0 else -math.inf
         dark_above = np.min(x[1 - level < _DARK], initial=math.inf) if free_above and above == 0 else math.inf
         own = replace(self, dark_below=float(dark_below), dark_above=float(dark_above))
+        # the levels are sparse in tails: the innermost place that the outermost mass may have
+        lower_outer, upper_outer = np.min(x[level > _OUTER]), np.max(x[level < 1 - _OUTER])
         if free_below and free_above:
+            below = below or _light_growth((median - lower_outer) / (last - first))
+            above = above or _light_growth((upper_outer - median) / (last - first))
             unit = replace(own, lower_growth=below, upper_growth=above)
             left, right = unit.grid(np.array([np.pi / 3, 2 * np.pi / 3]))[0]
             return replace(unit, centre=float(median), size=float((last - first) / (right - left)))
         # at a finite end the angle is stretched, and all the way with it
         power = stretch(self.upper_exponent if free_below else self.lower_exponent)
-        unit = replace(own, lower_growth=below / power, upper_growth=above / power)
-        edge = self.upper if free_below else self.lower
+        edge, outer = (self.upper, lower_outer) if free_below else (self.lower, upper_outer)
+        light = _light_growth((abs(outer - edge) / abs(median - edge)) ** (1 / power))
+        below, above = (below / power or light, 0.0) if free_below else (0.0, above / power or light)
+        unit = replace(own, lower_growth=below, upper_growth=above)
         middle = min(unit.distances(np.array([np.pi / 2])))[0]
         return replace(unit, size=float(abs(median - edge) / middle))
 
@@ -347,6 +362,14 @@ def _growth(distance: FloatArray, tail: FloatArray) -> float:
         return 0.0
     # a power law, of which a few per mille are corrections, has a plain index more often than not
     return 1 / (round(alpha, 2) if abs(alpha - round(alpha, 2)) < 2e-3 else alpha)
+
+
+def _light_growth(reach: float) -> float:
+    """How fast x should run off for a tail beyond powers whose outermost mass lies at ``reach`` widths of the bulk.
+
+    A logarithm is too slow where that is far outside the bulk: all of the tail would share the angle's last digits.
+    """
+    return math.log(reach) / (2 * _OUTER_PLACE) if reach > _LONG else 0.0
 
 
 def _run_off(log_y: FloatArray, growth: float) -> tuple[FloatArray, FloatArray]:

@@ -28,10 +28,7 @@ _ORDER = 32
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(_ORDER)
 # Legendre coefficients of the polynomial through the values at the nodes.
 _TO_COEFFICIENTS = (
-    (2 * np.arange(_ORDER)[:, np.newaxis] + 1)
-    / 2
-    * np.polynomial.legendre.legvander(_NODES, _ORDER - 1).T
-    * _WEIGHTS
+    (2 * np.arange(_ORDER)[:, np.newaxis] + 1) / 2 * np.polynomial.legendre.legvander(_NODES, _ORDER - 1).T * _WEIGHTS
 )
 _FIRST_PANELS = 8
 _MOST_HALVINGS = 40
@@ -199,7 +196,7 @@ class Quadrature:
         noisy = piece.beside_hard_edge(left) | piece.beside_hard_edge(right)
         off = ~(np.abs(self._sums(width, density) - rise) <= np.where(noisy, _NOISE, _MASS_TOLERANCE))
         out: BoolArray = off & ~_converged(width, density, np.where(noisy, _NOISE, _TAIL_TOLERANCE))
-        if piece.lower_growth == piece.upper_growth == 0:
+        if piece.light:
             scale = np.max(np.abs(x[density > 0]), initial=0.0)
             if scale > 0:
                 out |= ~_converged(width, density * (x / scale) ** 2, np.where(noisy, _NOISE, _MOMENT_TOLERANCE))
@@ -246,9 +243,7 @@ class Quadrature:
                 self._bottoms[piece] = _Bottom(upper, whole, 2 * mass / s - slope, (slope - mass / s) / s)
         return self._bottoms[piece]
 
-    def _at(
-        self, piece: Piece, left: FloatArray, right: FloatArray, before: float
-    ) -> tuple[FloatArray, FloatArray]:
+    def _at(self, piece: Piece, left: FloatArray, right: FloatArray, before: float) -> tuple[FloatArray, FloatArray]:
         """Points and density per unit of angle at the nodes of panels, shape (panels, nodes)."""
         theta = left[:, np.newaxis] + (right - left)[:, np.newaxis] / 2 * (1 + _NODES)
         angles = theta.ravel()
@@ -270,9 +265,7 @@ class Quadrature:
             per_angle[tiny] = slope * np.sin(angles[tiny]) / 2
         return x.reshape(theta.shape), per_angle.reshape(theta.shape)
 
-    def _cell_masses(
-        self, piece: Piece, left: FloatArray, right: FloatArray, before: float
-    ) -> FloatArray:
+    def _cell_masses(self, piece: Piece, left: FloatArray, right: FloatArray, before: float) -> FloatArray:
         """Integral of the density over each cell of angles; cells are halved until the halves agree with the whole."""
         total = np.zeros(left.shape)
         owner = np.arange(left.size)

@@ -340,3 +340,17 @@ def test_beside_a_faint_atom():
     np.testing.assert_allclose(law.pdf(points), [density(x) for x in points], rtol=2e-7)
     near = float(atom) + 1e-8 * np.array([-1, 1])
     assert np.diff(law.cdf(near))[0] - mass == pytest.approx(2e-8 * density(near[0]), abs=1e-11)
+
+
+def test_much_mass_of_a_light_tail_far_outside_the_bulk():
+    # a fifth of the mass reaches 175 times as far as the quartiles, and a Gaussian law makes all of it one tail
+    share, size, ratio, variance = 0.2, 60, 0.5, 0.01
+    mixture = Mixture([(Semicircle(), 1 - share), (size * MarchenkoPastur(ratio), share)])
+    law = mixture + Gaussian(variance)
+    assert law.support().intervals == ((-np.inf, np.inf),)
+    assert law.curve(points=32).status is rmt.Status.OK
+    # free cumulants add: kappa_2 alone moves, to kappa_2 + variance
+    first, second = share * size, 1 - share + share * size**2 * (1 + ratio)
+    third = share * size**3 * (1 + 3 * ratio + ratio**2)
+    moments = [1, first, second + variance, third + 3 * variance * first]
+    np.testing.assert_allclose([law.expectation(lambda x, k=k: x**k) for k in range(4)], moments, rtol=1e-10)
