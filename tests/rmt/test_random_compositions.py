@@ -572,7 +572,7 @@ def judge(law: Law) -> Verdict:
 
 # --- the tests -------------------------------------------------------------------------------------------------------
 
-_LIMIT = 300.0  # seconds of processor time a law: nested polynomials take 60 to 100, and this is against endless loops
+_LIMIT = 300.0  # seconds of processor time a law: nested polynomials take 60 to 120, and this is against endless loops
 
 
 @contextmanager
