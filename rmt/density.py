@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,20 +20,20 @@ from rmt.piece import SMALLEST, Piece
 from rmt.quadrature import Quadrature
 from rmt.results import ConvergenceError, Curve
 from rmt.transforms import stieltjes_density
+from rmt.values import STENCIL, AroundAtom, Values
 
 if TYPE_CHECKING:
     from rmt.law import Law
 
-__all__ = ["Density", "Values", "on_atoms"]
+__all__ = ["Density", "on_atoms"]
 
 FloatArray = npt.NDArray[np.float64]
 ComplexArray = npt.NDArray[np.complex128]
 
 # Within this share of an interval's width around an atom inside it, the continuous part is interpolated from points on
-# both sides, at these multiples of a quarter of that distance: G has a pole at the atom. Where these do not follow the
+# both sides, `STENCIL` times a quarter of that distance away: G has a pole at the atom. Where these do not follow the
 # density at the probes, the distance is shorter by these factors.
 _ATOM_ZONE = 2e-3
-_STENCIL = np.array([-4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0])
 _PROBES = np.array([-0.5, 0.0, 0.5])
 _FINER = 0.25 ** np.arange(10.0)
 # Relative error from which the interpolation is doubted.
@@ -51,57 +51,13 @@ _INSIDE = 1e-17
 _WIDER = (1e2, 1e4)
 
 
-_COLUMNS = ("density", "tail", "error", "residual")
-
-
-class Values:
-    """Density, P(X > x) off the potential, error of the density and residual at some points; NaN where unresolved."""
-
-    def __init__(self, count: int) -> None:
-        self.density, self.error, self.residual = (np.zeros(count) for _ in range(3))
-        self.tail = np.full(count, np.nan)
-
-    def put(self, index: npt.NDArray[np.bool_ | np.intp], other: Values) -> None:
-        """Take over the values of another set at some places."""
-        for name in _COLUMNS:
-            getattr(self, name)[index] = getattr(other, name)
-
-    def chosen(self, index: npt.NDArray[np.bool_]) -> Values:
-        """The values at some of the points."""
-        out = Values(int(np.sum(index)))
-        for name in _COLUMNS:
-            setattr(out, name, getattr(self, name)[index])
-        return out
-
-
-@dataclass(frozen=True)
-class _AroundAtom:
-    """The continuous part solved at ``_STENCIL * unit`` beside an atom of this mass, without that mass in the tail."""
-
-    unit: float
-    mass: float
-    stencil: Values
-
-    def interpolated(self, distance: FloatArray) -> Values:
-        """The continuous part, and P(X > x), at signed distances from the atom."""
-        t = distance / self.unit
-        weights, coarse = _lagrange(_STENCIL, t), np.zeros((t.size, _STENCIL.size))
-        coarse[:, 1:-1] = _lagrange(_STENCIL[1:-1], t)
-        out = Values(t.size)
-        out.density = weights @ self.stencil.density
-        out.tail = weights @ self.stencil.tail + self.mass * (t < 0)
-        out.error = np.max(self.stencil.error) + np.abs((weights - coarse) @ self.stencil.density)
-        out.residual[:] = np.max(self.stencil.residual)
-        return out
-
-
 class Density:
     """Pointwise numbers of one law. Holds caches; the law itself stays immutable."""
 
     def __init__(self, law: Law) -> None:
         self.law = law
         self._curves: dict[Piece, IntervalCurve] = {}
-        self._atom_zones: dict[tuple[Piece, float], _AroundAtom] = {}
+        self._atom_zones: dict[tuple[Piece, float], AroundAtom] = {}
         self.largest_residual = 0.0
 
     # --- pieces -----------------------------------------------------------------------------------------------
@@ -304,7 +260,7 @@ class Density:
         """Fill in what was not resolved next to the edges, by their exponents from where it was, farther inside."""
         middle = (piece.lower + piece.upper) / 2
         for side, edge, exponent in ((1, piece.lower, piece.lower_exponent), (-1, piece.upper, piece.upper_exponent)):
-            beyond = [other.lower >= (piece.lower if side > 0 else piece.upper) for other in self.pieces]
+            beyond = [other.lower >= edge for other in self.pieces]
             for wider in _WIDER:
                 lost = np.flatnonzero(np.isnan(own.density) & ((x < middle) == (side > 0)))
                 lost = lost[piece.off_edges(x[lost], wider)[0] != x[lost]]
@@ -347,7 +303,7 @@ class Density:
             out.put(np.flatnonzero(solved)[better], direct.chosen(better))
         return out
 
-    def _around(self, piece: Piece, atom: float, method: str) -> _AroundAtom:
+    def _around(self, piece: Piece, atom: float, method: str) -> AroundAtom:
         """The continuous part around an atom: points as far apart as the density is a polynomial there.
 
         The density may vary over distances far below the interval's, beside a faint atom for instance. But the closer
@@ -356,11 +312,11 @@ class Density:
         if (piece, atom) not in self._atom_zones:
             positions, masses = self.atoms
             heavy = float(masses[positions == atom].sum())
-            trials: list[tuple[float, _AroundAtom]] = []
+            trials: list[tuple[float, AroundAtom]] = []
             for unit in _ATOM_ZONE / 4 * piece.extent * _FINER:
-                stencil = self._solved(piece, atom + unit * _STENCIL, method, tail=True)
-                stencil.tail -= heavy * (_STENCIL < 0)  # smooth
-                around = _AroundAtom(float(unit), heavy, stencil)
+                stencil = self._solved(piece, atom + unit * STENCIL, method, tail=True)
+                stencil.tail -= heavy * (STENCIL < 0)  # smooth
+                around = AroundAtom(float(unit), heavy, stencil)
                 error = float(np.max(around.interpolated(unit * _PROBES).error))
                 trials.append((math.inf if math.isnan(error) else error, around))
                 if error <= _FITS * float(np.max(stencil.density)):
@@ -565,12 +521,3 @@ def on_atoms(x: FloatArray, positions: FloatArray, size: FloatArray) -> FloatArr
     nearest = np.abs(x[:, np.newaxis] - positions).argmin(axis=1)
     rounding = 4 * np.finfo(float).eps * size[nearest]
     return np.where(np.abs(x - positions[nearest]) <= rounding, positions[nearest], x)
-
-
-def _lagrange(nodes: FloatArray, t: FloatArray) -> FloatArray:
-    """Weights, shape (t, nodes), of the polynomial interpolation from the nodes to t."""
-    out = np.ones((t.size, nodes.size))
-    for k, node in enumerate(nodes):
-        others = np.delete(nodes, k)
-        out[:, k] = np.prod((t[:, np.newaxis] - others) / (node - others), axis=1)
-    return out

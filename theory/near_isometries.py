@@ -158,12 +158,13 @@ def _slope(law: Law) -> Callable[[float], float]:
         return lambda m: ratio / (1 + ratio * m)
     row = log_s_series([law], _ORDER)
     known = 0.0 if row is None else float(_reach(row[0]))
+    derivative = None if row is None else np.polynomial.polynomial.polyder(row[0])
     inner = law.law if isinstance(law, Affine) and law.shift == 0 else law
     measure = _atoms(inner) if isinstance(inner, GainLaw | Discrete) else None
 
     def slope(m: float) -> float:
-        if row is not None and m <= known:
-            return float(-np.polynomial.polynomial.polyval(m, np.polynomial.polynomial.polyder(row[0])))
+        if derivative is not None and m <= known:
+            return float(-np.polynomial.polynomial.polyval(m, derivative))
         return 0.0 if measure is None else _slope_of_measure(*measure, m)
 
     return slope

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -30,6 +30,7 @@ from rmt.numeric.endpoints import (
 )
 from rmt.numeric.implicit import RLeaf, SLeaf, psi_leaf
 from rmt.numeric.node import Node
+from rmt.numeric.resolvent import ResolventLeaf
 from rmt.numeric.tracking import tracked
 from rmt.numeric.validity import moment_violation, transform_violation
 from rmt.parameters import check_number, normalised, parameter_repr
@@ -233,11 +234,8 @@ class ImplicitLaw(Law):
         if self._kind == "psi":
             if self._on_half_axis and tail.mean is None:
                 mean = tail.size
+            leaf = self._psi_leaf(tail, mean, variance)
             edges = [float(e.position) for e in self._psi_edges]
-            singular = [*map(float, self._found), *edges]
-            leaf = psi_leaf(
-                self._function, self._one_plus_psi, [mean, variance + mean**2], self._on_half_axis, singular, tail
-            )
             leaf.full, leaf.gapless = edges == [-math.inf, math.inf], edges == [0, math.inf]
             return leaf
         _, violation = mass_of_s(self._function)
@@ -266,17 +264,18 @@ class ImplicitLaw(Law):
         if self._kind == "r":
             positive = r_is_positive(function, mean, math.sqrt(variance))
             return _r_node(RLeaf(function, self._far_end, mean, variance, positive))
+        return self._psi_leaf(moments, mean, variance)
+
+    def _psi_leaf(self, far: Sequence[float] | Tail, mean: float, variance: float) -> ResolventLeaf:
+        w = None  # 1 + psi as a function that loses no digits where it is small
+        if _is_expression(self.psi):
+            from rmt.symbolic.transforms import one_plus
+
+            w = one_plus(self.psi)
         singular = [*map(float, self._found), *(float(e.position) for e in self._psi_edges)]
-        return psi_leaf(function, self._one_plus_psi, moments, self._on_half_axis, singular)
-
-    @property
-    def _one_plus_psi(self) -> Analytic | None:
-        """1 + psi as a function that loses no digits where it is small; None where psi is no expression."""
-        if not _is_expression(self.psi):
-            return None
-        from rmt.symbolic.transforms import one_plus
-
-        return one_plus(self.psi)
+        return psi_leaf(
+            self._function, w, far, mean=mean, variance=variance, positive=self._on_half_axis, singular=singular
+        )
 
     @property
     def _near_end(self) -> tuple[Analytic, float] | None:

@@ -122,8 +122,8 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
                 continue
             if outwards() and abs(new_slope) < 1e-9 * (abs(z) + scale) and 0.2 < decay < 6:
                 break
-            passing = -np.log(new_slope / slope) / h if new_slope * slope > 0 else np.nan
-            if not outwards() and abs(new_slope) < 1e-6 * (abs(z) + scale) and 0.8 < passing < 1.25:
+            falls = -np.log(new_slope / slope) / h if np.sign(new_slope) == np.sign(slope) else np.nan
+            if not outwards() and abs(new_slope) < 1e-6 * (abs(z) + scale) and 0.8 < falls < 1.25:
                 # m vanishes amid the gap, at an ordinary point of z(m)
                 z, h, new_slope = reached, 0.0, np.nan
             elif np.sign(new_slope) != np.sign(slope):
@@ -147,8 +147,7 @@ def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, floa
             t, slope = coordinate(lin)[0], _slope(lin, coordinate)
             way, h = float(np.sign(slope) * direction), 0.25
             continue
-        decay = -np.log(new_slope / slope) / h
-        u, t, slope, z = moved, wanted, new_slope, reached
+        u, t, slope, z, decay = moved, wanted, new_slope, reached, falls
         h = min(2 * h, 0.5)
     # m and g grow without bound: an atom outside the bulk, or a hard edge
     for x in atoms:

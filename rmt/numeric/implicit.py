@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +20,7 @@ from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, 
 from rmt.numeric.node import Leaf, Linearised, log_like_w
 from rmt.numeric.resolvent import ResolventLeaf
 
-__all__ = ["PsiLeaf", "RLeaf", "SLeaf", "psi_leaf"]
+__all__ = ["RLeaf", "SLeaf", "psi_leaf"]
 
 FloatArray = npt.NDArray[np.float64]
 IndexArray = npt.NDArray[np.intp]
@@ -221,50 +220,32 @@ class RLeaf(Leaf):
         return out
 
 
-class PsiLeaf(ResolventLeaf):
-    """A law with a moment transform on the upper half-plane, continued from there past the real axis.
-
-    ``far`` is the tail of a transform that is not analytic at infinity.
-    """
-
-    def __init__(self, *args: Any, far: Tail | None, **parameters: Any) -> None:
-        super().__init__(*args, **parameters)
-        self.far = far
-        if far is not None:
-            self.unbounded = far.unbounded
-
-    def tail(self) -> tuple[float, complex]:
-        return super().tail() if self.far is None else (self.far.order, self.far.log_scale)
-
-
 def psi_leaf(
     psi: Analytic,
     w: Analytic | None,
-    moments: Sequence[float],
+    far: Sequence[float] | Tail,
+    *,
+    mean: float,
+    variance: float,
     positive: bool,
     singular: Sequence[float],
-    tail: Tail | None = None,
-) -> PsiLeaf:
-    """Leaf of a law with moment transform ``psi``.
+) -> ResolventLeaf:
+    """Leaf of a law with moment transform ``psi`` on the upper half-plane, continued from there past the real axis.
 
     ``w(z)`` is 1 + psi(z), written such that it loses no digits where it is small; None where only psi is known.
-    ``moments`` are m_1 … m_n, n even and large enough for the series of the potential `_FAR` away (24, say), or two
-    that only tell a location and a scale if there is a ``tail``; ``singular`` are the edges and atoms.
+    ``far`` tells what the law is like far away: the moments m_1 … m_n, n even and large enough for the series of the
+    potential `_FAR` away (24, say), or its tail; ``singular`` are the edges and atoms.
     """
-    mean, variance = moments[0], moments[1] - moments[0] ** 2
     size = np.sqrt(variance)
-    if tail is None:
-        far = _FAR * (moments[-1] ** (1 / len(moments)) + size)
-        hole = min(abs(x) for x in singular)
-    else:
-        far = tail.distance(_FEW_DIGITS)
-        hole = min([size, *(abs(x) for x in singular)])
-    series = np.array(moments) / np.arange(1, len(moments) + 1)
+    tail = far if isinstance(far, Tail) else None
+    hole = min([abs(x) for x in singular] if tail is None else [size, *(abs(x) for x in singular)])
+    distance = far.distance(_FEW_DIGITS) if isinstance(far, Tail) else _FAR * (far[-1] ** (1 / len(far)) + size)
 
-    def beyond(z: ComplexArray) -> ComplexArray:
-        """Log z - Phi far away."""
-        if tail is not None:
-            return np.asarray(tail.m(z) / tail.order)
+    def from_log(z: ComplexArray) -> ComplexArray:
+        """Log z - Phi at that distance."""
+        if isinstance(far, Tail):
+            return np.asarray(far.m(z) / far.order)
+        series = np.array(far) / np.arange(1, len(far) + 1)
         powers: ComplexArray = z[:, np.newaxis] ** -np.arange(1.0, len(series) + 1)
         return np.asarray(powers @ series)
 
@@ -279,9 +260,9 @@ def psi_leaf(
         if psi.derivative is None or np.any(z.imag < 0):
             value, dm, _ = upper_jet(psi, z, radius)
             # (what is below by rounding only is on the axis)
-            beyond = z.imag < -_ON_AXIS * (size + np.abs(z))
-            m = np.where(beyond, value, m)
-            g = np.where(beyond, (1 + value) / z, g)
+            below = z.imag < -_ON_AXIS * (size + np.abs(z))
+            m = np.where(below, value, m)
+            g = np.where(below, (1 + value) / z, g)
         else:
             dm = psi.derivative(z)
         dg = (dm - g) / z
@@ -290,7 +271,7 @@ def psi_leaf(
         if np.any(close):
             g[close], dg[close], _ = upper_jet(cauchy, z[close], np.full(int(close.sum()), _REACH * hole))
         if tail is not None and tail.shows:  # of z G - 1 as a user writes it few digits are left far away
-            away = np.abs(z) > tail.distance(_FEW_DIGITS)
+            away = np.abs(z) > distance
             m[away] = tail.m(z[away])
             dm[away], g[away] = -tail.order * m[away] / z[away], (1 + m[away]) / z[away]
             dg[away] = (dm[away] - g[away]) / z[away]
@@ -298,7 +279,7 @@ def psi_leaf(
 
     def phi(z: ComplexArray) -> ComplexArray:
         # the series far above z minus the integral of G over the vertical ray from z to there
-        highest = np.log(far + np.maximum(0, np.abs(z) - far))
+        highest = np.log(distance + np.maximum(0, np.abs(z) - distance))
         lowest = np.log(_LOWEST * np.minimum(size, np.maximum(1 / np.abs(cauchy(z)), 1e-280)))
 
         def integrand(index: IndexArray, s: FloatArray) -> ComplexArray:
@@ -308,9 +289,9 @@ def psi_leaf(
 
         top = z + 1j * np.exp(highest)
         integral = 1j * (highest - lowest) * path_integral(gauss_panel(integrand), z.size)
-        out: ComplexArray = log_upper(top) - beyond(top) - integral
+        out: ComplexArray = log_upper(top) - from_log(top) - integral
         return out
 
     # a law whose density is positive on the whole axis is singular nowhere
     places = [*(x for x in singular if np.isfinite(x)), np.inf]
-    return PsiLeaf(transforms, phi, singular=places, mean=mean, variance=variance, positive=positive, far=tail)
+    return ResolventLeaf(transforms, phi, singular=places, mean=mean, variance=variance, positive=positive, far=tail)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.conjugate import ReflectedNode
+from rmt.numeric.endpoints import Tail
 from rmt.numeric.jet import ComplexArray, Jet, log_lower
 from rmt.numeric.node import Leaf, Linearised, Node, log_like_w
 
@@ -38,6 +39,8 @@ class ResolventLeaf(Leaf):
         Of the law.
     positive : bool
         Whether it lives on [0, oo).
+    far : Tail, optional
+        The tail of a law whose m is not analytic at infinity.
     """
 
     def __init__(
@@ -49,10 +52,16 @@ class ResolventLeaf(Leaf):
         mean: float,
         variance: float,
         positive: bool,
+        far: Tail | None = None,
     ) -> None:
-        self.transforms, self.phi = transforms, phi
+        self.transforms, self.phi, self.far = transforms, phi, far
         self.singular = np.asarray(singular, dtype=float)[:, np.newaxis]
         self.mean, self.variance, self.positive = mean, variance, positive
+        if far is not None:
+            self.unbounded = far.unbounded
+
+    def tail(self) -> tuple[float, complex]:
+        return super().tail() if self.far is None else (self.far.order, self.far.log_scale)
 
     def start(self, z: ComplexArray, log_z: ComplexArray) -> ComplexArray:
         return (log_z if self.positive else z)[np.newaxis].copy()
