@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z
+from rmt.numeric.waypoints import Waypoints
 
 __all__ = ["Solution", "cauchy_far_away", "newton_to", "solve", "unsolved"]
 
@@ -49,6 +50,11 @@ _BRISK = _Pace(reach=0.7, contraction=0.35, tolerance=1e-2, settle=0, smallest_s
 _CAREFUL = _Pace(reach=0.4, contraction=0.25, tolerance=1e-6, settle=2, smallest_step=1e-13)
 _LANDING_TOLERANCE = 1e-7  # the landing is where branches are close to each other
 _START_REACH = 1.5
+# The part of the longest step that would pass to try next, by what a refused step is shortened at most, and by what an
+# accepted one grows at least and at most.
+_MARGIN = 0.65
+_SHORTER = 1 / 3
+_LONGER = (1.25, 2.0)
 _NEXT_TO_ZERO = 1e-9  # of a law's size: where a law on the whole axis is followed in log z too
 _FINAL_TOLERANCE = 3e-15
 # Factors by which the way to the points begins farther out, tried one after the other: a law with the tail z**-0.9 that
@@ -61,9 +67,14 @@ _LARGEST_ERROR = 1e-5
 _INFINITE = 1e12
 _FAR = 1e-3  # of m
 _MAX_SWEEPS = 400
-# After so many points what was solved on the negative axis is kept, at about this distance in log |z|.
+# For so many points waypoints are laid on the negative axis, at this distance in log |z|.
 _MANY = 24
-_SPACING = 0.5
+_SPACING = 1.0
+# Waypoints of the bulk: the largest error, the smallest share of the imaginary part, and how much the unknowns may turn
+# over the distance on which a bulk changes.
+_KEPT_ERROR = 1e-10
+_KEPT_SHARE = 1e-3
+_KEPT_RATE = 8.0
 
 
 @dataclass(frozen=True)
@@ -98,12 +109,22 @@ class _Route(enum.Enum):
 
 
 class _Path:
-    """The way to the target points: ``tau`` falls from 1 to 0; ``gap`` is the mismatch with what a node offers."""
+    """The way to the target points: ``tau`` falls from 1 to 0; ``gap`` is the mismatch with what a node offers.
+
+    It is straight in the coordinate of the route, or arches up by ``height`` in the middle.
+    """
 
     def __init__(
-        self, node: Node, target: ComplexArray, origin: ComplexArray, route: _Route, points: ComplexArray
+        self,
+        node: Node,
+        target: ComplexArray,
+        origin: ComplexArray,
+        route: _Route,
+        points: ComplexArray,
+        height: FloatArray | float = 0.0,
     ) -> None:
         self.target, self.origin, self.route, self.points = target, origin, route, points
+        self.arch = 4j * np.broadcast_to(height, target.shape)
         self.size = float(np.sqrt(node.variance))
         scale = {
             _Route.LINE: np.sqrt(node.variance) + np.abs(target),
@@ -114,7 +135,7 @@ class _Path:
 
     def at(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> ComplexArray:
         # exact at tau = 0: the target itself, so that a real target is met with an exactly real number
-        away: ComplexArray = tau * (self.origin[index] - self.target[index])
+        away: ComplexArray = tau * (self.origin[index] - self.target[index] + (1 - tau) * self.arch[index])
         return np.where(tau == 0, self.target[index], self.target[index] + away)
 
     def arrived(self, tau: FloatArray, index: npt.NDArray[np.intp]) -> BoolArray:
@@ -142,11 +163,12 @@ def unsolved(node: Node, n: int) -> Solution:
     return Solution(unknowns, g, m, potential, residual, error, np.zeros(n, dtype=bool))
 
 
-def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
+def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True, from_afar: bool = False) -> Solution:
     """Solve the system of ``node`` at points ``z`` of the closed upper half-plane, shape (n,).
 
     Real points mean the limit from above. What a first, brisk continuation leaves unresolved is done again by other
     routes and with short steps (unless ``insist`` is False); points at which all stop are marked in ``converged``.
+    Where it is known to be the system of a law, points solved before may be starts, unless it is to be ``from_afar``.
     """
     points = np.atleast_1d(np.asarray(z, dtype=complex))
     if points.size == 0:
@@ -154,7 +176,7 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True) -> Solution:
     routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE, _Route.LOG)
     plans = [(route, pace) for pace in (_BRISK, _CAREFUL) for route in routes]
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
-        answer = _continue(node, points, *plans[0])
+        answer = _continue(node, points, *plans[0], waypoints=not from_afar)
         for route, pace in plans[1:] if insist else plans[1 : len(routes)]:
             again = np.flatnonzero(~answer.converged & _suits(node, points, route))
             if again.size:
@@ -196,36 +218,71 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
     return Solution(near.unknowns, g, middle("m"), middle("potential"), residual, error, converged)
 
 
-def _continue(node: Node, points: ComplexArray, route: _Route, pace: _Pace) -> Solution:
-    """Follow the system from far away to the points."""
-    if route is _Route.LOG and pace is _BRISK and node.waypoints is not None:
-        u, ok, legs = _departed_near(*node.waypoints, points)
-    else:
-        u, ok, legs = _departed(node, points, route, pace)
-    for target, origin in legs:
-        path = _Path(node, target, origin, route, points)
-        u, fine = _follow(node, u, path, pace)
-        ok &= fine
-        kept = node.positive and node.waypoints is None and len(legs) == 2 and target is legs[0][0]
-        if kept and np.sum(ok) >= _MANY:
-            _, index = np.unique(np.round(target.real[ok] / _SPACING), return_index=True)
-            node.waypoints = target.real[ok][index], u[:, ok][:, index]
-    return _polish(node, u, path, ok, pace)
+def _continue(
+    node: Node, points: ComplexArray, route: _Route, pace: _Pace, waypoints: bool = False
+) -> Solution:
+    """Follow the system to the points, from far away or from points solved before."""
+    if waypoints and node.positive and node.waypoints is None and points.size >= _MANY:
+        _lay_waypoints(node, points)
+    target = _log_z(points) if route is _Route.LOG else points
+    u, height = np.zeros((node.size, points.size), dtype=complex), np.zeros(points.size)
+    origin, ok = np.full(points.size, np.nan, dtype=complex), np.ones(points.size, dtype=bool)
+    if waypoints and node.waypoints is not None:
+        origin, u, height = node.waypoints.nearest(target, _reference(node))
+    new = np.flatnonzero(np.isnan(origin))
+    if new.size:
+        u[:, new], ok[new], legs = _departed(node, points[new], route, pace)
+        for goal, start in legs[:-1]:
+            u[:, new], fine = _follow(node, u[:, new], _Path(node, goal, start, route, points[new]), pace)
+            ok[new] &= fine
+        # (the square root of z is a coordinate of its own)
+        goal, start = legs[-1]
+        target[new], origin[new] = goal, start
+    path = _Path(node, target, origin, route, points, height)
+    u, fine = _follow(node, u, path, pace)
+    solution = _polish(node, u, path, ok & fine, pace)
+    if waypoints:
+        _keep(node, path, solution)
+    return solution
+
+
+def _reference(node: Node) -> float:
+    """The distance, in log z or in z, over which a bulk changes."""
+    return 1.0 if node.positive else float(np.sqrt(node.variance))
+
+
+def _lay_waypoints(node: Node, points: ComplexArray) -> None:
+    """Solve on the negative axis, all along the distances of the points from 0."""
+    places = np.unique(np.round(_log_z(points).real / _SPACING)) * _SPACING
+    u, ok, legs = _departed(node, -np.exp(places) + 0j, _Route.LOG, _BRISK)
+    goal, start = legs[0]
+    u, fine = _follow(node, u, _Path(node, goal, start, _Route.LOG, goal), _BRISK)
+    ok &= fine
+    if np.any(ok):
+        node.waypoints = Waypoints(node.size)
+        node.waypoints.turned.add(places[ok], u[:, ok])
+
+
+def _keep(node: Node, path: _Path, s: Solution) -> None:
+    """Make waypoints of what was solved inside the bulk, and not next to an edge.
+
+    There unknowns turn so fast that the tolerance on the way is no guard against the other sheet.
+    """
+    inside = s.converged & (s.error < _KEPT_ERROR) & (path.target.imag == 0) & (-s.g.imag > _KEPT_SHARE * np.abs(s.g))
+    index = np.flatnonzero(inside)
+    if index.size == 0:
+        return
+    u = s.unknowns[:, index]
+    lin = node.linearise(u)
+    _, slope = path.mismatch(lin, path.target[index])
+    step = 1e-3 * _reference(node)
+    rate = node.strain(u, node.spread(lin, step / slope)) / 1e-3
+    index, u = index[rate < _KEPT_RATE], u[:, rate < _KEPT_RATE]
+    node.waypoints = node.waypoints or Waypoints(node.size)
+    node.waypoints.bulk.add(path.target.real[index], u)
 
 
 _Leg = tuple[ComplexArray, ComplexArray]  # target and origin
-
-
-def _departed_near(
-    places: FloatArray, unknowns: ComplexArray, points: ComplexArray
-) -> tuple[ComplexArray, BoolArray, list[_Leg]]:
-    """`_departed` from the nearest points of the negative axis that were solved before, straight to the points.
-
-    Between the negative axis and the upper side of the positive one everything is analytic, whatever the path.
-    """
-    log_z = _log_z(points)
-    nearest = np.argmin(np.abs(log_z.real[:, np.newaxis] - places), axis=1)
-    return unknowns[:, nearest], np.ones(points.size, dtype=bool), [(log_z, places[nearest] + 1j * np.pi)]
 
 
 def _departed(
@@ -324,10 +381,14 @@ def _follow(node: Node, u: ComplexArray, path: _Path, pace: _Pace) -> tuple[Comp
     for sweep in range(_MAX_SWEEPS):
         trial = np.maximum(tau[todo] * (1 - step[todo]), 0.0)
         start = u[:, todo]
-        moved, accepted = _trial(node, start, path, trial, todo, pace, _START_REACH if stationary else pace.reach)
+        moved, load = _trial(node, start, path, trial, todo, pace, _START_REACH if stationary else pace.reach)
+        accepted = load <= 1
         u[:, todo] = np.where(accepted, moved, start)
         tau[todo] = np.where(accepted, trial, tau[todo])
-        step[todo] = np.where(accepted, np.minimum(2 * step[todo], 1.0), step[todo] / 3)
+        # Increments and their ratios mostly grow in proportion to a step, so that the load tells the longest one that
+        # would pass; where they do not, it is found by trying.
+        change = np.where(accepted, np.clip(_MARGIN / load, *_LONGER), np.maximum(_MARGIN / load, _SHORTER))
+        step[todo] = np.minimum(step[todo] * change, 1.0)
         stuck = (step[todo] < pace.smallest_step) | ((tau[todo] > 0.9) & (3 * sweep > _MAX_SWEEPS))
         # at the target but for rounding, and yet refused there: digits are missing, and no shorter step finds them
         stuck |= ~accepted & (trial == 0) & path.arrived(tau[todo], todo)
@@ -347,12 +408,15 @@ def _trial(
     index: npt.NDArray[np.intp],
     pace: _Pace,
     reach: float,
-) -> tuple[ComplexArray, BoolArray]:
-    """Newton from ``u`` to the path at ``tau``: (unknowns, accepted). The first increment is the Euler predictor."""
+) -> tuple[ComplexArray, FloatArray]:
+    """Newton from ``u`` to the path at ``tau``: (unknowns, load). The first increment is the Euler predictor.
+
+    The load is the largest of the increments relative to what is allowed; a step with more than 1 is refused.
+    """
     wanted = path.at(tau, index)
     tolerance = np.where(tau > 0, pace.tolerance, min(pace.tolerance, _LANDING_TOLERANCE))
     u = u.copy()
-    accepted = np.zeros(index.shape, dtype=bool)
+    load = np.zeros(index.size)
     live = np.arange(index.size)
     last = np.full(index.size, reach)
     for iteration in range(7):
@@ -361,18 +425,19 @@ def _trial(
         gap, slope = path.mismatch(lin, wanted[live])
         du = node.spread(lin, gap / slope)
         size = node.strain(here, du)
-        fine = np.isfinite(size) & (size <= (reach if iteration == 0 else pace.contraction * last[live]))
+        share = size / (reach if iteration == 0 else pace.contraction * last[live])
         # so small an increment need not contract further: rounding stops it
-        small = np.isfinite(size) & (size < tolerance[live])
-        done = small
-        fine |= small
+        done = size < tolerance[live]
+        share[done] = 0.0
+        load[live] = np.fmax(load[live], np.where(np.isfinite(size), share, np.inf))
+        fine = load[live] <= 1
         u[:, live[fine]] = _settled(node, here[:, fine] + du[:, fine], pace.settle)
-        accepted[live[done]] = True
         last[live] = size
         live = live[fine & ~done]
         if live.size == 0:
             break
-    return u, accepted
+    load[live] = np.inf
+    return u, load
 
 
 def _settled(node: Node, u: ComplexArray, times: int) -> ComplexArray:

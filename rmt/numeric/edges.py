@@ -8,7 +8,7 @@ is driven by log g, in which no square root occurs at the edge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -36,6 +36,8 @@ class GapPoint:
     x: float
     unknowns: ComplexArray
     cdf: float
+    #: what `walk` met from here, by direction
+    met: dict[int, tuple[float, float | None]] = field(default_factory=dict, compare=False)
 
 
 def outside_bulk(s: Solution) -> npt.NDArray[np.bool_]:
@@ -84,6 +86,12 @@ def true_edge(
 
 def walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, float]) -> tuple[float, float | None]:
     """What one meets from a gap point when z moves in ``direction``: (edge, exponent), or an isolated atom and None."""
+    if direction not in start.met:
+        start.met[direction] = _walk(node, start, direction, atoms)
+    return start.met[direction]
+
+
+def _walk(node: Node, start: GapPoint, direction: int, atoms: Mapping[float, float]) -> tuple[float, float | None]:
     # log m for laws on [0, oo): when their logarithm spreads over depth, z and 1/g have their critical points together;
     # for others what is g near its zeros and log g where it is large
     scale = np.sqrt(node.variance)

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rmt.numeric.jet import ComplexArray, Jet, continued_log, log1p, log_lower, log_of_w
+from rmt.numeric.waypoints import Waypoints
 
 __all__ = [
     "Leaf",
@@ -81,8 +82,8 @@ class Node(ABC):
     hard: float | None = None
     #: abs(m) up to which the node stands for its law
     reach: float = np.inf
-    #: log abs(z) of points of the negative axis and the unknowns there, once `continuation.solve` has met some
-    waypoints: tuple[FloatArray, ComplexArray] | None = None
+    #: points that `rmt.numeric.continuation` has met, once it has
+    waypoints: Waypoints | None = None
 
     def tail(self) -> tuple[float, complex]:
         """(a, b) such that m ~ exp(b) z**-a far away: the mean, or the variance of a centred law."""

@@ -92,12 +92,12 @@ def transform_violation(node: Node) -> str | None:
     """What forbids that a system is that of a law, and where, or None."""
     paths = _lines(node) + (_rays(node) if node.positive else [])
     points = np.concatenate(paths)
-    s = solve(node, points, insist=False)
+    s = solve(node, points, insist=False, from_afar=True)
     lost = np.flatnonzero(~s.converged & (points.imag > 0))
     if lost.size:
         # a few of them with all means: if these are found, so are the others
         few = lost[np.linspace(0, lost.size - 1, min(3, lost.size)).astype(np.intp)]
-        missing = points[few[~solve(node, points[few]).converged]]
+        missing = points[few[~solve(node, points[few], from_afar=True).converged]]
         if missing.size:
             return f"no solution could be followed to z = {_number(missing[0])}: the transform is not analytic above it"
     sign = _sign_violation(points, s, node)
@@ -150,7 +150,7 @@ def _jump(
         if sweep == _REFINEMENTS - 1:
             break
         path = left[cell] + (right[cell] - left[cell]) * np.linspace(0, 1, 33)
-        s = solve(node, path, insist=False)
+        s = solve(node, path, insist=False, from_afar=True)
         g, potential, seen = s.g, s.potential, s.converged
     return f"G jumps near z = {_number(middle[cell])}: the transform is not analytic above the support"
 
@@ -169,13 +169,13 @@ def _step(
         if unexplained[cell] < _STEP:
             return None
         x = np.linspace(x[cell], x[cell + 1], 17)
-        s = solve(node, x, insist=False)
+        s = solve(node, x, insist=False, from_afar=True)
         fine = s.converged & np.isfinite(s.potential)  # not on an atom
         x, cdf, density = (v[fine] for v in (x, 1 - s.potential.imag / np.pi, -s.g.imag / np.pi))
         if x.size < 2:
             return None
     height, centre = x[-1] - x[0], (x[0] + x[-1]) / 2
-    above = solve(node, np.array([centre + 1j * height]))
+    above = solve(node, np.array([centre + 1j * height]), from_afar=True)
     if -height * above.g.imag[0] > unexplained[cell] / 2:
         return None  # an atom
     return f"its distribution function steps by {unexplained[cell]:.3g} at x = {centre:.6g}, where it has no atom"

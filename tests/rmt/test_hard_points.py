@@ -218,23 +218,30 @@ def test_what_is_not_resolved_beside_an_edge_follows_its_exponent(monkeypatch):
         MarchenkoPastur(0.4) @ Discrete({0.2: 0.3, 1: 0.4, 5: 0.3}),
         ResidualSum(MarchenkoPastur(1) @ Discrete({0: 0.5, 0.6: 0.5}), 0.9),
         MarchenkoPastur(1) @ FreeStable(0.7, 1, 1.2),
+        Semicircle(0.2) + Discrete({-2: 0.3, -0.4: 0.4, 2: 0.3}),  # gaps, a narrow one among them
     ],
-    ids=["product", "residual", "tail"],
+    ids=["product", "residual", "tail", "sum"],
 )
 def test_the_way_to_a_point_does_not_matter(law):
-    # from points of the negative axis solved before, or from infinity
-    used, fresh = law.numeric, dataclasses.replace(law).numeric
-    assert used is not fresh
-    solve(used, np.geomspace(1e-3, 30, 40))
+    # from points of the negative axis or of the bulk solved before, or from infinity
+    used = law.numeric
+    lower, size = (1e-3, 30) if used.positive else (-4, 4)
+    solve(used, np.geomspace(lower, size, 40) if used.positive else np.linspace(lower, size, 40))
     assert used.waypoints is not None
-    places, unknowns = used.waypoints
-    np.testing.assert_allclose(used.linearise(unknowns).jet.log_z, places + 1j * np.pi, rtol=1e-9)
-    z = np.array([1e-9, 1e-3, 0.04, 0.3, 2.7, 11, 1e4, 0.3 + 1e-5j, -1 + 2j, -1e-7])
-    near, far = solve(used, z), solve(fresh, z)
-    assert fresh.waypoints is None
+    for row in (used.waypoints.turned, used.waypoints.bulk) if used.positive else (used.waypoints.bulk,):
+        assert row.places.size >= 10
+        jet = used.linearise(row.unknowns).jet
+        reached = jet.log_z if used.positive else jet.z
+        np.testing.assert_allclose(reached, row.places + 1j * row.imag, rtol=1e-9, atol=1e-9)
+    z = np.array([1e-9, 1e-3, 0.04, 0.3, 0.99, 2.7, 11, 1e4, 0.3 + 1e-5j, -1 + 2j, -1e-7, -1.3, -2.6, -30])
+    near = solve(used, z)
     assert np.all(near.converged)
-    np.testing.assert_allclose(near.g, far.g, rtol=1e-11)
-    np.testing.assert_allclose(near.potential, far.potential, rtol=1e-11, atol=1e-13)
+    for k, point in enumerate(z):
+        fresh = dataclasses.replace(law).numeric
+        assert fresh.waypoints is None
+        far = solve(fresh, point)
+        np.testing.assert_allclose(near.g[k], far.g[0], rtol=1e-11)
+        np.testing.assert_allclose(near.potential[k], far.potential[0], rtol=1e-11, atol=1e-13)
 
 
 def test_a_hard_edge_of_a_law_on_both_sides_of_0_over_all_decades():
