@@ -11,7 +11,7 @@ from rmt.numeric.convolutions import ManyNode, leading_child
 from rmt.numeric.jet import ComplexArray, Jet, log_of_w
 from rmt.numeric.node import FloatArray, Linearised, Node, continued_log_z
 from rmt.numeric.tails import added_tails
-from rmt.numeric.tracking import tracked
+from rmt.numeric.tracking import strain_of_log_z, tracked
 
 __all__ = ["RectangularNode"]
 
@@ -103,7 +103,8 @@ class RectangularNode(ManyNode):
         return out
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        return super().strain(u[:-1], du[:-1])
+        out: FloatArray = np.maximum(super().strain(u[:-1], du[:-1]), strain_of_log_z(du[-1]))
+        return out
 
     def _log_wt(self, jet: Jet) -> ComplexArray:
         """Logarithm of 1 + ratio m, which turns as w does."""

@@ -15,7 +15,7 @@ import numpy as np
 from rmt.numeric.jet import ComplexArray, Jet, log_lower, log_upper
 from rmt.numeric.node import FloatArray, Linearised, Node
 
-__all__ = ["TrackedNode", "tracked"]
+__all__ = ["TrackedNode", "strain_of_log_z", "tracked"]
 
 
 # Where z is this share of its derivative by the child's parameter, it has begun to lose digits.
@@ -25,6 +25,16 @@ _NEXT_TO_ZERO = 1e-2
 def tracked(node: Node) -> Node:
     """The node, with its arguments tracked beyond arg z = pi, and its digits next to z = 0."""
     return node if node.tracked else TrackedNode(node)
+
+
+def strain_of_log_z(step: ComplexArray) -> FloatArray:
+    """Size of an increment of log z as an unknown.
+
+    Next to 0 and far away a node is linear in it, however far; elsewhere a second large step betrays a first one. How
+    far z turns must not be lost.
+    """
+    out: FloatArray = np.maximum(np.minimum(np.abs(step), 0.5), np.abs(step.imag))
+    return out
 
 
 class TrackedNode(Node):
@@ -86,8 +96,5 @@ class TrackedNode(Node):
         return self.child.potential(u[:-1], lin.inner[0])
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        # Next to 0 and far away the node is linear in log z, however far; elsewhere a second large step betrays a first
-        # one. How far z turns must not be lost.
-        moved = np.maximum(np.minimum(np.abs(du[-1]), 0.5), np.abs(du[-1].imag))
-        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), moved)
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), strain_of_log_z(du[-1]))
         return out

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rmt.numeric.jet import ComplexArray, Jet
 from rmt.numeric.node import Linearised, Node, continued_log_z, jet_of_r
 from rmt.numeric.tails import added_tails, multiplied_tails, own_log_z
-from rmt.numeric.tracking import tracked
+from rmt.numeric.tracking import strain_of_log_z, tracked
 from rmt.results import PreconditionError
 
 __all__ = [
@@ -261,6 +261,5 @@ class SquareNode(Node):
         return 2 * self.child.potential(u[:-1], lin.inner[0]) - lin.jet.log_w
 
     def strain(self, u: ComplexArray, du: ComplexArray) -> FloatArray:
-        # on paths in log z the node is linear in it, however far; elsewhere a second large step betrays a first one
-        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), np.minimum(np.abs(du[-1]), 0.5))
+        out: FloatArray = np.maximum(self.child.strain(u[:-1], du[:-1]), strain_of_log_z(du[-1]))
         return out
