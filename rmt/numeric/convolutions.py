@@ -166,11 +166,11 @@ def leading_child(rates: ComplexArray) -> Callable[[Sequence[ComplexArray]], Com
 
     That child's parameter becomes the node's: the others can follow it, it could not follow them.
     """
-    least = np.argmin(np.abs(rates), axis=0)
+    least = np.abs(rates).argmin(axis=0)
     places = least * least.size + np.arange(least.size).reshape(least.shape)
 
     def pick(values: Sequence[ComplexArray]) -> ComplexArray:
-        out: ComplexArray = np.take(np.asarray(values), places)
+        out: ComplexArray = np.asarray(values).take(places)
         return out
 
     return pick

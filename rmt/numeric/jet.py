@@ -63,8 +63,11 @@ def log_of_w(w: ComplexArray, arg_eta: npt.NDArray[np.float64] | float) -> Compl
     w ends for real z below the support.
     """
     out = _log(w)
+    left = np.abs(out.imag) > np.pi / 2
+    if not left.any():
+        return out
     way = np.where(np.asarray(arg_eta) > -np.pi, 2 * np.pi, -2 * np.pi)
-    return _turned(out, out.imag * way > np.pi**2, -way)
+    return _turned(out, left & (out.imag * way > 0), -way)
 
 
 def _log(value: ComplexArray) -> ComplexArray:
@@ -77,7 +80,7 @@ def _log(value: ComplexArray) -> ComplexArray:
 
 def _turned(logarithm: ComplexArray, chosen: npt.NDArray[np.bool_], angle: npt.ArrayLike) -> ComplexArray:
     """The logarithm, its argument moved by an angle in the chosen places (which are few, or none)."""
-    if np.any(chosen):
+    if chosen.any():
         logarithm.imag[chosen] += np.broadcast_to(angle, chosen.shape)[chosen]
     return logarithm
 
