@@ -224,7 +224,7 @@ def _continue(
     """Follow the system to the points, from far away or from points solved before."""
     if waypoints and node.positive and node.waypoints is None and points.size >= _MANY:
         _lay_waypoints(node, points)
-    target = _log_z(points) if route is _Route.LOG else points
+    target = _log_z(points) if route is _Route.LOG else points.copy()
     u, height = np.zeros((node.size, points.size), dtype=complex), np.zeros(points.size)
     origin, ok = np.full(points.size, np.nan, dtype=complex), np.ones(points.size, dtype=bool)
     if waypoints and node.waypoints is not None:

@@ -26,6 +26,7 @@ from rmt import (
     UniversalResNet,
 )
 from rmt.density import Density
+from rmt.numeric import continuation
 from rmt.numeric.continuation import solve
 from rmt.numeric.edges import GapPoint, walk
 from rmt.numeric.jet import continued_log
@@ -242,6 +243,21 @@ def test_the_way_to_a_point_does_not_matter(law):
         far = solve(fresh, point)
         np.testing.assert_allclose(near.g[k], far.g[0], rtol=1e-11)
         np.testing.assert_allclose(near.potential[k], far.potential[0], rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("pace", [continuation._BRISK, continuation._CAREFUL], ids=["brisk", "careful"])
+def test_every_route_leads_to_the_same_point(pace):
+    z = np.array([0.03, 0.7, 2.2, 1.1 + 0.4j, -0.8 + 0.01j])
+    for law in (MarchenkoPastur(0.4) @ Discrete({0.2: 0.3, 1: 0.4, 5: 0.3}), MarchenkoPastur(0.5) + FussCatalan(2)):
+        with np.errstate(all="ignore"):  # as in `solve`
+            answers = [
+                continuation._continue(dataclasses.replace(law).numeric, z.copy(), route, pace)
+                for route in continuation._Route
+            ]
+        for s in answers:
+            assert np.all(s.converged)
+            np.testing.assert_allclose(s.g, answers[0].g, rtol=1e-12)
+            np.testing.assert_allclose(s.potential, answers[0].potential, rtol=1e-12, atol=1e-13)
 
 
 def test_a_hard_edge_of_a_law_on_both_sides_of_0_over_all_decades():
