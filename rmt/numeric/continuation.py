@@ -176,7 +176,9 @@ def solve(node: Node, z: npt.ArrayLike, *, insist: bool = True, from_afar: bool 
     routes = (_Route.LOG, _Route.ROOT) if node.positive else (_Route.LINE, _Route.LOG)
     plans = [(route, pace) for pace in (_BRISK, _CAREFUL) for route in routes]
     with np.errstate(all="ignore"):  # refused trial steps may overflow; they are recognised by their NaN
-        answer = _continue(node, points, *plans[0], waypoints=not from_afar)
+        if node.waypoints is None:
+            node.waypoints = Waypoints(node.size)
+        answer = _continue(node, points, *plans[0], None if from_afar else node.waypoints)
         for route, pace in plans[1:] if insist else plans[1 : len(routes)]:
             again = np.flatnonzero(~answer.converged & _suits(node, points, route))
             if again.size:
@@ -219,16 +221,16 @@ def _from_both_sides(node: Node, points: ComplexArray, step: float) -> Solution:
 
 
 def _continue(
-    node: Node, points: ComplexArray, route: _Route, pace: _Pace, waypoints: bool = False
+    node: Node, points: ComplexArray, route: _Route, pace: _Pace, waypoints: Waypoints | None = None
 ) -> Solution:
-    """Follow the system to the points, from far away or from points solved before."""
-    if waypoints and node.positive and node.waypoints is None and points.size >= _MANY:
-        _lay_waypoints(node, points)
+    """Follow the system to the points, from far away or from waypoints, which then are added to."""
+    if waypoints and node.positive and waypoints.turned.places.size == 0 and points.size >= _MANY:
+        _lay_waypoints(node, waypoints, points)
     target = _log_z(points) if route is _Route.LOG else points.copy()
     u, height = np.zeros((node.size, points.size), dtype=complex), np.zeros(points.size)
     origin, ok = np.full(points.size, np.nan, dtype=complex), np.ones(points.size, dtype=bool)
-    if waypoints and node.waypoints is not None:
-        origin, u, height = node.waypoints.nearest(target, _reference(node))
+    if waypoints:
+        origin, u, height = waypoints.nearest(target, _reference(node))
     new = np.flatnonzero(np.isnan(origin))
     if new.size:
         u[:, new], ok[new], legs = _departed(node, points[new], route, pace)
@@ -242,7 +244,7 @@ def _continue(
     u, fine = _follow(node, u, path, pace)
     solution = _polish(node, u, path, ok & fine, pace)
     if waypoints:
-        _keep(node, path, solution)
+        _keep(node, waypoints, path, solution)
     return solution
 
 
@@ -251,19 +253,17 @@ def _reference(node: Node) -> float:
     return 1.0 if node.positive else float(np.sqrt(node.variance))
 
 
-def _lay_waypoints(node: Node, points: ComplexArray) -> None:
+def _lay_waypoints(node: Node, waypoints: Waypoints, points: ComplexArray) -> None:
     """Solve on the negative axis, all along the distances of the points from 0."""
     places = np.unique(np.round(_log_z(points).real / _SPACING)) * _SPACING
     u, ok, legs = _departed(node, -np.exp(places) + 0j, _Route.LOG, _BRISK)
     goal, start = legs[0]
     u, fine = _follow(node, u, _Path(node, goal, start, _Route.LOG, goal), _BRISK)
     ok &= fine
-    if np.any(ok):
-        node.waypoints = Waypoints(node.size)
-        node.waypoints.turned.add(places[ok], u[:, ok])
+    waypoints.turned = waypoints.turned.with_more(places[ok], u[:, ok])
 
 
-def _keep(node: Node, path: _Path, s: Solution) -> None:
+def _keep(node: Node, waypoints: Waypoints, path: _Path, s: Solution) -> None:
     """Make waypoints of what was solved inside the bulk, and not next to an edge.
 
     There unknowns turn so fast that the tolerance on the way is no guard against the other sheet.
@@ -278,8 +278,7 @@ def _keep(node: Node, path: _Path, s: Solution) -> None:
     step = 1e-3 * _reference(node)
     rate = node.strain(u, node.spread(lin, step / slope)) / 1e-3
     index, u = index[rate < _KEPT_RATE], u[:, rate < _KEPT_RATE]
-    node.waypoints = node.waypoints or Waypoints(node.size)
-    node.waypoints.bulk.add(path.target.real[index], u)
+    waypoints.bulk = waypoints.bulk.with_more(path.target.real[index], u)
 
 
 _Leg = tuple[ComplexArray, ComplexArray]  # target and origin

@@ -21,7 +21,7 @@ _MOST = 2048
 _MOST_NUMBERS = 2**20
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Row:
     """Coordinates (log z, or z) with a common imaginary part, sorted, and the unknowns there, (size, k)."""
 
@@ -40,19 +40,19 @@ class _Row:
         distance: FloatArray = np.hypot(np.minimum(to_left, to_right), target.imag - self.imag)
         return index, distance
 
-    def add(self, places: FloatArray, unknowns: ComplexArray) -> None:
-        """Take up more points, as many as there is room for."""
+    def with_more(self, places: FloatArray, unknowns: ComplexArray) -> _Row:
+        """The row with more points, as many as there is room for."""
         room = min(_MOST, _MOST_NUMBERS // unknowns.shape[0]) - self.places.size
         if room <= 0 or places.size == 0:
-            return
+            return self
         every = -(-places.size // room)
-        both = np.concatenate([self.places, places[::every]])
-        self.places, index = np.unique(both, return_index=True)
-        self.unknowns = np.concatenate([self.unknowns, unknowns[:, ::every]], axis=1)[:, index]
+        both, index = np.unique(np.concatenate([self.places, places[::every]]), return_index=True)
+        values = np.concatenate([self.unknowns, unknowns[:, ::every]], axis=1)
+        return _Row(self.imag, both, values[:, index])
 
 
 class Waypoints:
-    """The waypoints of one node of ``size`` unknowns."""
+    """The waypoints of one node of ``size`` unknowns; a row is replaced as a whole, so that threads may share them."""
 
     def __init__(self, size: int) -> None:
         self.turned, self.bulk = (
@@ -68,13 +68,13 @@ class Waypoints:
         origin = np.full(n, np.nan, dtype=complex)
         unknowns = np.zeros((self.bulk.unknowns.shape[0], n), dtype=complex)
         height, best = np.zeros(n), np.full(n, np.inf)
-        for row, limit in ((self.turned, np.inf), (self.bulk, far)):
+        # a way along the real axis goes around the edges in between
+        for row, limit, arch in ((self.turned, np.inf, 0.0), (self.bulk, far, 0.25)):
             if row.places.size:
                 index, distance = row.nearest(target)
                 better = (distance < best) & (distance <= limit)
                 best[better] = distance[better]
                 origin[better] = row.places[index[better]] + 1j * row.imag
                 unknowns[:, better] = row.unknowns[:, index[better]]
-                # around the edges in between
-                height[better] = distance[better] / 4 if row is self.bulk else 0.0
+                height[better] = arch * distance[better]
         return origin, unknowns, height
