@@ -157,7 +157,7 @@ def test_general_law(benchmark, name):
 @pytest.mark.benchmark(group="general")
 def test_sum_point_by_point_from_infinity(benchmark):
     law = GENERAL["sum"]()
-    solution = benchmark(solve, law.numeric, inside(law))
+    solution = benchmark(solve, law.numeric, inside(law), from_afar=True)
     note(benchmark, POINTS)
     assert np.all(solution.converged)
 
@@ -194,6 +194,7 @@ FIRST_CURVE = {
 def test_first_curve(benchmark, tmp_path, name, cache):
     def run(directory):
         environment = os.environ | {"NUMBA_CACHE_DIR": str(directory)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode
         subprocess.run([sys.executable, "-c", FIRST_CURVE[name]], check=True, env=environment)
 
     if cache == "warm":
