@@ -60,7 +60,7 @@ _FINAL_TOLERANCE = 3e-15
 # Factors by which the way to the points begins farther out, tried one after the other: a law with the tail z**-0.9 that
 # was shifted by 100 looks like its tail where that is larger than the shift, beyond 100**10.
 _FARTHER = (1.0, 16.0, 256.0, 4096.0, 2.0**20, 2.0**40, 2.0**80, 2.0**120)
-_BESIDE = (1e-4, 1e-6)  # relative distances of the neighbours of a point that is solved from both sides
+_BESIDE = (1e-4, 1e-6, 1e-8)  # relative distances of the neighbours of a point that is solved from both sides
 _SHAKE = 3 * np.finfo(float).eps
 _FEW = 32  # such points are isolated
 _LARGEST_ERROR = 1e-5

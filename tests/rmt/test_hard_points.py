@@ -302,6 +302,11 @@ def test_a_narrow_peak_at_0():
     # G = m S, and S of the semicircle law is i/sigma at m = -1
     assert law.pdf(0) == pytest.approx(float(s.subs(m, -1)) ** 2 / np.sqrt(variance) / np.pi, rel=1e-12)
     assert law.cdf(0) == pytest.approx(0.5, abs=1e-14)
+    # narrower still; S of a law with a gap at 0 is its mean of 1/x there
+    block = ResidualSum(rmt.ImplicitLaw(s=s), 1.2454280281733734)
+    law = Semicircle(2.09) @ block
+    assert law.pdf(0) == pytest.approx(-block.cauchy(-1e-12).real / np.sqrt(2.09) / np.pi, rel=1e-10)
+    assert law.cdf(0) == pytest.approx(0.5, abs=1e-14)
 
 
 def test_squares_very_far_away():
