@@ -233,13 +233,8 @@ def _continue(
         origin, u, height = waypoints.nearest(target, _reference(node))
     new = np.flatnonzero(np.isnan(origin))
     if new.size:
-        u[:, new], ok[new], legs = _departed(node, points[new], route, pace)
-        for goal, start in legs[:-1]:
-            u[:, new], fine = _follow(node, u[:, new], _Path(node, goal, start, route, points[new]), pace)
-            ok[new] &= fine
         # (the square root of z is a coordinate of its own)
-        goal, start = legs[-1]
-        target[new], origin[new] = goal, start
+        u[:, new], ok[new], (target[new], origin[new]) = _departed(node, points[new], route, pace)
     path = _Path(node, target, origin, route, points, height)
     u, fine = _follow(node, u, path, pace)
     solution = _polish(node, u, path, ok & fine, pace)
@@ -256,10 +251,7 @@ def _reference(node: Node) -> float:
 def _lay_waypoints(node: Node, waypoints: Waypoints, points: ComplexArray) -> None:
     """Solve on the negative axis, all along the distances of the points from 0."""
     places = np.unique(np.round(_log_z(points).real / _SPACING)) * _SPACING
-    u, ok, legs = _departed(node, -np.exp(places) + 0j, _Route.LOG, _BRISK)
-    goal, start = legs[0]
-    u, fine = _follow(node, u, _Path(node, goal, start, _Route.LOG, goal), _BRISK)
-    ok &= fine
+    u, ok, _ = _departed(node, -np.exp(places) + 0j, _Route.LOG, _BRISK)
     waypoints.turned = waypoints.turned.with_more(places[ok], u[:, ok])
 
 
@@ -286,8 +278,8 @@ _Leg = tuple[ComplexArray, ComplexArray]  # target and origin
 
 def _departed(
     node: Node, points: ComplexArray, route: _Route, pace: _Pace
-) -> tuple[ComplexArray, BoolArray, list[_Leg]]:
-    """The unknowns far away, where they were found, and the legs from there to the points.
+) -> tuple[ComplexArray, BoolArray, _Leg]:
+    """The unknowns at the start of the last leg to the points, where they were found, and that leg.
 
     Where the first moments do not tell enough for Newton to land, the way begins farther out.
     """
@@ -304,7 +296,10 @@ def _departed(
         legs = legs or new
         for (target, source), (own_target, own_source) in zip(legs, new, strict=True):
             target[again], source[again] = own_target, own_source
-    return u, ok, legs
+    for target, source in legs[:-1]:
+        u, fine = _follow(node, u, _Path(node, target, source, route, points), pace)
+        ok &= fine
+    return u, ok, legs[-1]
 
 
 def _start(node: Node, points: ComplexArray, route: _Route, farther: float) -> tuple[ComplexArray, list[_Leg]]:
